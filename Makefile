@@ -1,0 +1,41 @@
+# The two commands a newcomer needs are `make demo` and `make test`; the rest serves those who change the code.
+JOBS ?= $(shell nproc)
+BUILD := build/release
+
+.DEFAULT_GOAL := build
+.PHONY: deps configure build demo tests test lint bench asan clean
+
+deps:
+	@tools/install-deps.sh
+
+configure: deps
+	@cmake --preset release > /dev/null
+
+# The program alone.
+build: configure
+	@cmake --build --preset release -j $(JOBS) --target ddpm-eval
+
+# Trains, samples and scores a small DDPM on Fashion-MNIST; results in runs/demo.
+demo: build
+	@tools/demo.sh $(BUILD)/bin/ddpm-eval runs/demo
+
+tests: configure
+	@cmake --build --preset release -j $(JOBS) --target ddpm-eval all_tests
+
+test: tests
+	@ctest --preset release -j $(JOBS)
+
+lint: configure
+	@tools/lint.sh $(BUILD)
+
+bench: configure
+	@cmake --build --preset release -j $(JOBS) --target all_bench
+	@tools/bench.sh $(BUILD)
+
+asan: deps
+	@cmake --preset asan > /dev/null
+	@cmake --build --preset asan -j $(JOBS) --target ddpm-eval all_tests
+	@ctest --preset asan -j $(JOBS)
+
+clean:
+	@rm -rf build

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ddpm_eval::core {
+
+/// Walks the fields of a configuration struct. One list of fields per struct drives parsing, `--set`, the
+/// echo into records and the check for unknown keys:
+///
+///   struct TrainConfig {
+///     int64_t batch_size = 128;
+///     OptimiserConfig adam;
+///     void fields(core::ConfigVisitor& v) { v.value("batch_size", batch_size); v.section("adam", adam); }
+///   };
+class ConfigVisitor {
+ public:
+  virtual ~ConfigVisitor() = default;
+  virtual void value(std::string_view key, bool& field) = 0;
+  virtual void value(std::string_view key, int64_t& field) = 0;
+  virtual void value(std::string_view key, double& field) = 0;
+  virtual void value(std::string_view key, std::string& field) = 0;
+  virtual void value(std::string_view key, std::vector<int64_t>& field) = 0;
+  /// A word out of a fixed list.
+  virtual void choice(std::string_view key, std::string& field, const std::vector<std::string>& words) = 0;
+
+  template <class Section>
+  void section(std::string_view key, Section& section) {
+    enter(key);
+    section.fields(*this);
+    leave();
+  }
+
+ protected:
+  virtual void enter(std::string_view key) = 0;
+  virtual void leave() = 0;
+};
+
+/// A parsed TOML file with `--set key=value` overrides laid over it. Precedence: the struct's default, then
+/// the file, then the overrides. Messages name the origin and the full key.
+class ConfigTree {
+ public:
+  /// Empty: defaults only.
+  ConfigTree();
+  ~ConfigTree();
+  ConfigTree(ConfigTree&&) noexcept;
+  ConfigTree& operator=(ConfigTree&&) noexcept;
+
+  /// Throws DataError if the file cannot be read and UsageError with line and column if it is not TOML.
+  static ConfigTree from_file(const std::string& path);
+  static ConfigTree from_text(std::string_view toml, const std::string& origin);
+  /// From what to_json() gave, as stored in checkpoints.
+  static ConfigTree from_json(std::string_view json, const std::string& origin);
+
+  /// `assignment` is "section.key=value" with a TOML value; a bare word is taken as a string. Throws
+  /// UsageError.
+  void set(std::string_view assignment);
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+namespace detail {
+/// Binds `tree` to fields; finish() throws UsageError for keys that no field asked for, with the nearest
+/// known key.
+class ConfigReader final : public ConfigVisitor {
+ public:
+  explicit ConfigReader(ConfigTree& tree);
+  ~ConfigReader() override;
+  void value(std::string_view key, bool& field) override;
+  void value(std::string_view key, int64_t& field) override;
+  void value(std::string_view key, double& field) override;
+  void value(std::string_view key, std::string& field) override;
+  void value(std::string_view key, std::vector<int64_t>& field) override;
+  void choice(std::string_view key, std::string& field, const std::vector<std::string>& words) override;
+  void finish();
+
+ protected:
+  void enter(std::string_view key) override;
+  void leave() override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Collects the effective values as JSON text.
+class ConfigWriter final : public ConfigVisitor {
+ public:
+  ConfigWriter();
+  ~ConfigWriter() override;
+  void value(std::string_view key, bool& field) override;
+  void value(std::string_view key, int64_t& field) override;
+  void value(std::string_view key, double& field) override;
+  void value(std::string_view key, std::string& field) override;
+  void value(std::string_view key, std::vector<int64_t>& field) override;
+  void choice(std::string_view key, std::string& field, const std::vector<std::string>& words) override;
+  std::string json() const;
+
+ protected:
+  void enter(std::string_view key) override;
+  void leave() override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+}  // namespace detail
+
+/// Fills `config` from `tree`. Throws UsageError for a wrong type, a word outside its list or an unknown key.
+template <class Config>
+void read_config(ConfigTree& tree, Config& config) {
+  detail::ConfigReader reader(tree);
+  config.fields(reader);
+  reader.finish();
+}
+
+/// The effective configuration as a JSON object, sections nested, in field order.
+template <class Config>
+std::string config_to_json(Config config) {
+  detail::ConfigWriter writer;
+  config.fields(writer);
+  return writer.json();
+}
+
+}  // namespace ddpm_eval::core

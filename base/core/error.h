@@ -1,0 +1,96 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include <fmt/format.h>
+
+// Three kinds of failure. Something the user can mend is one of the exceptions below, whose message is one
+// line that names the file or key and says what to do. A broken precondition is a bug: DDPM_CHECK throws
+// LogicError. An ordinary absence is a std::optional or an outcome struct. Libraries neither print nor exit:
+// eval/main.cpp alone turns an exception into an exit code.
+namespace ddpm_eval::core {
+
+/// Exit codes of the program; scripts rely on them.
+enum class ExitCode : int {
+  kDone = 0,
+  kBug = 1,
+  kUsage = 2,
+  kBadData = 3,
+  kRegression = 4,
+  kDiverged = 5,
+  kNotComparable = 6,
+  kResources = 7,
+  kInterrupted = 130,
+};
+
+/// Base of every error meant for the user.
+class Error : public std::runtime_error {
+ public:
+  Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+/// A wrong flag, configuration key or value. Exit code 2.
+class UsageError final : public Error {
+ public:
+  template <class... Args>
+  explicit UsageError(fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kUsage, fmt::format(format, std::forward<Args>(args)...)) {}
+};
+
+/// A missing, damaged or unsuitable file, or data for which a number is undefined. Exit code 3.
+class DataError final : public Error {
+ public:
+  template <class... Args>
+  explicit DataError(fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kBadData, fmt::format(format, std::forward<Args>(args)...)) {}
+};
+
+/// Training produced a non-finite number. Exit code 5.
+class DivergedError final : public Error {
+ public:
+  template <class... Args>
+  explicit DivergedError(fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kDiverged, fmt::format(format, std::forward<Args>(args)...)) {}
+};
+
+/// Disk, memory or permission ran out. Exit code 7.
+class ResourceError final : public Error {
+ public:
+  template <class... Args>
+  explicit ResourceError(fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kResources, fmt::format(format, std::forward<Args>(args)...)) {}
+};
+
+/// Stopped by the user; what had been done is saved. Exit code 130.
+class InterruptedError final : public Error {
+ public:
+  template <class... Args>
+  explicit InterruptedError(fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kInterrupted, fmt::format(format, std::forward<Args>(args)...)) {}
+};
+
+/// A bug in this program. Exit code 1.
+class LogicError final : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+namespace detail {
+[[noreturn]] void check_failed(const char* condition, const char* file, int line, const std::string& message);
+}  // namespace detail
+
+}  // namespace ddpm_eval::core
+
+/// Asserts what the code itself guarantees; never for input. LibTorch's and glog's CHECK macros abort: do not
+/// use them.
+#define DDPM_CHECK(condition, ...)                                                                         \
+  do {                                                                                                     \
+    if (!(condition)) [[unlikely]] {                                                                       \
+      ::ddpm_eval::core::detail::check_failed(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
+    }                                                                                                      \
+  } while (false)

@@ -1,0 +1,169 @@
+#include "base/core/file_io.h"
+
+#include "base/core/error.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace ddpm_eval::core {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Closes on every way out.
+struct Descriptor {
+  int value;
+  ~Descriptor() {
+    if (value >= 0) {
+      ::close(value);
+    }
+  }
+};
+
+/// 0, or the errno of the first failed write.
+int write_all(int descriptor, const char* bytes, size_t count) {
+  while (count > 0) {
+    const ssize_t written = ::write(descriptor, bytes, count);
+    if (written < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return errno;
+    }
+    bytes += written;
+    count -= static_cast<size_t>(written);
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.value < 0) {
+    throw DataError("{}: cannot be opened: {}", path.string(), std::strerror(errno));
+  }
+  struct stat status {};
+  if (::fstat(file.value, &status) != 0) {
+    throw DataError("{}: {}", path.string(), std::strerror(errno));
+  }
+  if (S_ISDIR(status.st_mode)) {
+    throw DataError("{}: is a folder, not a file", path.string());
+  }
+  if (static_cast<uint64_t>(status.st_size) > max_bytes) {
+    throw DataError("{}: {} bytes, more than the {} such a file may have", path.string(), status.st_size,
+                    max_bytes);
+  }
+  std::vector<char> bytes(static_cast<size_t>(status.st_size));
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = ::read(file.value, bytes.data() + done, bytes.size() - done);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      throw DataError("{}: read error: {}", path.string(), std::strerror(errno));
+    }
+    if (got == 0) {
+      throw DataError("{}: became shorter while being read", path.string());
+    }
+    done += static_cast<size_t>(got);
+  }
+  return bytes;
+}
+
+std::string read_text(const fs::path& path, uint64_t max_bytes) {
+  const auto bytes = read_file(path, max_bytes);
+  return {bytes.begin(), bytes.end()};
+}
+
+void make_folders(const fs::path& folder) {
+  if (folder.empty()) {
+    return;
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw ResourceError("{}: cannot be created: {}", folder.string(), error.message());
+  }
+  if (!fs::is_directory(folder, error)) {
+    throw ResourceError("{}: is a file where a folder is needed", folder.string());
+  }
+}
+
+AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
+  static std::atomic<int> serial{0};
+  temporary_ = target_;
+  temporary_ += fmt::format(".tmp-{}-{}", ::getpid(), serial++);
+  if (fs::is_directory(target_)) {
+    throw ResourceError("{}: is a folder where a file is to be written", target_.string());
+  }
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) {
+    fail("cannot be written", errno);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+  }
+  if (!committed_) {
+    ::unlink(temporary_.c_str());
+  }
+}
+
+void AtomicFile::fail(const char* action, int error_number) const {
+  throw ResourceError("{}: {}: {}", target_.string(), action, std::strerror(error_number));
+}
+
+void AtomicFile::write(const void* bytes, size_t count) {
+  if (const int error = write_all(descriptor_, static_cast<const char*>(bytes), count)) {
+    fail("write failed", error);
+  }
+}
+
+void AtomicFile::commit() {
+  DDPM_CHECK(!committed_ && descriptor_ >= 0, "{} committed twice", target_.string());
+  if (::fsync(descriptor_) != 0) {
+    fail("sync failed", errno);
+  }
+  const int descriptor = descriptor_;
+  descriptor_ = -1;
+  if (::close(descriptor) != 0) {
+    fail("close failed", errno);
+  }
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    fail("rename failed", errno);
+  }
+  committed_ = true;
+  // The new name itself must survive a power cut. A file system that cannot sync folders is no reason to
+  // fail.
+  const auto folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
+  const Descriptor parent{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (parent.value >= 0) {
+    ::fsync(parent.value);
+  }
+}
+
+void write_file(const fs::path& target, std::string_view contents) {
+  AtomicFile file(target);
+  file.write(contents);
+  file.commit();
+}
+
+void append_to_file(const fs::path& target, std::string_view contents) {
+  const Descriptor file{::open(target.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)};
+  const int error = file.value < 0 ? errno : write_all(file.value, contents.data(), contents.size());
+  if (error != 0) {
+    throw ResourceError("{}: cannot be appended to: {}", target.string(), std::strerror(error));
+  }
+}
+
+}  // namespace ddpm_eval::core

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ddpm_eval::core {
+
+/// The whole file. Throws DataError if it is missing, a folder, unreadable or larger than `max_bytes`.
+std::vector<char> read_file(const std::filesystem::path& path, uint64_t max_bytes = UINT64_MAX);
+
+/// Like read_file, as text.
+std::string read_text(const std::filesystem::path& path, uint64_t max_bytes = 64 << 20);
+
+/// Creates `folder` and its parents. Throws ResourceError naming the reason (read-only, no space, a file in
+/// the way).
+void make_folders(const std::filesystem::path& folder);
+
+/// A file that appears whole or not at all: bytes go to a temporary name beside the target, and commit()
+/// syncs it and renames it over the target. Without commit() the destructor removes the temporary file. Every
+/// failure, a full disk among them, throws ResourceError naming the target.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path target);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* bytes, size_t count);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  void commit();
+
+  /// Where the bytes are until commit(): for libraries that write by name. Such a library must write this
+  /// very path.
+  const std::filesystem::path& temporary_path() const { return temporary_; }
+
+ private:
+  [[noreturn]] void fail(const char* action, int error_number) const;
+
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;
+  int descriptor_ = -1;
+  bool committed_ = false;
+};
+
+/// AtomicFile, write and commit in one.
+void write_file(const std::filesystem::path& target, std::string_view contents);
+
+/// Appends to a file and flushes it to the operating system; one call is one write(2), so lines of several
+/// writers do not mix. Throws ResourceError.
+void append_to_file(const std::filesystem::path& target, std::string_view contents);
+
+}  // namespace ddpm_eval::core

@@ -1,0 +1,15 @@
+#pragma once
+
+// Ctrl-C asks; long loops look here at safe points, save and throw InterruptedError. Only the program
+// installs the handler: a library user keeps its own.
+namespace ddpm_eval::core {
+
+/// SIGINT and SIGTERM set the flag; a second one ends the process at once with exit code 130.
+void install_interrupt_handler();
+
+bool interrupt_requested();
+
+/// For tests, and for callers with a handler of their own.
+void request_interrupt(bool requested);
+
+}  // namespace ddpm_eval::core

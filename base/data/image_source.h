@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace ddpm_eval::data {
+
+/// What a source has met so far; complete once the source is drained. Goes into records and warnings.
+struct SourceReport {
+  int64_t yielded = 0;                  ///< images handed out
+  std::vector<std::string> unreadable;  ///< "path: reason" for every file that was left out
+  std::vector<std::string>
+      notes;  ///< things a reader of the score should know, each once: "16-bit images ..."
+};
+
+/// A stream of images, the one way in which metrics see any set: a data set, a folder, an archive or a
+/// sampler.
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+
+  /// As the user wrote it, resolved: "cifar10:train", "samples/".
+  virtual std::string name() const = 0;
+
+  /// How many images there will be at most, where that is known beforehand (unreadable files are among them).
+  virtual std::optional<int64_t> size() const = 0;
+
+  /// The next images in order: uint8 RGB [n, 3, H, W], contiguous, with 1 <= n <= max_images and all of one
+  /// size; an undefined tensor once drained. Neighbours of different sizes come in separate calls. Throws
+  /// DataError.
+  virtual at::Tensor next(int64_t max_images) = 0;
+
+  virtual const SourceReport& report() const = 0;
+};
+
+}  // namespace ddpm_eval::data

@@ -1,0 +1,54 @@
+# ddpm_add_room(<name> DIR <folder> SOURCES ... [PUBLIC ...] [PRIVATE ...] [TORCH])
+#
+# One static library per room. The link list is the architecture: a room sees what it links and nothing else.
+# TORCH gives it LibTorch and the shared precompiled header.
+function(ddpm_add_room name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;PUBLIC;PRIVATE")
+  add_library(ddpm_eval_${name} STATIC ${arg_SOURCES})
+  add_library(ddpm_eval::${name} ALIAS ddpm_eval_${name})
+  target_include_directories(ddpm_eval_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(ddpm_eval_${name} PUBLIC ddpm_eval_flags ${arg_PUBLIC}
+                        PRIVATE ddpm_eval_warnings ${arg_PRIVATE})
+  if(arg_TORCH)
+    ddpm_use_torch(ddpm_eval_${name})
+  endif()
+endfunction()
+
+# The precompiled header is built once and shared, so every user needs the very same flags.
+function(ddpm_use_torch target)
+  target_link_libraries(${target} PUBLIC torch OpenMP::OpenMP_CXX)
+  if(NOT TARGET ddpm_eval_pch)
+    file(WRITE "${PROJECT_BINARY_DIR}/pch.cpp.tmp" "// Carrier of the precompiled header.\n")
+    configure_file("${PROJECT_BINARY_DIR}/pch.cpp.tmp" "${PROJECT_BINARY_DIR}/pch.cpp" COPYONLY)
+    add_library(ddpm_eval_pch STATIC "${PROJECT_BINARY_DIR}/pch.cpp")
+    target_include_directories(ddpm_eval_pch PUBLIC "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(ddpm_eval_pch PUBLIC torch OpenMP::OpenMP_CXX fmt::fmt ddpm_eval_flags PRIVATE ddpm_eval_warnings)
+    target_precompile_headers(ddpm_eval_pch PRIVATE "${PROJECT_SOURCE_DIR}/base/tensor/pch.h")
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ddpm_eval_pch)
+endfunction()
+
+# ddpm_add_tests(<room> SOURCES ... [LINK ...] [TORCH])
+#
+# One binary per room, and two ctest entries: <room> and, for suites whose name begins with Slow, <room>_slow.
+function(ddpm_add_tests room)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;LINK")
+  add_executable(test_${room} ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/support/main.cpp")
+  add_dependencies(all_tests test_${room})
+  target_link_libraries(test_${room} PRIVATE ${arg_LINK} GTest::gmock GTest::gtest ddpm_eval_flags ddpm_eval_warnings)
+  target_include_directories(test_${room} PRIVATE "${PROJECT_SOURCE_DIR}")
+  if(arg_TORCH)
+    ddpm_use_torch(test_${room})
+  endif()
+  foreach(kind fast slow)
+    set(name ${room})
+    set(filter "-Slow*")
+    if(kind STREQUAL slow)
+      set(name ${room}_slow)
+      set(filter "Slow*")
+    endif()
+    add_test(NAME ${name} COMMAND test_${room} --gtest_filter=${filter})
+    set_tests_properties(${name} PROPERTIES LABELS ${kind} TIMEOUT 900
+      ENVIRONMENT "DDPM_EVAL_SOURCE_DIR=${PROJECT_SOURCE_DIR};DDPM_EVAL_BINARY=$<TARGET_FILE:ddpm-eval>")
+  endforeach()
+endfunction()

@@ -1,0 +1,118 @@
+#include "base/core/config.h"
+
+#include "base/core/error.h"
+#include "tests/support/errors.h"
+
+#include <gmock/gmock.h>
+
+namespace ddpm_eval::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::message_of;
+
+struct Inner {
+  double rate = 0.5;
+  std::vector<int64_t> sizes = {1, 2};
+  void fields(ConfigVisitor& v) {
+    v.value("rate", rate);
+    v.value("sizes", sizes);
+  }
+};
+
+struct Outer {
+  int64_t batch_size = 128;
+  bool flip = true;
+  std::string data = "cifar10:train";
+  std::string schedule = "linear";
+  Inner inner;
+  void fields(ConfigVisitor& v) {
+    v.value("batch_size", batch_size);
+    v.value("flip", flip);
+    v.value("data", data);
+    v.choice("schedule", schedule, {"linear", "cosine"});
+    v.section("inner", inner);
+  }
+};
+
+Outer parse(const std::string& toml) {
+  auto tree = ConfigTree::from_text(toml, "c.toml");
+  Outer outer;
+  read_config(tree, outer);
+  return outer;
+}
+
+std::string refusal(const std::string& toml) {
+  return message_of<UsageError>([&] { parse(toml); });
+}
+
+TEST(Config, FileOverridesDefaultsAndLeavesTheRest) {
+  const auto config = parse("batch_size = 4\nschedule = 'cosine'\n[inner]\nrate = 2\nsizes = [3, 4, 5]\n");
+  EXPECT_EQ(config.batch_size, 4);
+  EXPECT_EQ(config.schedule, "cosine");
+  EXPECT_EQ(config.inner.rate, 2.0);
+  EXPECT_THAT(config.inner.sizes, ElementsAre(3, 4, 5));
+  EXPECT_TRUE(config.flip);
+}
+
+TEST(Config, SetOverridesTheFile) {
+  auto tree = ConfigTree::from_text("batch_size = 4\n", "c.toml");
+  tree.set("batch_size=8");
+  tree.set("inner.rate=1e-3");
+  tree.set("schedule=cosine");
+  tree.set("inner.sizes=[9]");
+  Outer config;
+  read_config(tree, config);
+  EXPECT_EQ(config.batch_size, 8);
+  EXPECT_EQ(config.inner.rate, 1e-3);
+  EXPECT_EQ(config.schedule, "cosine");
+  EXPECT_THAT(config.inner.sizes, ElementsAre(9));
+}
+
+TEST(Config, EchoReadsBackToTheSameValues) {
+  auto config = parse("batch_size = 4\n[inner]\nrate = 0.1\n");
+  const auto json = config_to_json(config);
+  EXPECT_EQ(json, R"({"batch_size":4,"flip":true,"data":"cifar10:train","schedule":"linear",)"
+                  R"("inner":{"rate":0.1,"sizes":[1,2]}})");
+  auto tree = ConfigTree::from_json(json, "stored");
+  Outer again;
+  read_config(tree, again);
+  EXPECT_EQ(config_to_json(again), json);
+}
+
+TEST(Config, UnknownKeysNameTheNearest) {
+  EXPECT_EQ(refusal("batchsize = 4\n"), "c.toml: unknown key 'batchsize'; did you mean 'batch_size'?");
+  EXPECT_EQ(refusal("[inner]\nrat = 4\n"), "c.toml: unknown key 'inner.rat'; did you mean 'rate'?");
+  EXPECT_EQ(refusal("zzzzzzzz = 4\n"), "c.toml: unknown key 'zzzzzzzz'");
+}
+
+TEST(Config, WrongTypesNameKeyAndBothTypes) {
+  EXPECT_EQ(refusal("batch_size = 'x'\n"), "c.toml: batch_size: expected an integer, found a string");
+  EXPECT_EQ(refusal("batch_size = 1.5\n"), "c.toml: batch_size: expected an integer, found a number");
+  EXPECT_EQ(refusal("flip = 1\n"), "c.toml: flip: expected true or false, found an integer");
+  EXPECT_EQ(refusal("inner = 1\n"), "c.toml: inner: expected a section, found an integer");
+  EXPECT_EQ(refusal("[inner]\nsizes = ['a']\n"),
+            "c.toml: inner.sizes: expected a list of integers, found a string");
+  EXPECT_EQ(refusal("[inner]\nrate = nan\n"), "c.toml: inner.rate: expected a finite number, found a number");
+}
+
+TEST(Config, WordsOutsideTheListAreRefused) {
+  EXPECT_EQ(refusal("schedule = 'cosin'\n"),
+            "c.toml: schedule: 'cosin' is not one of linear or cosine; did you mean 'cosine'?");
+}
+
+TEST(Config, SyntaxErrorsNameLineAndColumn) {
+  EXPECT_THAT(refusal("batch_size = \n"), HasSubstr("c.toml:1:"));
+}
+
+TEST(Config, MalformedOverridesAreRefused) {
+  ConfigTree tree;
+  EXPECT_EQ(message_of<UsageError>([&] { tree.set("batch_size"); }), "--set batch_size: expected key=value");
+  tree.set("data=mnist:train");
+  EXPECT_EQ(message_of<UsageError>([&] { tree.set("data.x=1"); }),
+            "--set data.x=1: 'data' is a value, not a section");
+}
+
+}  // namespace
+}  // namespace ddpm_eval::core

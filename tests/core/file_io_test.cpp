@@ -1,0 +1,66 @@
+#include "base/core/file_io.h"
+
+#include "base/core/digest.h"
+#include "base/core/error.h"
+#include "tests/support/errors.h"
+#include "tests/support/temp_dir.h"
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+namespace ddpm_eval::core {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::message_of;
+
+TEST(FileIo, AtomicFileAppearsOnlyOnCommit) {
+  const testing::TempDir dir;
+  const auto target = dir / "a.txt";
+  {
+    AtomicFile file(target);
+    file.write("abandoned");
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+  write_file(target, "kept");
+  EXPECT_EQ(read_text(target), "kept");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+}
+
+TEST(FileIo, FailuresNameTheTarget) {
+  const testing::TempDir dir;
+  EXPECT_THAT(message_of<ResourceError>([&] { write_file(dir / "no/such/a.txt", "x"); }),
+              HasSubstr("no/such/a.txt: cannot be written: No such file or directory"));
+  EXPECT_THAT(message_of<ResourceError>([&] { write_file(dir.path(), "x"); }), HasSubstr("is a folder"));
+  write_file(dir / "file", "x");
+  EXPECT_THAT(message_of<ResourceError>([&] { make_folders(dir / "file/sub"); }), HasSubstr("file/sub"));
+}
+
+TEST(FileIo, AFullDiskIsAResourceError) {
+  if (!std::filesystem::exists("/dev/full")) {
+    GTEST_SKIP() << "no /dev/full here";
+  }
+  EXPECT_THAT(message_of<ResourceError>([] { append_to_file("/dev/full", "x"); }),
+              HasSubstr("No space left on device"));
+}
+
+TEST(FileIo, ReadingMissingFoldersAndTooLargeFilesIsADataError) {
+  const testing::TempDir dir;
+  EXPECT_THAT(message_of<DataError>([&] { read_file(dir / "none"); }), HasSubstr("No such file"));
+  EXPECT_THAT(message_of<DataError>([&] { read_file(dir.path()); }), HasSubstr("is a folder"));
+  write_file(dir / "big", "12345");
+  EXPECT_THAT(message_of<DataError>([&] { read_file(dir / "big", 4); }),
+              HasSubstr("5 bytes, more than the 4"));
+}
+
+TEST(FileIo, Sha256MatchesTheStandardsExample) {
+  const testing::TempDir dir;
+  write_file(dir / "abc", "abc");  // FIPS 180-2, appendix B.1
+  constexpr auto kWant = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+  EXPECT_EQ(sha256_of_file(dir / "abc"), kWant);
+  EXPECT_EQ(sha256_hex(std::string_view("abc")), kWant);
+}
+
+}  // namespace
+}  // namespace ddpm_eval::core

@@ -1,0 +1,56 @@
+#include "base/core/record.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/core/text.h"
+#include "tests/support/errors.h"
+#include "tests/support/temp_dir.h"
+
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::core {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::message_of;
+
+TEST(Record, RoundTripsWithItsContext) {
+  const testing::TempDir dir;
+  auto record = new_record("score");
+  record["value"] = 0.1 + 0.2;
+  write_record(dir / "r.json", record);
+  const auto back = read_record(dir / "r.json");
+  EXPECT_EQ(back, record);
+  EXPECT_EQ(back["value"].get<double>(), 0.1 + 0.2);
+  EXPECT_EQ(back["schema"], 1);
+  EXPECT_EQ(back["kind"], "score");
+  EXPECT_EQ(back["tool"]["name"], "ddpm-eval");
+}
+
+TEST(Record, NonFiniteNumbersAreABug) {
+  auto record = new_record("score");
+  record["metrics"]["fid"] = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(message_of<LogicError>([&] { record_text(record); }), HasSubstr("/metrics/fid is not finite"));
+}
+
+TEST(Record, OtherJsonAndNewerSchemasAreRefused) {
+  const testing::TempDir dir;
+  write_file(dir / "a.json", "{");
+  EXPECT_THAT(message_of<DataError>([&] { read_record(dir / "a.json"); }), HasSubstr("not a record"));
+  write_file(dir / "b.json", "{\"schema\": 99}");
+  EXPECT_THAT(message_of<DataError>([&] { read_record(dir / "b.json"); }), HasSubstr("newer ddpm-eval"));
+}
+
+TEST(Text, NearestSuggestsOnlyLikelySlips) {
+  const std::vector<std::string> words = {"batch_size", "learning_rate"};
+  EXPECT_EQ(nearest("batch-size", words), "batch_size");
+  EXPECT_EQ(nearest("learnin_rate", words), "learning_rate");
+  EXPECT_EQ(nearest("epochs", words), std::nullopt);
+  EXPECT_EQ(join_or(std::vector<std::string>{"a", "b", "c"}), "a, b or c");
+}
+
+}  // namespace
+}  // namespace ddpm_eval::core

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what ddpm-eval needs to build and test, from Debian 12's own packages. Does nothing when all is there.
+set -euo pipefail
+
+packages=(
+  g++ make cmake ninja-build ccache mold pkg-config git ca-certificates
+  libtorch-dev libopenblas-openmp-dev liblapacke-dev libeigen3-dev libopencv-dev
+  libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
+  libzip-dev zlib1g-dev libcurl4-openssl-dev libssl-dev
+  libgtest-dev libgmock-dev libbenchmark-dev
+  clang-format clang-tidy
+  dataset-fashion-mnist
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  exit 0
+fi
+
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+  sudo=(sudo)
+fi
+echo "installing: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${sudo[@]}" apt-get update -q >&2
+"${sudo[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
