@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace ddpm_eval::eval {
+
+/// What all commands share: the global flags, and what main() is to run once everything is parsed.
+struct Session {
+  int threads = 0;               ///< 0: every available processor
+  bool quiet = false;            ///< no progress
+  std::function<void()> action;  ///< set by the chosen command
+};
+
+// One function per command, each in its own file under eval/commands/: it adds its subcommand with options and help to
+// `program` and, when chosen, sets session.action. Results go to stdout, everything else to stderr.
+void add_data_command(CLI::App& program, Session& session);
+void add_features_command(CLI::App& program, Session& session);
+void add_fid_command(CLI::App& program, Session& session);
+void add_info_command(CLI::App& program, Session& session);
+void add_is_command(CLI::App& program, Session& session);
+void add_points_command(CLI::App& program, Session& session);
+void add_sample_command(CLI::App& program, Session& session);
+void add_stats_command(CLI::App& program, Session& session);
+void add_train_command(CLI::App& program, Session& session);
+void add_weights_command(CLI::App& program, Session& session);
+
+}  // namespace ddpm_eval::eval
