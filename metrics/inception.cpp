@@ -13,7 +13,7 @@ namespace ddpm_eval::metrics {
 namespace {
 
 constexpr double kBatchNormEps = 0.001;
-constexpr int64_t kMicroBatch = 16;
+constexpr int64_t kMicroBatch = 8;
 
 /// A unit ready to run.
 struct FoldedUnit {
@@ -127,10 +127,11 @@ class CheckedWeights {
     for (const TensorSpec& spec : specs) {
       check(spec);
     }
-    for (const auto& [name, tensor] : weights) {
-      if (std::none_of(specs.begin(), specs.end(), [&](const TensorSpec& s) { return s.name == name; })) {
-        throw core::DataError("{}: tensor '{}' is not part of the FID Inception-v3{}", origin_, name,
-                              name.starts_with("AuxLogits.") ? kTorchvisionHint : "");
+    for (const auto& entry : weights) {
+      const auto same_name = [&](const TensorSpec& spec) { return spec.name == entry.name; };
+      if (std::none_of(specs.begin(), specs.end(), same_name)) {
+        throw core::DataError("{}: tensor '{}' is not part of the FID Inception-v3{}", origin_, entry.name,
+                              entry.name.starts_with("AuxLogits.") ? kTorchvisionHint : "");
       }
     }
   }

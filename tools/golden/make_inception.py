@@ -31,7 +31,7 @@ import synthetic_inception as synthetic
 
 # (height, width, noise) of single images: up, down, both, the network's own size, and one pixel.
 CASES = [(32, 32, 24), (32, 32, 60), (28, 28, 24), (1, 1, 24), (17, 40, 24), (299, 299, 24), (64, 300, 24), (333, 500, 24)]
-COUNT = 32  # images on each side of the end-to-end case
+COUNT = 24  # images on each side of the end-to-end case
 FEATURE_STEP = 10
 LOGIT_STEP = 8
 
