@@ -9,6 +9,7 @@
 #include "tests/support/temp_dir.h"
 
 #include <chrono>
+#include <cstdlib>
 
 #include <gmock/gmock.h>
 
@@ -40,6 +41,7 @@ const std::string& payload() {
 
 class Fetch : public ::testing::Test {
  protected:
+  Fetch() { ::setenv("no_proxy", "127.0.0.1", 1); }
   void TearDown() override { core::request_interrupt(false); }
 
   /// A request that knows what it wants, with little patience.
@@ -343,6 +345,15 @@ TEST_F(Fetch, ReadsFileUrlsAndResumesThem) {
   core::write_file(part_, payload().substr(0, 77));
   EXPECT_EQ(fetch_file(wanted).resumed_from, 77U);
   expect_installed();
+}
+
+TEST_F(Fetch, GoesThroughTheProxyOfTheEnvironment) {
+  const LoopbackServer proxy([](const ServedRequest&, int) { return good(); });
+  ::setenv("http_proxy", proxy.url("").c_str(), 1);
+  fetch_file(request("http://files.invalid/f"));
+  ::unsetenv("http_proxy");
+  expect_installed();
+  EXPECT_EQ(proxy.requests().at(0).path, "http://files.invalid/f");
 }
 
 TEST_F(Fetch, BadPlacesAndAddressesAreNamed) {
