@@ -32,6 +32,11 @@ class DiffusionNetwork {
   /// network's own: writing to them changes it.
   virtual const tensor::NamedTensors& parameters() const = 0;
 
+  /// Where the parameters are, and so where inputs must be.
+  at::Device device() const {
+    return parameters().empty() ? at::Device(at::kCPU) : parameters().front().tensor.device();
+  }
+
  protected:
   virtual at::Tensor run(const at::Tensor& x_t, const at::Tensor& t,
                          const std::optional<TrainingPass>& pass) const = 0;

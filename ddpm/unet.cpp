@@ -2,8 +2,8 @@
 
 #include "base/core/error.h"
 #include "base/tensor/shape.h"
+#include "ddpm/layers.h"
 #include "ddpm/time_embedding.h"
-#include "ddpm/unet_layers.h"
 
 #include <fmt/ranges.h>
 #include <torch/types.h>

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-// The parts of the official U-Net. Images are channels-last throughout (convolutions are about twice as fast
-// so on a CPU), which makes [n, h w, c] a view of [n, c, h, w]. Private to unet.cpp and its tests.
+// The parts of the networks. Images are channels-last throughout (convolutions are about twice as fast
+// so on a CPU), which makes [n, h w, c] a view of [n, c, h, w]. Private to the networks and their tests.
 namespace ddpm_eval::ddpm {
 
 /// Scale of the layers that start as if zero: conv2, proj_out and conv_out of the official code.
@@ -17,7 +17,8 @@ struct Dense {
   at::Tensor weight;  ///< [out, in]
   at::Tensor bias;    ///< [out]
 
-  static Dense make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out);
+  static Dense make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out,
+                    double scale = 1);
   at::Tensor operator()(const at::Tensor& x) const;
 };
 

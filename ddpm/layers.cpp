@@ -1,4 +1,4 @@
-#include "ddpm/unet_layers.h"
+#include "ddpm/layers.h"
 
 #include "base/tensor/noise.h"
 
@@ -13,8 +13,8 @@ constexpr double kGroupNormEps = 1e-6;
 
 }  // namespace
 
-Dense Dense::make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out) {
-  return {.weight = maker.glorot(name + ".weight", {out, in}),
+Dense Dense::make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out, double scale) {
+  return {.weight = maker.glorot(name + ".weight", {out, in}, scale),
           .bias = maker.constant(name + ".bias", out, 0)};
 }
 
