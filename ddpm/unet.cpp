@@ -11,7 +11,11 @@
 namespace ddpm_eval::ddpm {
 namespace {
 
+// Far above any use; they keep a slip of the keys or a damaged checkpoint from asking for all memory.
 constexpr int64_t kMaxLevels = 12;
+constexpr int64_t kMaxBlocks = 100;
+constexpr int64_t kMaxMultiplier = 64;
+constexpr int64_t kMaxChannels = 4096;
 
 void require(bool condition, const std::string& message) {
   if (!condition) {
@@ -32,15 +36,17 @@ void check(const UNetConfig& config, const UNetShape& shape) {
   require(levels >= 1 && levels <= kMaxLevels,
           fmt::format("model.unet.multipliers: needs 1 to {} levels, found {}", kMaxLevels, levels));
   require(shape.in_channels >= 1 && shape.out_channels >= 1, "the U-Net needs at least one channel");
-  require(config.base_channels >= 4 && config.base_channels % 2 == 0,
-          fmt::format("model.unet.base_channels: {} is not an even number from 4", config.base_channels));
-  require(config.res_blocks >= 1,
-          fmt::format("model.unet.res_blocks: {} is not a positive number", config.res_blocks));
+  require(config.base_channels >= 4 && config.base_channels <= kMaxChannels && config.base_channels % 2 == 0,
+          fmt::format("model.unet.base_channels: {} is not an even number from 4 to {}", config.base_channels,
+                      kMaxChannels));
+  require(config.res_blocks >= 1 && config.res_blocks <= kMaxBlocks,
+          fmt::format("model.unet.res_blocks: {} is not within 1..{}", config.res_blocks, kMaxBlocks));
   require(config.dropout >= 0 && config.dropout < 1,
           fmt::format("model.unet.dropout: {} is not within [0, 1)", config.dropout));
   require(config.groups >= 1, fmt::format("model.unet.groups: {} is not a positive number", config.groups));
   for (const int64_t multiplier : config.multipliers) {
-    require(multiplier >= 1, fmt::format("model.unet.multipliers: {} is not a positive number", multiplier));
+    require(multiplier >= 1 && multiplier <= kMaxMultiplier,
+            fmt::format("model.unet.multipliers: {} is not within 1..{}", multiplier, kMaxMultiplier));
   }
   // Every other width is a sum of multiples of base_channels.
   require(config.base_channels % config.groups == 0,
