@@ -16,12 +16,12 @@ struct FeatureRequest {
   std::string preset;    ///< the tool whose pre-processing is used
 };
 
-/// The name of the features that `features = ""` means for a reference source: the data set's own built-in network
-/// where Inception does not suit it (Fashion-MNIST), else "inception".
+/// The name of the features that `features = ""` means for a reference source: the data set's own built-in
+/// network where Inception does not suit it (Fashion-MNIST), else "inception".
 std::string default_features(const std::string& reference_source);
 
-/// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the command that
-/// fetches it: nothing is ever replaced silently.
+/// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
+/// command that fetches it: nothing is ever replaced silently.
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source);
 
@@ -33,7 +33,8 @@ struct BuiltInNet {
 
 std::vector<BuiltInNet> built_in_nets();
 
-/// The FID Inception keeps torch-fidelity's metric names; numbers on other features must not be mistaken for them.
+/// The FID Inception keeps torch-fidelity's metric names; numbers on other features must not be mistaken for
+/// them.
 bool is_fid_inception(const metrics::FeatureNetInfo& info);
 
 }  // namespace ddpm_eval::eval

@@ -22,6 +22,11 @@ using AddCommand = void (*)(CLI::App&, Session&);
 
 // The order of the help text.
 constexpr AddCommand kCommands[] = {
+    ddpm_eval::eval::add_train_command,  ddpm_eval::eval::add_sample_command,
+    ddpm_eval::eval::add_fid_command,    ddpm_eval::eval::add_is_command,
+    ddpm_eval::eval::add_score_command,  ddpm_eval::eval::add_stats_command,
+    ddpm_eval::eval::add_report_command, ddpm_eval::eval::add_features_command,
+    ddpm_eval::eval::add_data_command,   ddpm_eval::eval::add_weights_command,
     ddpm_eval::eval::add_info_command,
 };
 

@@ -79,9 +79,10 @@ std::string score_table(const Json& record) {
   }
   std::string caption;
   if (record.contains("real")) {
-    caption = fmt::format("<p>Against {}, N = {}. Features: {}.</p>", escape_html(text_of(record["real"]["source"])),
-                          record["real"].contains("count") ? text_of(record["real"]["count"]) : "?",
-                          escape_html(record["features"].is_object() ? record["features"].value("name", "?") : "?"));
+    caption = fmt::format(
+        "<p>Against {}, N = {}. Features: {}.</p>", escape_html(text_of(record["real"]["source"])),
+        record["real"].contains("count") ? text_of(record["real"]["count"]) : "?",
+        escape_html(record["features"].is_object() ? record["features"].value("name", "?") : "?"));
   }
   return table(head, rows) + caption;
 }
@@ -158,19 +159,21 @@ std::string render_run_page(const fs::path& folder) {
   }
   if (fs::exists(folder / "grid.png")) {
     const auto bytes = core::read_file(folder / "grid.png", 64 << 20);
-    body += section("Samples", "<img alt=\"grid of generated samples\" src=\"data:image/png;base64," + core::base64(bytes) +
-                                   "\">");
+    body += section("Samples", "<img alt=\"grid of generated samples\" src=\"data:image/png;base64," +
+                                   core::base64(bytes) + "\">");
   }
   if (fs::exists(folder / "log.jsonl")) {
     body += section("Training", log_table(folder / "log.jsonl"));
   }
   if (body.empty()) {
-    throw core::DataError("{}: nothing to report: no score.json, grid.png or log.jsonl there", folder.string());
+    throw core::DataError("{}: nothing to report: no score.json, grid.png or log.jsonl there",
+                          folder.string());
   }
   const auto title = escape_html("ddpm-eval: " + fs::weakly_canonical(folder).filename().string());
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n<style>{1}</style>\n"
+      "<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n<title>{0}</title>\n<style>{1}</style>\n"
       "</head>\n<body>\n<h1>{0}</h1>\n{2}{3}<p>Made by ddpm-eval {4} ({5}).</p>\n</body>\n</html>\n",
       title, kStyle, body, context, core::build_info().version, core::build_info().commit);
 }

@@ -48,7 +48,8 @@ class RunSource final : public data::ImageSource {
         throw core::InterruptedError("interrupted while sampling");
       }
     };
-    buffer_ = as_rgb(ddpm::sample_data(run_.model, run_.options, tensor::index_range(begin, end), stop_if_asked));
+    buffer_ =
+        as_rgb(ddpm::sample_data(run_.model, run_.options, tensor::index_range(begin, end), stop_if_asked));
     buffered_ = end - begin;
     made_ = end;
   }
@@ -82,7 +83,8 @@ std::unique_ptr<data::ImageSource> open_run_source(const data::SourceSpec& spec)
   }
   auto run = load_run(request);
   if (!run.model.makes_images()) {
-    throw core::UsageError("{}: this run makes points, not images: `sample` writes them to an .npy to score", spec.text);
+    throw core::UsageError("{}: this run makes points, not images: `sample` writes them to an .npy to score",
+                           spec.text);
   }
   return std::make_unique<RunSource>(spec.text, std::move(run), count);
 }

@@ -9,14 +9,15 @@
 
 #include <cmath>
 
-#include <torch/types.h>
 #include <nlohmann/json.hpp>
+#include <torch/types.h>
 
 namespace ddpm_eval::eval {
 
 LoadedRun load_run(const SamplingRequest& request) {
   const bool ema = request.weights == Weights::kEma;
-  const auto saved = ema ? training::load_ema_weights(request.run) : training::load_model_weights(request.run);
+  const auto saved =
+      ema ? training::load_ema_weights(request.run) : training::load_model_weights(request.run);
   const auto origin = request.run.string();
   const auto config = ddpm::restore_config(saved, origin);
 

@@ -27,7 +27,8 @@ struct LoadedRun {
   core::Json record;  ///< run, its step, weights, SHA-256 of the checkpoint, sampler as resolved, data
 };
 
-/// Throws UsageError for a setting that does not exist or does not suit, DataError for a run that cannot be read.
+/// Throws UsageError for a setting that does not exist or does not suit, DataError for a run that cannot be
+/// read.
 LoadedRun load_run(const SamplingRequest& request);
 
 /// Images as the rest of the program takes them: uint8 [n, 3, H, W], greyscale replicated.

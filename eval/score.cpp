@@ -20,7 +20,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 Json features_json(const metrics::FeatureNetInfo& info) {
-  Json json = {{"name", info.name}, {"weights_sha256", info.weights_sha256}, {"preset", info.preset},
+  Json json = {{"name", info.name},
+               {"weights_sha256", info.weights_sha256},
+               {"preset", info.preset},
                {"dim", info.dim}};
   if (!info.note.empty()) {
     json["note"] = info.note;
@@ -37,15 +39,16 @@ Json provenance_features(const Side& side) {
 /// Refuses to compare numbers made with different features, unless told to.
 void require_same_features(const Json& real, const Json& fake, const ScoreOptions& options, Json& notes) {
   if (real.is_null() || fake.is_null()) {
-    notes.push_back("a statistics file does not say which features it was made with: they are taken to be the same");
+    notes.push_back(
+        "a statistics file does not say which features it was made with: they are taken to be the same");
     return;
   }
   for (const char* key : {"name", "weights_sha256", "preset"}) {
     if (real.value(key, "") == fake.value(key, "")) {
       continue;
     }
-    const auto difference =
-        fmt::format("{} of the features differs: real {}, fake {}", key, real.value(key, "?"), fake.value(key, "?"));
+    const auto difference = fmt::format("{} of the features differs: real {}, fake {}", key,
+                                        real.value(key, "?"), fake.value(key, "?"));
     if (!options.allow_mismatch) {
       throw core::NotComparableError("{}; --allow-mismatch compares them all the same", difference);
     }
@@ -53,7 +56,8 @@ void require_same_features(const Json& real, const Json& fake, const ScoreOption
   }
 }
 
-/// The metrics of one side against the reference, under names that tell the FID Inception from other features.
+/// The metrics of one side against the reference, under names that tell the FID Inception from other
+/// features.
 struct SideScores {
   Json metrics = Json::object();
   Json parts = Json::object();
@@ -83,8 +87,8 @@ SideScores score_side(const metrics::Moments* real, Side& side, const ScoreOptio
   return scores;
 }
 
-/// Scores each yardstick as the fake side was. Throws UsageError if its count differs: a distance falls with N, so that
-/// only equal counts can stand side by side.
+/// Scores each yardstick as the fake side was. Throws UsageError if its count differs: a distance falls with
+/// N, so that only equal counts can stand side by side.
 Json score_yardsticks(const metrics::Moments& real, int64_t fake_count, const ScoreOptions& options,
                       const metrics::Preset& preset, const metrics::FeatureNet& net, const Session& session) {
   Json yardsticks = Json::array();
@@ -114,7 +118,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (options.inception_score) {
     metrics::require_metric(preset, metrics::kInceptionScore);
     if (is_statistics(options.fake)) {
-      throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of", options.fake);
+      throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
+                             options.fake);
     }
   }
 
@@ -147,7 +152,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   Json real_features = provenance_features(real);
   Json fake_features = provenance_features(fake);
   if (real_images || fake_images) {
-    net = open_feature_net({options.features, options.weights, options.preset}, with_real ? options.real : options.fake);
+    net = open_feature_net({options.features, options.weights, options.preset},
+                           with_real ? options.real : options.fake);
     if (options.inception_score && net->info().classes == 0) {
       throw core::UsageError("--features {}: these features have no classes to take an Inception Score of",
                              net->info().name);

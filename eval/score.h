@@ -24,12 +24,12 @@ struct ScoreOptions {
   metrics::SqrtMethod sqrt = metrics::SqrtMethod::kSymmetric;
 };
 
-/// Scores image sets in one pass over each and returns the record: metrics, parts, both sides, features, preset and
-/// the runtime. Progress and warnings go to stderr.
+/// Scores image sets in one pass over each and returns the record: metrics, parts, both sides, features,
+/// preset and the runtime. Progress and warnings go to stderr.
 Json score_images(const ScoreOptions& options, const Session& session);
 
-/// Scores point sets: sliced Wasserstein and energy distance, and beside them the floor: fresh real points of the same
-/// counts against the real ones.
+/// Scores point sets: sliced Wasserstein and energy distance, and beside them the floor: fresh real points of
+/// the same counts against the real ones.
 Json score_points(const ScoreOptions& options);
 
 /// Whether the two sources are point sets.

@@ -5,8 +5,8 @@
 
 #include <map>
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
@@ -30,8 +30,9 @@ void add_frechet_options(CLI::App& command, ScoreOptions& options) {
   command.add_option("--sqrt", options.sqrt, "Matrix square root: symmetric, or general as SciPy's sqrtm")
       ->transform(CLI::CheckedTransformer(kMethods))
       ->option_text("{symmetric,general}");
-  command.add_option("--yardstick", options.yardsticks,
-                     "A source of as many images as --fake, scored beside it: real images, noise. Repeatable")
+  command
+      .add_option("--yardstick", options.yardsticks,
+                  "A source of as many images as --fake, scored beside it: real images, noise. Repeatable")
       ->allow_extra_args(false);
   command.add_flag("--allow-mismatch", options.allow_mismatch,
                    "Compare statistics even if they were made with other features");

@@ -1,7 +1,7 @@
 #include "base/core/error.h"
+#include "base/core/file_io.h"
 #include "base/data/npy.h"
 #include "base/data/points.h"
-#include "base/core/file_io.h"
 #include "base/tensor/runtime.h"
 #include "eval/score.h"
 #include "metrics/point_distances.h"
@@ -10,13 +10,13 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#include <torch/types.h>
 #include <nlohmann/json.hpp>
+#include <torch/types.h>
 
 namespace ddpm_eval::eval {
 namespace {
 
-using Kind = data::SourceSpec::Kind;
+using Kind = data::SourceKind;
 
 constexpr int64_t kDefaultCount = 2000;
 /// The floor compares draws from these seeds, far from those a user picks.
@@ -81,7 +81,8 @@ Json score_points(const ScoreOptions& options) {
   if (!real.kind.empty()) {
     std::vector<double> floor;
     for (int draw = 0; draw < kFloorDraws; ++draw) {
-      const auto fresh = data::make_points(real.kind, 0, fake.points.size(0), kFloorSeed + static_cast<uint64_t>(draw));
+      const auto fresh =
+          data::make_points(real.kind, 0, fake.points.size(0), kFloorSeed + static_cast<uint64_t>(draw));
       floor.push_back(metrics::sliced_wasserstein(real.points, fresh));
     }
     std::sort(floor.begin(), floor.end());

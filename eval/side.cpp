@@ -9,8 +9,8 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#include <torch/types.h>
 #include <nlohmann/json.hpp>
+#include <torch/types.h>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -21,7 +21,8 @@ void warn_unreadable(const std::string& role, const std::vector<std::string>& un
   if (unreadable.empty()) {
     return;
   }
-  print_warning(fmt::format("{}: {} unreadable file(s) left out; --strict makes this an error", role, unreadable.size()));
+  print_warning(fmt::format("{}: {} unreadable file(s) left out; --strict makes this an error", role,
+                            unreadable.size()));
   for (size_t i = 0; i < std::min(kListedFiles, unreadable.size()); ++i) {
     print_warning("  " + unreadable[i]);
   }
@@ -32,15 +33,15 @@ void warn_unreadable(const std::string& role, const std::vector<std::string>& un
 
 void require_two(const SideRequest& request, int64_t count) {
   if (count < 2) {
-    throw core::DataError("{} source {}: {} usable image(s), at least 2 are needed for a covariance", request.role,
-                          request.source, count);
+    throw core::DataError("{} source {}: {} usable image(s), at least 2 are needed for a covariance",
+                          request.role, request.source, count);
   }
 }
 
 }  // namespace
 
 bool is_statistics(const std::string& source) {
-  return data::parse_source(source).kind == data::SourceSpec::Kind::kStatistics;
+  return data::parse_source(source).kind == data::SourceKind::kStatistics;
 }
 
 Side read_side(const SideRequest& request) {
@@ -60,7 +61,7 @@ Side read_side(const SideRequest& request) {
 
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
   const auto spec = data::parse_source(request.source);
-  if (spec.kind == data::SourceSpec::Kind::kRun) {
+  if (spec.kind == data::SourceKind::kRun) {
     return open_run_source(spec);
   }
   data::SourceOptions options;
@@ -83,7 +84,8 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
     }
   };
   const auto report = metrics::extract(
-      images, net, consume, console_progress("scoring " + request.role + " " + images.name(), "images", session.quiet));
+      images, net, consume,
+      console_progress("scoring " + request.role + " " + images.name(), "images", session.quiet));
   const auto& seen = images.report();
   warn_unreadable(request.role, seen.unreadable);
   for (const auto& note : seen.notes) {

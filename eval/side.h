@@ -36,10 +36,12 @@ bool is_statistics(const std::string& source);
 /// Reads a statistics file.
 Side read_side(const SideRequest& request);
 
-/// Opens an image source of any kind, `run:` included. Throws UsageError or DataError before any work is done.
+/// Opens an image source of any kind, `run:` included. Throws UsageError or DataError before any work is
+/// done.
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
 
-/// Drains the images through `net`. Prints warnings for unreadable files. Throws DataError for fewer than two images.
+/// Drains the images through `net`. Prints warnings for unreadable files. Throws DataError for fewer than two
+/// images.
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session);
 

@@ -13,8 +13,8 @@
 #include "eval/sampling.h"
 
 #include <fmt/format.h>
-#include <torch/types.h>
 #include <nlohmann/json.hpp>
+#include <torch/types.h>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -28,7 +28,7 @@ struct TrainingData {
 
 TrainingData load_data(const ddpm::RunConfig& config) {
   const auto spec = data::parse_source(config.data.source);
-  if (spec.kind == data::SourceSpec::Kind::kPoints) {
+  if (spec.kind == data::SourceKind::kPoints) {
     const auto seed = static_cast<uint64_t>(config.train.seed);
     return {data::make_points(spec.name, 0, config.data.points, seed), spec.text};
   }
@@ -52,8 +52,8 @@ class GridWriter {
         throw core::InterruptedError("interrupted while drawing a sample grid; go on with --resume");
       }
     };
-    const auto images = ddpm::sample_data(preview_, config_.sample, tensor::index_range(0, config_.train.grid_samples),
-                                          stop_if_asked);
+    const auto images = ddpm::sample_data(preview_, config_.sample,
+                                          tensor::index_range(0, config_.train.grid_samples), stop_if_asked);
     core::make_folders(folder_ / "grids");
     write_grid(folder_ / "grids" / fmt::format("step-{:07}.png", state.step), images);
   }
@@ -81,17 +81,20 @@ core::Json run_record(const ddpm::RunConfig& config, const TrainingData& data, c
 
 }  // namespace
 
-core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start, const Session& session) {
+core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start,
+                     const Session& session) {
   const bool saved = training::has_checkpoint(folder);
   if (saved && start == Start::kFresh) {
-    throw core::UsageError("{}: holds a run already; --resume goes on with it, or choose another --out", folder.string());
+    throw core::UsageError("{}: holds a run already; --resume goes on with it, or choose another --out",
+                           folder.string());
   }
   const auto data = load_data(config);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
   auto model = ddpm::make_model(config, row_shape);
   const auto task = ddpm::make_task(config, model, data.data);
-  const double spread = model.makes_images() ? data.data.to(torch::kFloat32).std().item<double>() / 127.5 : 1.0;
+  const double spread =
+      model.makes_images() ? data.data.to(torch::kFloat32).std().item<double>() / 127.5 : 1.0;
   if (const auto warning = ddpm::prior_mismatch(model.process, spread); !warning.empty()) {
     print_warning(warning);
   }

@@ -4,13 +4,14 @@
 
 #include <filesystem>
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace ddpm_eval::eval {
 
 void add_report_command(CLI::App& program, Session& session) {
-  auto* command = program.add_subcommand("report", "A self-contained HTML page of a run's scores, samples and log");
+  auto* command =
+      program.add_subcommand("report", "A self-contained HTML page of a run's scores, samples and log");
   struct Options {
     std::filesystem::path folder;
     std::filesystem::path out;

@@ -5,18 +5,17 @@
 #include "base/data/sinks.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
+#include "eval/command.h"
 #include "eval/console.h"
 #include "eval/output.h"
 #include "eval/sampling.h"
 
 #include <chrono>
 
-#include <fmt/format.h>
-#include <torch/types.h>
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "eval/command.h"
+#include <torch/types.h>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -35,20 +34,19 @@ struct SampleCommand {
 
 void stop_if_asked(int64_t done, int64_t total) {
   if (core::interrupt_requested()) {
-    throw core::InterruptedError("interrupted after {} of {} samples; the same command makes the same samples again", done,
-                                 total);
+    throw core::InterruptedError(
+        "interrupted after {} of {} samples; the same command makes the same samples again", done, total);
   }
 }
 
 void sample_images(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
-  const auto sink = data::open_image_sink(command.out, run.model.row_shape);
+  const auto sink = data::open_image_sink(command.out);
   std::vector<at::Tensor> shown;
   int64_t kept = 0;
   for (int64_t begin = 0; begin < command.count; begin += run.options.micro_batch) {
     const int64_t end = std::min(command.count, begin + run.options.micro_batch);
-    const auto images =
-        ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
-                          [&](int64_t, int64_t) { stop_if_asked(begin, command.count); });
+    const auto images = ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
+                                          [&](int64_t, int64_t) { stop_if_asked(begin, command.count); });
     sink->write(images);
     if (kept < kGridImages && !command.grid.empty()) {
       shown.push_back(images);
@@ -101,7 +99,8 @@ void run_sample(SampleCommand command, const Session& session) {
   record["runtime"] = tensor::runtime_context();
   record["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!write_json(command.json, record)) {
-    fmt::print("{}: {} samples in {:.1f} s\n", command.out.string(), command.count, record["seconds"].get<double>());
+    fmt::print("{}: {} samples in {:.1f} s\n", command.out.string(), command.count,
+               record["seconds"].get<double>());
   }
 }
 
@@ -112,19 +111,26 @@ void add_sample_command(CLI::App& program, Session& session) {
   auto options = std::make_shared<SampleCommand>();
   command->add_option("--run", options->request.run, "The training folder")->required();
   command->add_option("--num", options->count, "How many")->required();
-  command->add_option("--out", options->out, "A folder for PNGs, an .npz for one array, or an .npy for points")->required();
-  command->add_option("--seed", options->request.seed, "Sample i depends on the seed and i alone")->capture_default_str();
+  command
+      ->add_option("--out", options->out, "A folder for PNGs, an .npz for one array, or an .npy for points")
+      ->required();
+  command->add_option("--seed", options->request.seed, "Sample i depends on the seed and i alone")
+      ->capture_default_str();
   // Every key of the [sample] section is a flag as well; the run's own values are the defaults.
   for (const char* key : {"sampler", "steps", "eta", "variance", "spacing", "clip"}) {
     command->add_option_function<std::string>(
         std::string("--") + key,
-        [options, key](const std::string& value) { options->request.settings.push_back(std::string(key) + "=" + value); },
+        [options, key](const std::string& value) {
+          options->request.settings.push_back(std::string(key) + "=" + value);
+        },
         std::string("Overrides sample.") + key + " of the run");
   }
-  command->add_flag("--last-weights", options->last_weights, "The weights of the last step instead of their average");
+  command->add_flag("--last-weights", options->last_weights,
+                    "The weights of the last step instead of their average");
   command->add_option("--grid", options->grid, "Also a PNG of the first 64 images");
   add_json_option(*command, options->json);
-  command->callback([options, &session] { session.action = [options, &session] { run_sample(*options, session); }; });
+  command->callback(
+      [options, &session] { session.action = [options, &session] { run_sample(*options, session); }; });
 }
 
 }  // namespace ddpm_eval::eval

@@ -5,7 +5,8 @@
 namespace ddpm_eval::eval {
 
 void add_score_command(CLI::App& program, Session& session) {
-  auto* command = program.add_subcommand("score", "Every score that suits the data, from one pass: FID and IS, or 2-D distances");
+  auto* command = program.add_subcommand(
+      "score", "Every score that suits the data, from one pass: FID and IS, or 2-D distances");
   auto options = std::make_shared<ScoreOptions>();
   options->inception_score = true;
   add_score_options(*command, *options, SidesNeeded::kBoth);

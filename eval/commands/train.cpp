@@ -5,8 +5,8 @@
 #include "eval/output.h"
 #include "eval/training_run.h"
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
@@ -28,7 +28,8 @@ core::ConfigTree open_config(const TrainOptions& options) {
   if (!options.resume || !training::has_checkpoint(options.out)) {
     throw core::UsageError("--config is needed, unless --resume goes on with a run that has a checkpoint");
   }
-  return core::ConfigTree::from_json(training::load_model_weights(options.out).config_json, options.out.string());
+  return core::ConfigTree::from_json(training::load_model_weights(options.out).config_json,
+                                     options.out.string());
 }
 
 void run_train(const TrainOptions& options, const Session& session) {
@@ -41,8 +42,8 @@ void run_train(const TrainOptions& options, const Session& session) {
       train_run(config, options.out, options.resume ? Start::kResume : Start::kFresh, session);
   if (!write_json(options.json, record)) {
     fmt::print("{}: step {}, loss {:.5g}, {:.1f} images/s, {} parameters\n", options.out.string(),
-               record["step"].get<int64_t>(), record["loss"].get<double>(), record["images_per_second"].get<double>(),
-               record["parameters"].get<int64_t>());
+               record["step"].get<int64_t>(), record["loss"].get<double>(),
+               record["images_per_second"].get<double>(), record["parameters"].get<int64_t>());
   }
 }
 
@@ -57,7 +58,8 @@ void add_train_command(CLI::App& program, Session& session) {
       ->allow_extra_args(false);
   command->add_flag("--resume", options->resume, "Go on from the checkpoint in --out, bit for bit");
   add_json_option(*command, options->json);
-  command->callback([options, &session] { session.action = [options, &session] { run_train(*options, session); }; });
+  command->callback(
+      [options, &session] { session.action = [options, &session] { run_train(*options, session); }; });
 }
 
 }  // namespace ddpm_eval::eval
