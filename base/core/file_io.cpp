@@ -129,9 +129,23 @@ void AtomicFile::write(const void* bytes, size_t count) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::overwrite(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) {
+      continue;
+    }
+    if (written < 0) {
+      fail("write failed", errno);
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+}
+
+void AtomicFile::commit(Durability durability) {
   DDPM_CHECK(!committed_ && descriptor_ >= 0, "{} committed twice", target_.string());
-  if (::fsync(descriptor_) != 0) {
+  if (durability == Durability::kSynced && ::fsync(descriptor_) != 0) {
     fail("sync failed", errno);
   }
   const int descriptor = descriptor_;
@@ -143,6 +157,9 @@ void AtomicFile::commit() {
     fail("rename failed", errno);
   }
   committed_ = true;
+  if (durability == Durability::kLater) {
+    return;
+  }
   // The new name itself must survive a power cut. A file system that cannot sync folders is no reason to
   // fail.
   const auto folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");

@@ -19,6 +19,11 @@ std::string read_text(const std::filesystem::path& path, uint64_t max_bytes = 64
 /// the way).
 void make_folders(const std::filesystem::path& folder);
 
+/// kSynced: on the disk before commit() returns. kLater: whenever the operating system writes it, which a
+/// writer of thousands of small files wants; the name still never shows a partial file unless the power
+/// fails.
+enum class Durability { kSynced, kLater };
+
 /// A file that appears whole or not at all: bytes go to a temporary name beside the target, and commit()
 /// syncs it and renames it over the target. Without commit() the destructor removes the temporary file. Every
 /// failure, a full disk among them, throws ResourceError naming the target.
@@ -31,7 +36,9 @@ class AtomicFile {
 
   void write(const void* bytes, size_t count);
   void write(std::string_view text) { write(text.data(), text.size()); }
-  void commit();
+  /// Replaces bytes already written: for headers that count what follows them.
+  void overwrite(uint64_t offset, std::string_view bytes);
+  void commit(Durability durability = Durability::kSynced);
 
   /// Where the bytes are until commit(): for libraries that write by name. Such a library must write this
   /// very path.

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "base/tensor/named_tensor.h"
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+// Hugging Face's safetensors: eight bytes of length, a JSON header, raw little-endian tensors. Nothing in it
+// is executed, and Python's `safetensors` package reads and writes the same files.
+namespace ddpm_eval::data {
+
+struct SafeTensors {
+  tensor::NamedTensors tensors;  ///< in the order of their bytes
+  std::map<std::string, std::string> metadata;
+};
+
+/// Reads tensors of F64, F32, F16, BF16, I64, I32, U8 and BOOL. Throws DataError unless the header is well
+/// formed (at most 100 MB, no name twice) and the tensors' bytes follow one another without overlap or gap
+/// from the header to the end of the file.
+SafeTensors read_safetensors(const std::filesystem::path& path);
+
+/// Writes `tensors` in their order; names must differ. The file appears whole or not at all. Throws
+/// ResourceError.
+void write_safetensors(const std::filesystem::path& target, const tensor::NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace ddpm_eval::data

@@ -1,0 +1,113 @@
+#include "base/data/statistics_file.h"
+
+#include "base/core/error.h"
+#include "base/data/npz.h"
+#include "base/tensor/shape.h"
+
+#include <cmath>
+
+#include <torch/types.h>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+
+constexpr double kSymmetryTolerance = 1e-6;
+constexpr auto kProvenance = "provenance.json";
+
+at::Tensor read_float(const NpzReader& archive, const std::string& key, const std::string& origin) {
+  const at::Tensor tensor = archive.read(key);
+  if (tensor.scalar_type() != at::kDouble && tensor.scalar_type() != at::kFloat) {
+    throw DataError("{}: '{}' is {}, where float32 or float64 is needed", origin, key,
+                    tensor::describe(tensor));
+  }
+  return tensor.to(torch::kFloat64);
+}
+
+void check_finite(const at::Tensor& tensor, const std::string& key, const std::string& origin) {
+  const double* values = tensor.data_ptr<double>();
+  for (int64_t i = 0; i < tensor.numel(); ++i) {
+    if (!std::isfinite(values[i])) {
+      throw DataError("{}: '{}' holds {} at position {}; make the statistics anew", origin, key, values[i],
+                      i);
+    }
+  }
+}
+
+/// Tile by tile: the transpose of a 2048 x 2048 matrix read column by column would miss the cache at every
+/// step.
+void check_symmetric(const at::Tensor& sigma, const std::string& origin) {
+  constexpr int64_t kTile = 64;
+  const int64_t d = sigma.size(0);
+  const double* s = sigma.data_ptr<double>();
+  double largest = 0;
+  double worst = 0;
+  int64_t row = 0, column = 0;
+  for (int64_t i0 = 0; i0 < d; i0 += kTile) {
+    for (int64_t j0 = 0; j0 <= i0; j0 += kTile) {
+      for (int64_t i = i0; i < std::min(i0 + kTile, d); ++i) {
+        for (int64_t j = j0; j < std::min(j0 + kTile, d); ++j) {
+          largest = std::max(largest, std::abs(s[i * d + j]));
+          const double difference = std::abs(s[i * d + j] - s[j * d + i]);
+          if (difference > worst) {
+            worst = difference;
+            row = i;
+            column = j;
+          }
+        }
+      }
+    }
+  }
+  if (worst > kSymmetryTolerance * largest) {
+    throw DataError(
+        "{}: 'sigma' is not symmetric: entries ({}, {}) and ({}, {}) differ by {:.3g}; it is no covariance",
+        origin, row, column, column, row, worst);
+  }
+}
+
+}  // namespace
+
+bool is_statistics_file(const std::filesystem::path& path) {
+  try {
+    const NpzReader archive(path);
+    return archive.contains("mu") && archive.contains("sigma");
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
+Statistics read_statistics(const std::filesystem::path& path) {
+  const NpzReader archive(path);
+  Statistics statistics;
+  statistics.name = path.string();
+  statistics.mu = read_float(archive, "mu", statistics.name);
+  statistics.sigma = read_float(archive, "sigma", statistics.name);
+  const auto mu_shape = statistics.mu.sizes();
+  if (mu_shape.size() != 1 || mu_shape[0] == 0) {
+    throw DataError("{}: 'mu' has shape {}, where [d] is needed", statistics.name,
+                    tensor::describe(mu_shape));
+  }
+  const std::vector<int64_t> square{mu_shape[0], mu_shape[0]};
+  if (statistics.sigma.sizes() != at::IntArrayRef(square)) {
+    throw DataError("{}: 'sigma' has shape {}, where 'mu' asks for {}", statistics.name,
+                    tensor::describe(statistics.sigma.sizes()), tensor::describe(square));
+  }
+  check_finite(statistics.mu, "mu", statistics.name);
+  check_finite(statistics.sigma, "sigma", statistics.name);
+  check_symmetric(statistics.sigma, statistics.name);
+  statistics.provenance_json = archive.read_text(kProvenance);
+  return statistics;
+}
+
+void write_statistics(const std::filesystem::path& target, const Statistics& statistics) {
+  tensor::expect(statistics.mu, at::kDouble, {-1}, "mu");
+  tensor::expect(statistics.sigma, at::kDouble, {statistics.mu.size(0), statistics.mu.size(0)}, "sigma");
+  std::vector<TextMember> texts;
+  if (!statistics.provenance_json.empty()) {
+    texts.push_back({kProvenance, statistics.provenance_json});
+  }
+  write_npz(target, {{"mu", statistics.mu}, {"sigma", statistics.sigma}}, texts);
+}
+
+}  // namespace ddpm_eval::data

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+// Mean and covariance of features as pytorch-fid, TTUR, clean-fid, EDM and others exchange them: an .npz with
+// the keys `mu` and `sigma`.
+namespace ddpm_eval::data {
+
+struct Statistics {
+  at::Tensor mu;                ///< float64 [d]
+  at::Tensor sigma;             ///< float64 [d, d], symmetric, finite
+  std::string provenance_json;  ///< how it was made, as written by this program; empty for other tools' files
+  std::string name;             ///< the file's path
+};
+
+/// Whether `path` is a readable .npz that holds both `mu` and `sigma`. Never throws.
+bool is_statistics_file(const std::filesystem::path& path);
+
+/// Reads float32 or float64 in any mix; other keys are ignored (ADM's files hold several). Throws DataError
+/// for a missing key, shapes that do not belong together, a value that is not finite, or |sigma - sigma^T|
+/// above 1e-6 of sigma's largest entry.
+Statistics read_statistics(const std::filesystem::path& path);
+
+/// Writes `mu` and `sigma` in float64 and, if there is any, `provenance_json` as the member
+/// "provenance.json", which the other tools ignore. Throws ResourceError.
+void write_statistics(const std::filesystem::path& target, const Statistics& statistics);
+
+}  // namespace ddpm_eval::data

@@ -1,0 +1,119 @@
+#include "base/training/adam.h"
+
+#include "base/core/error.h"
+#include "base/training/adam_kernel.h"
+#include "base/training/blocks.h"
+
+#include <cmath>
+
+#include <ATen/Parallel.h>
+
+namespace ddpm_eval::training {
+namespace {
+
+template <class Real>
+detail::AdamCoefficients<Real> coefficients(const AdamOptions& options, int64_t step, double learning_rate,
+                                            double grad_scale) {
+  const auto t = static_cast<double>(step + 1);
+  return {
+      .beta1 = static_cast<Real>(options.beta1),
+      .one_minus_beta1 = static_cast<Real>(1 - options.beta1),
+      .beta2 = static_cast<Real>(options.beta2),
+      .one_minus_beta2 = static_cast<Real>(1 - options.beta2),
+      .grad_scale = static_cast<Real>(grad_scale),
+      .step_size = static_cast<Real>(learning_rate / (1 - std::pow(options.beta1, t))),
+      .inverse_root_bc2 = static_cast<Real>(1 / std::sqrt(1 - std::pow(options.beta2, t))),
+      .eps = static_cast<Real>(options.eps),
+      .keep = static_cast<Real>(1 - learning_rate * options.weight_decay),
+  };
+}
+
+/// One parameter with what goes with it.
+struct Slot {
+  at::Tensor parameter;
+  at::Tensor grad;
+  at::Tensor exp_avg;
+  at::Tensor exp_avg_sq;
+
+  /// Whether the four can be walked side by side as plain arrays.
+  bool aligned() const {
+    return detail::is_plain(parameter) && detail::same_storage_order(parameter, grad) &&
+           detail::same_storage_order(parameter, exp_avg) &&
+           detail::same_storage_order(parameter, exp_avg_sq);
+  }
+};
+
+template <class Real>
+void update_block(const Slot& slot, const detail::Block& block, const detail::AdamCoefficients<Real>& c) {
+  detail::adam_block(slot.parameter.data_ptr<Real>() + block.begin, slot.grad.data_ptr<Real>() + block.begin,
+                     slot.exp_avg.data_ptr<Real>() + block.begin,
+                     slot.exp_avg_sq.data_ptr<Real>() + block.begin, block.end - block.begin, c);
+}
+
+/// The same arithmetic by LibTorch's operators, for other devices, dtypes and tensors with gaps.
+void update_by_operators(Slot slot, const detail::AdamCoefficients<double>& c) {
+  const at::Tensor grad = slot.grad * c.grad_scale;
+  slot.exp_avg.mul_(c.beta1).add_(grad, c.one_minus_beta1);
+  slot.exp_avg_sq.mul_(c.beta2).addcmul_(grad, grad, c.one_minus_beta2);
+  const at::Tensor denominator = slot.exp_avg_sq.sqrt().mul_(c.inverse_root_bc2).add_(c.eps);
+  slot.parameter.mul_(c.keep).addcdiv_(slot.exp_avg, denominator, -c.step_size);
+}
+
+}  // namespace
+
+Adam::Adam(const tensor::NamedTensors& parameters, const AdamOptions& options) : options_(options) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, parameter] : parameters) {
+    exp_avg_.push_back({name, torch::zeros_like(parameter)});
+    exp_avg_sq_.push_back({name, torch::zeros_like(parameter)});
+  }
+}
+
+void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double learning_rate,
+                  double grad_scale) {
+  DDPM_CHECK(parameters.size() == exp_avg_.size(), "{} parameters, but moments for {}", parameters.size(),
+             exp_avg_.size());
+  const at::NoGradGuard no_grad;
+  const auto wide = coefficients<double>(options_, step, learning_rate, grad_scale);
+  const auto narrow = coefficients<float>(options_, step, learning_rate, grad_scale);
+  std::vector<Slot> slots(parameters.size());
+  std::vector<bool> plain(parameters.size(), false);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    DDPM_CHECK(parameters[i].name == exp_avg_[i].name, "parameter '{}' where '{}' was", parameters[i].name,
+               exp_avg_[i].name);
+    slots[i] = {parameters[i].tensor.detach(), parameters[i].tensor.grad(), exp_avg_[i].tensor,
+                exp_avg_sq_[i].tensor};
+    if (!slots[i].grad.defined()) {
+      continue;
+    }
+    plain[i] = slots[i].aligned();
+    if (!plain[i]) {
+      update_by_operators(slots[i], wide);
+    }
+  }
+  const auto blocks = detail::cut_into_blocks(parameters, [&](size_t i) { return plain[i]; });
+  at::parallel_for(0, static_cast<int64_t>(blocks.size()), detail::kBlockGrain,
+                   [&](int64_t begin, int64_t end) {
+                     for (auto b = static_cast<size_t>(begin); b < static_cast<size_t>(end); ++b) {
+                       const Slot& slot = slots[blocks[b].tensor];
+                       if (slot.parameter.scalar_type() == torch::kFloat32) {
+                         update_block<float>(slot, blocks[b], narrow);
+                       } else {
+                         update_block<double>(slot, blocks[b], wide);
+                       }
+                     }
+                   });
+}
+
+tensor::NamedTensors Adam::state() const {
+  tensor::NamedTensors all;
+  for (const auto& [name, moment] : exp_avg_) {
+    all.push_back({"exp_avg." + name, moment});
+  }
+  for (const auto& [name, moment] : exp_avg_sq_) {
+    all.push_back({"exp_avg_sq." + name, moment});
+  }
+  return all;
+}
+
+}  // namespace ddpm_eval::training

@@ -1,0 +1,227 @@
+#include "base/training/checkpoint.h"
+
+#include "base/core/digest.h"
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/data/safetensors.h"
+
+#include <charconv>
+#include <set>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::training {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Metadata = std::map<std::string, std::string>;
+
+constexpr const char* kFileName = "checkpoint.safetensors";
+constexpr const char* kFormat = "ddpm-eval.checkpoint";
+
+void append_prefixed(const char* prefix, const tensor::NamedTensors& from, tensor::NamedTensors& to) {
+  for (const auto& [name, tensor] : from) {
+    to.push_back({prefix + name, tensor.detach()});
+  }
+}
+
+/// Every tensor of the state under its name in the file; the tensors are the state's own.
+tensor::NamedTensors state_tensors(const TrainState& state) {
+  tensor::NamedTensors all;
+  append_prefixed("model.", state.parameters, all);
+  append_prefixed("buffer.", state.buffers, all);
+  append_prefixed("ema.", state.ema.parameters(), all);
+  append_prefixed("ema_buffer.", state.ema.buffers(), all);
+  append_prefixed("adam.", state.adam.state(), all);
+  return all;
+}
+
+tensor::NamedTensors with_prefix(const tensor::NamedTensors& all, std::string_view prefix) {
+  tensor::NamedTensors found;
+  for (const auto& [name, tensor] : all) {
+    if (name.starts_with(prefix)) {
+      found.push_back({name.substr(prefix.size()), tensor});
+    }
+  }
+  return found;
+}
+
+const std::string& metadata_text(const Metadata& metadata, const std::string& key,
+                                 const std::string& origin) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) {
+    throw core::DataError("{}: not a checkpoint of ddpm-eval (no '{}' in its metadata)", origin, key);
+  }
+  return found->second;
+}
+
+int64_t metadata_count(const Metadata& metadata, const std::string& key, const std::string& origin) {
+  const std::string& text = metadata_text(metadata, key, origin);
+  int64_t count = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 0) {
+    throw core::DataError("{}: its metadata says '{}' for '{}', not a count", origin, text, key);
+  }
+  return count;
+}
+
+struct Checkpoint {
+  std::string origin;
+  data::SafeTensors file;
+  int64_t step = 0;
+  std::string config_json;
+};
+
+Checkpoint read_checkpoint(const fs::path& folder) {
+  Checkpoint checkpoint;
+  const fs::path path = folder / kFileName;
+  checkpoint.origin = path.string();
+  checkpoint.file = data::read_safetensors(path);
+  const Metadata& metadata = checkpoint.file.metadata;
+  if (const std::string& format = metadata_text(metadata, "format", checkpoint.origin); format != kFormat) {
+    throw core::DataError("{}: a '{}' file, not a checkpoint of ddpm-eval", checkpoint.origin, format);
+  }
+  const int64_t version = metadata_count(metadata, "format_version", checkpoint.origin);
+  if (version > kCheckpointVersion) {
+    throw core::DataError("{}: format version {} is newer than the {} that this program reads; update it",
+                          checkpoint.origin, version, kCheckpointVersion);
+  }
+  checkpoint.step = metadata_count(metadata, "step", checkpoint.origin);
+  checkpoint.config_json = metadata_text(metadata, "config", checkpoint.origin);
+  const std::string& digest = metadata_text(metadata, "config_sha256", checkpoint.origin);
+  if (digest != core::sha256_hex(checkpoint.config_json)) {
+    throw core::DataError("{}: the stored configuration does not match its digest: the file is damaged",
+                          checkpoint.origin);
+  }
+  return checkpoint;
+}
+
+/// {"train": {"steps": 5}} -> "train.steps": 5.
+void flatten(const Json& json, const std::string& path, std::vector<std::pair<std::string, Json>>& leaves) {
+  if (!json.is_object()) {
+    leaves.emplace_back(path, json);
+    return;
+  }
+  for (const auto& [key, value] : json.items()) {
+    flatten(value, path.empty() ? key : path + "." + key, leaves);
+  }
+}
+
+void check_config(const Checkpoint& checkpoint, const std::string& config_json,
+                  const std::vector<std::string>& may_change) {
+  const Json stored = Json::parse(checkpoint.config_json, nullptr, /*allow_exceptions=*/false);
+  if (!stored.is_object()) {
+    throw core::DataError("{}: the stored configuration is not a JSON object", checkpoint.origin);
+  }
+  std::vector<std::pair<std::string, Json>> old_leaves;
+  std::vector<std::pair<std::string, Json>> new_leaves;
+  flatten(stored, "", old_leaves);
+  flatten(Json::parse(config_json), "", new_leaves);
+  std::set<std::string> settled(may_change.begin(), may_change.end());
+  const auto value_in = [](const auto& leaves, const std::string& key) -> std::optional<Json> {
+    const auto found =
+        std::find_if(leaves.begin(), leaves.end(), [&](const auto& l) { return l.first == key; });
+    return found == leaves.end() ? std::nullopt : std::optional<Json>(found->second);
+  };
+  const auto text = [](const std::optional<Json>& value) { return value ? value->dump() : "not set"; };
+  for (const auto* leaves : {&new_leaves, &old_leaves}) {
+    for (const auto& [key, unused] : *leaves) {
+      if (!settled.insert(key).second) {
+        continue;
+      }
+      const auto before = value_in(old_leaves, key);
+      const auto now = value_in(new_leaves, key);
+      if (before != now) {
+        throw core::UsageError(
+            "{}: {} was {} and is {} now; resume with the same configuration, or train into another folder",
+            checkpoint.origin, key, text(before), text(now));
+      }
+    }
+  }
+}
+
+SavedWeights load_weights(const fs::path& folder, std::string_view parameters, std::string_view buffers) {
+  Checkpoint checkpoint = read_checkpoint(folder);
+  return {.parameters = with_prefix(checkpoint.file.tensors, parameters),
+          .buffers = with_prefix(checkpoint.file.tensors, buffers),
+          .step = checkpoint.step,
+          .config_json = std::move(checkpoint.config_json)};
+}
+
+}  // namespace
+
+TrainState new_state(TrainTask& task, const LoopConfig& config) {
+  TrainState state;
+  state.parameters = task.parameters();
+  state.buffers = task.buffers();
+  std::set<std::string_view> names;
+  for (const auto& [name, parameter] : state.parameters) {
+    DDPM_CHECK(parameter.is_leaf() && parameter.requires_grad(), "'{}' cannot be trained", name);
+    DDPM_CHECK(names.insert(name).second, "two parameters are called '{}'", name);
+  }
+  state.adam = Adam(
+      state.parameters,
+      {.beta1 = config.beta1, .beta2 = config.beta2, .eps = config.eps, .weight_decay = config.weight_decay});
+  state.ema = Ema(state.parameters, state.buffers, {.decay = config.ema_decay, .ramp = config.ema_ramp});
+  return state;
+}
+
+bool has_checkpoint(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::is_regular_file(folder / kFileName, ignored);
+}
+
+void save_checkpoint(const fs::path& folder, const TrainState& state, const std::string& config_json) {
+  core::make_folders(folder);
+  const Metadata metadata{{"format", kFormat},
+                          {"format_version", std::to_string(kCheckpointVersion)},
+                          {"step", std::to_string(state.step)},
+                          {"config", config_json},
+                          {"config_sha256", core::sha256_hex(config_json)},
+                          {"log_window", state.window.to_json()}};
+  data::write_safetensors(folder / kFileName, state_tensors(state), metadata);
+
+  int64_t weights = 0;
+  for (const auto& [name, parameter] : state.parameters) {
+    weights += parameter.numel();
+  }
+  Json summary;
+  summary["format"] = kFormat;
+  summary["format_version"] = kCheckpointVersion;
+  summary["file"] = kFileName;
+  summary["step"] = state.step;
+  summary["parameters"] = weights;
+  summary["parameter_tensors"] = state.parameters.size();
+  summary["config_sha256"] = metadata.at("config_sha256");
+  summary["config"] = Json::parse(config_json);
+  core::write_file(folder / "checkpoint.json", summary.dump(2) + "\n");
+}
+
+void load_checkpoint(const fs::path& folder, const std::string& config_json,
+                     const std::vector<std::string>& may_change, TrainState& state) {
+  const Checkpoint checkpoint = read_checkpoint(folder);
+  check_config(checkpoint, config_json, may_change);
+  LogWindow window = LogWindow::from_json(
+      metadata_text(checkpoint.file.metadata, "log_window", checkpoint.origin), checkpoint.origin);
+  tensor::copy_exactly(checkpoint.file.tensors, state_tensors(state), checkpoint.origin);
+  state.window = std::move(window);
+  state.step = checkpoint.step;
+}
+
+SavedWeights load_ema_weights(const fs::path& folder) { return load_weights(folder, "ema.", "ema_buffer."); }
+
+SavedWeights load_model_weights(const fs::path& folder) { return load_weights(folder, "model.", "buffer."); }
+
+void remove_stale_files(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(std::string(kFileName) + ".tmp-")) {
+      fs::remove(entry.path(), ignored);
+    }
+  }
+}
+
+}  // namespace ddpm_eval::training

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "base/tensor/named_tensor.h"
+#include "base/training/adam.h"
+#include "base/training/ema.h"
+#include "base/training/loop_config.h"
+#include "base/training/task.h"
+#include "base/training/train_log.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+// A checkpoint is one file, `checkpoint.safetensors`, replaced as a whole: a process killed at any moment
+// leaves the old state or the new one. `checkpoint.json` beside it is a copy of the metadata for human
+// readers; nothing reads it back.
+namespace ddpm_eval::training {
+
+/// All that a resumed run needs. Data order and noise are functions of `step` and need no state.
+struct TrainState {
+  tensor::NamedTensors parameters;  ///< the task's own tensors
+  tensor::NamedTensors buffers;     ///< the task's own tensors
+  Adam adam;
+  Ema ema;
+  int64_t step = 0;  ///< optimiser steps done
+  LogWindow window;  ///< what the next log line has summed up so far
+};
+
+/// The state before the first step, bound to the task's tensors. Throws LogicError unless these are leaves
+/// that require gradients, with distinct names.
+TrainState new_state(TrainTask& task, const LoopConfig& config);
+
+/// The version of the file's layout. Readers refuse a newer one.
+inline constexpr int64_t kCheckpointVersion = 1;
+
+bool has_checkpoint(const std::filesystem::path& folder);
+
+/// Writes `folder`/checkpoint.safetensors (tensors `model.<name>`, `buffer.<name>`, `ema.<name>`,
+/// `ema_buffer.<name>`, `adam.exp_avg.<name>`, `adam.exp_avg_sq.<name>`; metadata `format`, `format_version`,
+/// `step`, `config`, `config_sha256`, `log_window`), then checkpoint.json. Equal states give equal bytes.
+/// `config_json` is the effective configuration (core::config_to_json). Throws ResourceError; the checkpoint
+/// before stays whole then.
+void save_checkpoint(const std::filesystem::path& folder, const TrainState& state,
+                     const std::string& config_json);
+
+/// Restores `state`, made by new_state() for the same network, from `folder`. `config_json` must equal the
+/// stored configuration but for the keys `may_change` ("train.steps"). Throws DataError for a file that is
+/// missing, damaged, of a newer version or of another network, and UsageError naming the first key that
+/// differs and both values. Nothing is changed unless all is well.
+void load_checkpoint(const std::filesystem::path& folder, const std::string& config_json,
+                     const std::vector<std::string>& may_change, TrainState& state);
+
+/// The weights of a run, for sampling.
+struct SavedWeights {
+  tensor::NamedTensors parameters;
+  tensor::NamedTensors buffers;
+  int64_t step = 0;         ///< optimiser steps done
+  std::string config_json;  ///< what the run was trained with
+};
+
+/// The averaged weights, or those of the last step. Throws DataError as load_checkpoint().
+SavedWeights load_ema_weights(const std::filesystem::path& folder);
+SavedWeights load_model_weights(const std::filesystem::path& folder);
+
+/// Deletes what processes killed while saving have left in `folder`. No other process may be training there.
+void remove_stale_files(const std::filesystem::path& folder);
+
+}  // namespace ddpm_eval::training

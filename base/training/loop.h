@@ -1,0 +1,54 @@
+#pragma once
+
+#include "base/training/checkpoint.h"
+#include "base/training/loop_config.h"
+#include "base/training/task.h"
+#include "base/training/train_log.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+namespace ddpm_eval::training {
+
+/// Where a run keeps its files, and the effective configuration that its checkpoints carry.
+struct RunFolder {
+  std::filesystem::path path;      ///< empty: nothing is saved or logged
+  std::string config_json = "{}";  ///< core::config_to_json() of all that shaped the run
+};
+
+/// Called between steps; gradients are off. An exception ends the training as it is, without a checkpoint,
+/// but for an InterruptedError from on_step, after which the state is saved as for any interrupt.
+struct LoopHooks {
+  /// After every step, with what it made: for progress and for sample grids.
+  std::function<void(const TrainState&, double loss)> on_step;
+  /// After a line was written.
+  std::function<void(const LogLine&)> on_log;
+  /// After the state was saved.
+  std::function<void(const TrainState&)> on_checkpoint;
+};
+
+struct LoopReport {
+  int64_t steps_done = 0;        ///< in this call
+  double seconds = 0;            ///< in this call, hooks and checkpoints included
+  double last_loss = 0;          ///< of the last step; 0 if there was none
+  double images_per_second = 0;  ///< over the steps alone, without hooks, log and checkpoints
+  bool stopped_by_time = false;  ///< time_limit_s ended the run before `steps`
+};
+
+/// Trains `task` from state.step to config.steps: loss, backward, clip, Adam, EMA. `state` comes from
+/// new_state() and, to resume, load_checkpoint().
+///
+/// A line of `log.jsonl` is written after every log_every steps, a checkpoint after every checkpoint_every
+/// and at the end. On the CPU, with the same number of threads, a run resumed from any checkpoint goes on bit
+/// for bit, and its log is the unbroken one but for the two timing fields at the end of each line.
+///
+/// Throws UsageError for a bad configuration or a run that is past config.steps; DivergedError at the first
+/// non-finite loss or gradient norm, before the update, leaving the last checkpoint alone; InterruptedError
+/// when core::interrupt_requested(), at the end of the step and with the state saved; ResourceError if a
+/// file cannot be written.
+LoopReport run_loop(TrainTask& task, const LoopConfig& config, const RunFolder& run, TrainState& state,
+                    const LoopHooks& hooks = {});
+
+}  // namespace ddpm_eval::training

@@ -1,0 +1,123 @@
+#include "base/training/train_log.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::training {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kOwnNames[] = {"loss", "grad_norm", "clipped"};
+
+/// JSON has no NaN.
+Json number_or_word(double value) {
+  return std::isfinite(value) ? Json(value) : Json(fmt::format("{}", value));
+}
+
+}  // namespace
+
+void LogWindow::add(const std::string& name, double value) {
+  DDPM_CHECK(std::isfinite(value), "log entry '{}' is {}", name, value);
+  Sum& sum = sums_[name];
+  sum.total += value;
+  ++sum.count;
+}
+
+double LogWindow::mean(const std::string& name) const {
+  const auto found = sums_.find(name);
+  return found == sums_.end() ? 0 : found->second.total / static_cast<double>(found->second.count);
+}
+
+StepLog LogWindow::task_means() const {
+  StepLog means;
+  for (const auto& [name, unused] : sums_) {
+    if (std::find(std::begin(kOwnNames), std::end(kOwnNames), name) == std::end(kOwnNames)) {
+      means[name] = mean(name);
+    }
+  }
+  return means;
+}
+
+std::string LogWindow::to_json() const {
+  Json json = Json::object();
+  for (const auto& [name, sum] : sums_) {
+    json[name] = {sum.total, sum.count};
+  }
+  return json.dump();
+}
+
+LogWindow LogWindow::from_json(std::string_view text, const std::string& origin) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  bool sound = json.is_object();
+  LogWindow window;
+  if (sound) {
+    for (const auto& [name, pair] : json.items()) {
+      sound = sound && pair.is_array() && pair.size() == 2 && pair[0].is_number() &&
+              pair[1].is_number_integer() && pair[1].get<int64_t>() > 0;
+      if (sound) {
+        window.sums_[name] = {pair[0].get<double>(), pair[1].get<int64_t>()};
+      }
+    }
+  }
+  if (!sound) {
+    throw core::DataError("{}: the sums for the next log line are damaged", origin);
+  }
+  return window;
+}
+
+TrainLog::TrainLog(std::filesystem::path path, int64_t step) : path_(std::move(path)) {
+  if (!std::filesystem::exists(path_)) {
+    return;
+  }
+  const std::string text = core::read_text(path_, UINT64_MAX);
+  size_t kept = 0;
+  for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', kept)) {
+    const auto line = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(kept),
+                                  text.begin() + static_cast<std::ptrdiff_t>(end), nullptr,
+                                  /*allow_exceptions=*/false);
+    if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer() ||
+        line["step"].get<int64_t>() > step) {
+      break;
+    }
+    if (line.contains("seconds") && line["seconds"].is_number()) {
+      seconds_before_ = line["seconds"].get<double>();
+    }
+    kept = end + 1;
+  }
+  if (kept != text.size()) {
+    core::write_file(path_, std::string_view(text).substr(0, kept));
+  }
+}
+
+void TrainLog::append(const LogLine& line) {
+  Json json;
+  json["step"] = line.step;
+  json["loss"] = line.loss;
+  for (const auto& [name, value] : line.entries) {
+    json[name] = value;
+  }
+  json["grad_norm"] = line.grad_norm;
+  json["clipped_share"] = line.clipped_share;
+  json["learning_rate"] = line.learning_rate;
+  json["images_per_second"] = line.images_per_second;
+  json["seconds"] = line.seconds;
+  core::append_to_file(path_, json.dump() + "\n");
+}
+
+void TrainLog::append_divergence(int64_t step, double loss, double grad_norm, double learning_rate) {
+  Json json;
+  json["step"] = step;
+  json["event"] = "diverged";
+  json["loss"] = number_or_word(loss);
+  json["grad_norm"] = number_or_word(grad_norm);
+  json["learning_rate"] = learning_rate;
+  core::append_to_file(path_, json.dump() + "\n");
+}
+
+}  // namespace ddpm_eval::training

@@ -1,0 +1,109 @@
+#include "base/data/statistics_file.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/data/npz.h"
+#include "tests/support/errors.h"
+#include "tests/support/files.h"
+#include "tests/support/file_size_limit.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tensor_matchers.h"
+
+#include <limits>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+using ::testing::HasSubstr;
+using testing::message_of;
+using testing::TensorEq;
+
+class StatisticsFile : public ::testing::Test {
+ protected:
+  StatisticsFile() {
+    mu_ = torch::rand({100}, torch::kFloat64);
+    const at::Tensor x = torch::rand({200, 100}, torch::kFloat64);
+    sigma_ = x.t().mm(x);
+    sigma_ = (sigma_ + sigma_.t()) / 2;
+  }
+  std::string error(const at::Tensor& mu, const at::Tensor& sigma) {
+    write_npz(dir_ / "s.npz", {{"mu", mu}, {"sigma", sigma}});
+    return message_of<DataError>([&] { read_statistics(dir_ / "s.npz"); });
+  }
+  testing::TempDir dir_;
+  at::Tensor mu_, sigma_;
+};
+
+TEST_F(StatisticsFile, GoesRound) {
+  write_statistics(dir_ / "s.npz", {mu_, sigma_, R"({"preset":"pytorch-fid"})", {}});
+  EXPECT_TRUE(is_statistics_file(dir_ / "s.npz"));
+  const Statistics read = read_statistics(dir_ / "s.npz");
+  EXPECT_THAT(read.mu, TensorEq(mu_));
+  EXPECT_THAT(read.sigma, TensorEq(sigma_));
+  EXPECT_EQ(read.provenance_json, R"({"preset":"pytorch-fid"})");
+  EXPECT_EQ(read.name, (dir_ / "s.npz").string());
+}
+
+TEST_F(StatisticsFile, ReadsOtherToolsFilesInAnyMixOfPrecisions) {
+  write_npz(dir_ / "s.npz",
+            {{"arr_0", torch::zeros({2, 2})}, {"mu", mu_.to(torch::kFloat32)}, {"sigma", sigma_}});
+  const Statistics read = read_statistics(dir_ / "s.npz");
+  EXPECT_THAT(read.mu, TensorEq(mu_.to(torch::kFloat32).to(torch::kFloat64)));
+  EXPECT_THAT(read.sigma, TensorEq(sigma_));
+  EXPECT_EQ(read.provenance_json, "");
+  const auto numpys = read_statistics(testing::source_dir() / "tests/golden/numpy_deflated.npz");
+  EXPECT_EQ(numpys.sigma.sum().item<double>(), 24);
+}
+
+TEST_F(StatisticsFile, OtherArchivesAreNoStatistics) {
+  write_npz(dir_ / "images.npz", {{"arr_0", mu_}});
+  EXPECT_FALSE(is_statistics_file(dir_ / "images.npz"));
+  EXPECT_FALSE(is_statistics_file(dir_ / "none.npz"));
+  EXPECT_FALSE(is_statistics_file(dir_.path()));
+  write_npz(dir_ / "half.npz", {{"mu", mu_}});
+  EXPECT_THAT(message_of<DataError>([&] { read_statistics(dir_ / "half.npz"); }),
+              HasSubstr("has no array 'sigma'"));
+}
+
+TEST_F(StatisticsFile, ShapesAndDtypesMustFit) {
+  EXPECT_THAT(error(mu_.narrow(0, 0, 99), sigma_),
+              HasSubstr("'sigma' has shape [100, 100], where 'mu' asks for [99, 99]"));
+  EXPECT_THAT(error(sigma_, sigma_), HasSubstr("'mu' has shape [100, 100]"));
+  EXPECT_THAT(error(torch::zeros({0}), torch::zeros({0, 0})), HasSubstr("'mu' has shape [0]"));
+  EXPECT_THAT(error(mu_.to(torch::kInt64), sigma_), HasSubstr("'mu' is int64 [100]"));
+}
+
+TEST_F(StatisticsFile, ValuesMustBeFinite) {
+  mu_[3] = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(error(mu_, sigma_), HasSubstr("'mu' holds nan at position 3"));
+  mu_[3] = 0;
+  sigma_[0][1] = std::numeric_limits<double>::infinity();
+  EXPECT_THAT(error(mu_, sigma_), HasSubstr("'sigma' holds inf at position 1"));
+}
+
+TEST_F(StatisticsFile, SigmaMustBeSymmetricToOnePartInAMillion) {
+  const double largest = sigma_.abs().max().item<double>();
+  sigma_[90][10] += 0.9e-6 * largest;
+  write_statistics(dir_ / "s.npz", {mu_, sigma_, {}, {}});
+  EXPECT_NO_THROW(read_statistics(dir_ / "s.npz"));
+  sigma_[90][10] += 0.2e-6 * largest;
+  EXPECT_THAT(error(mu_, sigma_), HasSubstr("'sigma' is not symmetric: entries (90, 10) and (10, 90)"));
+}
+
+TEST_F(StatisticsFile, CutAnywhereIsADataError) {
+  write_statistics(dir_ / "s.npz", {mu_, sigma_, "{}", {}});
+  const std::string whole = core::read_text(dir_ / "s.npz");
+  for (size_t length = 0; length < whole.size(); length += 997) {
+    testing::put_file(dir_ / "cut.npz", std::string_view(whole).substr(0, length));
+    message_of<DataError>([&] { read_statistics(dir_ / "cut.npz"); });
+  }
+}
+
+TEST_F(StatisticsFile, AFullDiskIsAResourceError) {
+  const testing::FileSizeLimit limit(10'000);
+  EXPECT_THROW(write_statistics(dir_ / "s.npz", {mu_, sigma_, {}, {}}), core::ResourceError);
+}
+
+}  // namespace
+}  // namespace ddpm_eval::data
