@@ -8,6 +8,8 @@
 
 #include <cmath>
 
+#include <gtest/gtest.h>
+
 // From pixels to scores beside what the two tools report for the same images and the same (synthetic)
 // weights.
 namespace ddpm_eval::metrics {
@@ -41,9 +43,9 @@ double tolerance(const nlohmann::json& distances) {
   return std::max(1e-4 * one, std::abs(one - other));
 }
 
-class SlowEndToEnd : public ::testing::TestWithParam<const char*> {};
+class EndToEnd : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(SlowEndToEnd, ScoresAgreeWithTheTool) {
+TEST_P(EndToEnd, ScoresAgreeWithTheTool) {
   const auto golden = testing::inception_golden()["end_to_end"];
   const auto& reported = golden["reported"][GetParam()];
   const Preset& preset = find_preset(GetParam());
@@ -61,7 +63,7 @@ TEST_P(SlowEndToEnd, ScoresAgreeWithTheTool) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Presets, SlowEndToEnd, ::testing::Values("torch-fidelity", "pytorch-fid"));
+INSTANTIATE_TEST_SUITE_P(SlowPresets, EndToEnd, ::testing::Values("torch-fidelity", "pytorch-fid"));
 
 }  // namespace
 }  // namespace ddpm_eval::metrics

@@ -188,9 +188,9 @@ NetOutput run(const FeatureNet& net, const std::vector<at::Tensor>& images, int6
   return {at::cat(features), at::cat(logits)};
 }
 
-class SlowInceptionGolden : public ::testing::TestWithParam<const char*> {};
+class InceptionGolden : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(SlowInceptionGolden, FeaturesAgreeWithTheTool) {
+TEST_P(InceptionGolden, FeaturesAgreeWithTheTool) {
   const auto golden = inception_golden();
   const auto& cases = golden["cases"];
   const auto net = make_inception(weights(), {.preset = find_preset(GetParam())});
@@ -213,7 +213,7 @@ TEST_P(SlowInceptionGolden, FeaturesAgreeWithTheTool) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Presets, SlowInceptionGolden, ::testing::Values("torch-fidelity", "pytorch-fid"));
+INSTANTIATE_TEST_SUITE_P(SlowPresets, InceptionGolden, ::testing::Values("torch-fidelity", "pytorch-fid"));
 
 TEST(SlowInception, AnImageHasTheSameFeaturesWhereverItStands) {
   const auto net = make_inception(weights());

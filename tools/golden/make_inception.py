@@ -1,7 +1,8 @@
 """Writes tests/golden/inception.json: what pytorch-fid 0.3.0 and torch-fidelity 0.4.0 make of synthetic images with
 synthetic weights. Neither tool is changed; only the download of the weights is replaced by the synthetic ones.
 
-    ATEN_CPU_CAPABILITY=default python tools/golden/make_inception.py tests/golden/inception.json
+    (the environment of make_frechet.py, with Debian's python3-pil, python3-requests and python3-tqdm)
+    ATEN_CPU_CAPABILITY=default VENV/bin/python tools/golden/make_inception.py tests/golden/inception.json
 
 With the default capability PyTorch's resampler uses no fused operations, so that its bits do not depend on the
 processor. Takes about five minutes on one core, nearly all of them in the two square roots.
