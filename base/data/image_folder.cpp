@@ -160,7 +160,7 @@ class FolderSource final : public ImageSource {
       }
       std::string line = path.string() + ": " + outcome.problem;
       if (options_.on_bad_file == OnBadFile::kFail) {
-        throw DataError("{}; remove the file, or score without --strict", line);
+        throw DataError("{}; mend or remove the file", line);
       }
       report_.unreadable.push_back(std::move(line));
     }

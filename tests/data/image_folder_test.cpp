@@ -115,7 +115,8 @@ TEST_F(ImageFolder, BadFilesAreCountedAndListed) {
   EXPECT_EQ(source->report().yielded, 2);
 
   const auto strict = open_image_folder(dir_.path(), {.on_bad_file = OnBadFile::kFail});
-  EXPECT_THAT(message_of<DataError>([&] { drain(*strict); }), HasSubstr("2.png: truncated; remove the file"));
+  EXPECT_THAT(message_of<DataError>([&] { drain(*strict); }),
+              HasSubstr("2.png: truncated; mend or remove the file"));
 }
 
 TEST_F(ImageFolder, NotOneReadableFileIsAnError) {
