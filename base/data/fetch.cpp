@@ -42,7 +42,8 @@ class Fetch {
     if (wrong_content_) {
       throw core::DataError("{}: not fetched: {}", request_.target.string(), reasons);
     }
-    throw core::ResourceError("{}: not fetched: {}", request_.target.string(), reasons);
+    throw core::ResourceError("{}: not fetched, try again or use another mirror: {}",
+                              request_.target.string(), reasons);
   }
 
  private:

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <unordered_set>
 
+#include <torch/types.h>
+
 namespace ddpm_eval::data {
 namespace {
 

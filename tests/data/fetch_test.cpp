@@ -120,7 +120,8 @@ TEST_F(Fetch, GivesUpAfterItsAttemptsAndKeepsWhatCame) {
     return answer;
   });
   EXPECT_THAT(message_of<ResourceError>([&] { fetch_file(request(server.url("f"))); }),
-              AllOf(HasSubstr("file.bin: not fetched: http://127.0.0.1"), HasSubstr("f: ")));
+              AllOf(HasSubstr("file.bin: not fetched, try again or use another mirror: http://127.0.0.1"),
+                    HasSubstr("f: ")));
   EXPECT_EQ(server.requests().size(), 3U);
   EXPECT_EQ(std::filesystem::file_size(part_), 3000U);
   EXPECT_FALSE(std::filesystem::exists(target_));
