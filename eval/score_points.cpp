@@ -16,8 +16,6 @@
 namespace ddpm_eval::eval {
 namespace {
 
-using Kind = data::SourceKind;
-
 constexpr int64_t kDefaultCount = 2000;
 /// The floor compares draws from these seeds, far from those a user picks.
 constexpr uint64_t kFloorSeed = 0x666c6f6f72;
@@ -50,22 +48,28 @@ PointSet open_points(const std::string& source, int64_t other_count) {
     return {points, "", {{"source", source}, {"kind", "points"}, {"count", points.size(0)}}};
   }
   const auto spec = data::parse_source(source);
-  const int64_t count = spec.integer("num").value_or(other_count);
-  const auto seed = static_cast<uint64_t>(spec.integer("seed").value_or(0));
+  const int64_t count = spec.subset.count.value_or(other_count);
   if (count < 2) {
     throw core::UsageError("{}: num must be at least 2", source);
   }
-  return {data::make_points(spec.name, 0, count, seed),
+  return {data::make_points(spec.name, spec.subset.first, count, spec.seed),
           spec.name,
-          {{"source", source}, {"kind", "points"}, {"count", count}, {"seed", seed}}};
+          {{"source", source}, {"kind", "points"}, {"count", count}, {"seed", spec.seed}}};
+}
+
+/// Whether a .npy file, if it is one, holds floats in two dimensions rather than images.
+bool holds_points(const std::string& path) {
+  data::FileStream stream(path);
+  const auto header = data::read_npy_header(stream);
+  return header.shape.size() == 2 && at::isFloatingType(header.dtype);
 }
 
 }  // namespace
 
 bool are_points(const ScoreOptions& options) {
   const auto one = [](const std::string& source) {
-    return !source.empty() && (is_npy(source) ? data::looks_like_points(source)
-                                              : data::parse_source(source).kind == Kind::kPoints);
+    return !source.empty() && (is_npy(source) ? holds_points(source)
+                                              : data::parse_source(source).kind == data::SourceKind::kPoints);
   };
   return one(options.real) && one(options.fake);
 }

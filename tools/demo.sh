@@ -10,7 +10,7 @@ run=$2
 # both learnt from the training set, has seen them, and they share no image. Every score is over the same counts.
 reference='fashion-mnist:test?first=0&num=5000'
 real='fashion-mnist:test?first=5000&num=2000'
-noise='gaussian-noise:28?num=2000&seed=1'
+noise='gaussian-noise:28x28x1?num=2000&seed=1'
 
 say() { printf '\n== %s\n' "$1" >&2; }
 

@@ -31,12 +31,14 @@ constexpr NamedSet kSets[] = {{"cifar", "cifar10", SourceKind::kCifar10},
                               {"mnist", "mnist", SourceKind::kMnist},
                               {"fashion-mnist", "fashion-mnist", SourceKind::kFashionMnist}};
 constexpr std::string_view kRunPrefix = "run:";
+constexpr std::string_view kNoisePrefix = "gaussian-noise:";
 
 std::vector<std::string> all_words() {
   std::vector<std::string> words = point_kinds();
   for (const auto& set : kSets) {
     words.emplace_back(set.word);
   }
+  words.emplace_back("gaussian-noise:HxWxC");
   words.emplace_back("run:FOLDER");
   return words;
 }
@@ -66,20 +68,37 @@ int64_t parse_count(const std::string& key, const std::string& value, const std:
   return count;
 }
 
-Subset parse_subset(const SourceSpec& spec) {
-  const std::vector<std::string> known{"first", "num"};
-  Subset subset;
+/// Fills in the part of the set that is wanted and, for sets that are made up, their seed.
+void parse_part(SourceSpec& spec) {
+  std::vector<std::string> known{"first", "num"};
+  const bool made_up = spec.kind == SourceKind::kPoints || spec.kind == SourceKind::kNoise;
+  if (made_up) {
+    known.emplace_back("seed");
+  }
   for (const auto& [key, value] : spec.query) {
     if (key == "first") {
-      subset.first = parse_count(key, value, spec.text);
+      spec.subset.first = parse_count(key, value, spec.text);
     } else if (key == "num") {
-      subset.count = parse_count(key, value, spec.text);
+      spec.subset.count = parse_count(key, value, spec.text);
+    } else if (key == "seed" && made_up) {
+      spec.seed = static_cast<uint64_t>(parse_count(key, value, spec.text));
     } else {
-      throw UsageError("source '{}': unknown key '{}'{}; there are first and num", spec.text, key,
-                       core::did_you_mean(key, known));
+      throw UsageError("source '{}': unknown key '{}'{}; it takes {}", spec.text, key,
+                       core::did_you_mean(key, known), core::join_or(known));
     }
   }
-  return subset;
+}
+
+/// "28x28x1" after the prefix.
+void parse_noise(std::string_view shape, SourceSpec& spec) {
+  spec.kind = SourceKind::kNoise;
+  spec.name = fmt::format("{}{}", kNoisePrefix, shape);
+  const auto parsed = parse_noise_shape(shape);
+  if (!parsed) {
+    throw UsageError(
+        "source '{}': write gaussian-noise:HxWxC with 1 or 3 channels, as gaussian-noise:32x32x3", spec.text);
+  }
+  spec.noise_shape = *parsed;
 }
 
 /// Fills in a data set's name, split and folder; false if `base` names none.
@@ -191,13 +210,18 @@ SourceSpec parse_source(const std::string& text) {
   if (const auto& kinds = point_kinds(); std::find(kinds.begin(), kinds.end(), base) != kinds.end()) {
     spec.kind = SourceKind::kPoints;
     spec.name = base;
+  } else if (base.starts_with(kNoisePrefix)) {
+    parse_noise(std::string_view(base).substr(kNoisePrefix.size()), spec);
   } else if (!parse_named(base, spec)) {
     parse_path(base, spec);
   }
   if (spec.kind == SourceKind::kStatistics && !spec.query.empty()) {
     throw UsageError("source '{}': statistics have no parts to choose from", text);
   }
-  spec.subset = parse_subset(spec);
+  parse_part(spec);
+  if (spec.kind == SourceKind::kNoise && spec.subset.count.value_or(0) < 1) {
+    throw UsageError("source '{}': say how many images with ?num=N", text);
+  }
   return spec;
 }
 
@@ -207,6 +231,8 @@ std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const Sou
       return open_image_folder(spec.path, {options.on_bad_file, spec.subset, options.threads});
     case SourceKind::kArray:
       return open_array_source(spec.path, spec.subset);
+    case SourceKind::kNoise:
+      return make_noise_source(spec.text, spec.noise_shape, spec.subset.first, *spec.subset.count, spec.seed);
     case SourceKind::kPoints:
       throw UsageError("source '{}' is a set of points in the plane, where images are needed", spec.text);
     case SourceKind::kRun:

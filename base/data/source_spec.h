@@ -3,6 +3,7 @@
 #include "base/data/dataset.h"
 #include "base/data/image_folder.h"
 #include "base/data/image_source.h"
+#include "base/data/noise_source.h"
 
 #include <filesystem>
 #include <map>
@@ -11,7 +12,17 @@
 
 namespace ddpm_eval::data {
 
-enum class SourceKind { kCifar10, kMnist, kFashionMnist, kPoints, kRun, kFolder, kArray, kStatistics };
+enum class SourceKind {
+  kCifar10,
+  kMnist,
+  kFashionMnist,
+  kPoints,
+  kNoise,
+  kRun,
+  kFolder,
+  kArray,
+  kStatistics
+};
 
 /// What a user's words for a source mean.
 struct SourceSpec {
@@ -21,15 +32,19 @@ struct SourceSpec {
   std::filesystem::path path;  ///< folder or file; empty for a data set that is to be looked for
   Split split = Split::kTrain;
   Subset subset{};                           ///< from ?first=A&num=B; of all kinds but run and statistics
+  NoiseShape noise_shape{};                  ///< of noise
+  uint64_t seed = 0;                         ///< from ?seed=S; of points and noise
   std::map<std::string, std::string> query;  ///< everything after the '?', for run:
 };
 
 /// Understands
 ///   cifar, cifar10[:train|:test][@FOLDER], mnist..., fashion-mnist...   (train unless told otherwise)
 ///   swiss-roll, 8-gaussians, moons
+///   gaussian-noise:HxWxC?num=N   (what a sampler starts from: see base/data/noise_source.h)
 ///   run:FOLDER?num=N&seed=S
 ///   a folder of images or of CIFAR-10's batches, an .npy or .npz of images, an .npz of statistics
-/// each but run and statistics with ?first=A&num=B for a part of it. A path that exists is taken as it is,
+/// each but run and statistics with ?first=A&num=B for a part of it, and points and noise with &seed=S. A
+/// path that exists is taken as it is,
 /// '?' and all; a data set's name goes before a folder of that name (write ./mnist for the folder). Throws
 /// UsageError with the nearest name for anything else and DataError for a path that does not exist.
 SourceSpec parse_source(const std::string& text);
