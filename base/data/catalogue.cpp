@@ -111,22 +111,41 @@ class Cifar10Item final : public Item {
     const auto folder = core::data_candidates(kFolder).front();
     const auto archive = folder.parent_path() / kArchive;
     const ScratchFolder scratch(folder.parent_path() / fmt::format("{}.unpack-{}", kFolder, ::getpid()));
-    auto request = request_for({"https://www.cs.toronto.edu/~kriz"}, kArchive, archive, options);
-    request.max_bytes = 400 << 20;
-    request.check = [&](const fs::path& file) {
+    const auto unpack = [&](const fs::path& file) {
       unpack_members(file, cifar10_members(), scratch.path());
       verify_cifar10(scratch.path());
     };
-    fetch_file(request, progress_for(options, kArchive));
+    const bool brought = holds(archive, unpack);
+    if (!brought) {
+      auto request = request_for({"https://www.cs.toronto.edu/~kriz"}, kArchive, archive, options);
+      request.max_bytes = 400 << 20;
+      request.check = unpack;
+      fetch_file(request, progress_for(options, kArchive));
+    }
     core::make_folders(folder);
     for (const auto& entry : fs::directory_iterator(scratch.path())) {
       move_file(entry.path(), folder / entry.path().filename());
     }
-    std::error_code ignored;
-    fs::remove(archive, ignored);
+    if (!brought) {
+      std::error_code ignored;
+      fs::remove(archive, ignored);
+    }
   }
 
  private:
+  /// Whether the user has put the archive there.
+  static bool holds(const fs::path& archive, const std::function<void(const fs::path&)>& unpack) {
+    if (!fs::is_regular_file(archive)) {
+      return false;
+    }
+    try {
+      unpack(archive);
+      return true;
+    } catch (const core::DataError&) {
+      return false;
+    }
+  }
+
   static constexpr const char* kFolder = "cifar-10-batches-bin";
   static constexpr const char* kArchive = "cifar-10-binary.tar.gz";
 };

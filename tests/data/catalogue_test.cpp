@@ -198,6 +198,11 @@ TEST_F(SlowCatalogue, Cifar10IsUnpackedAndTheArchiveGoes) {
               HasSubstr("test_batch.bin is missing or has"));
   EXPECT_EQ(fetch_item(Shelf::kData, "cifar10", from("file://" + mirror.path().string())).state,
             ItemState::kPresent);
+  // Without a network, the archive can be brought.
+  std::filesystem::remove_all(home_ / "data/cifar-10-batches-bin");
+  std::filesystem::rename(mirror / "cifar-10-binary.tar.gz", home_ / "data/cifar-10-binary.tar.gz");
+  EXPECT_EQ(fetch_item(Shelf::kData, "cifar10", from("file:///nonexistent")).state, ItemState::kPresent);
+  EXPECT_TRUE(std::filesystem::exists(home_ / "data/cifar-10-binary.tar.gz"));
 }
 
 TEST_F(Catalogue, AnArchiveWithoutTheBatchesIsRefused) {

@@ -100,7 +100,7 @@ TEST_P(TorchFile, IsReadOrRefusedWhateverByteIsWrong) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, TorchFile,
                          ::testing::Values("state_legacy.pth", "state_zip.pth", "state_legacy_protocol4.pth",
-                                           "state_zip_protocol4.pth"),
+                                           "state_zip_protocol4.pth", "state_zip_torch2.pth"),
                          [](const auto& test) {
                            const std::string name = test.param;
                            return name.substr(0, name.find('.'));
@@ -130,6 +130,10 @@ TEST(TorchFileSafety, ModulesAndTorchScriptAreRefused) {
   EXPECT_THAT(refusal("whole_module.pth"),
               AnyOf(HasSubstr("torch.nn.modules.linear.Linear"), HasSubstr("holds a whole module")));
   EXPECT_THAT(refusal("torchscript.pt"), HasSubstr("is a TorchScript archive, not a state dict"));
+}
+
+TEST(TorchFileSafety, BigEndianArchivesAreRefused) {
+  EXPECT_THAT(refusal("big_endian.pth"), HasSubstr("was saved on a big-endian machine"));
 }
 
 TEST(TorchFileSafety, OtherFilesAreRefused) {

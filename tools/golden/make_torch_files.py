@@ -3,11 +3,12 @@
 
 Usage: make_torch_files.py DEST          (made with Debian 12's python3-torch, 1.13.1)
 
-The values are closed forms that the test writes out again. Two kinds of file are hostile on purpose.
+The values are closed forms that the test writes out again. Some are hostile on purpose.
 """
 import collections
 import pathlib
 import sys
+import zipfile
 
 import torch
 
@@ -43,6 +44,15 @@ def state_dict() -> collections.OrderedDict:
     return state
 
 
+def repack(source: pathlib.Path, target: pathlib.Path, extra: dict) -> None:
+    """The same archive with more entries under its top folder, as later versions of PyTorch write them."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for name in old.namelist():
+            new.writestr(zipfile.ZipInfo(name), old.read(name))
+        for name, content in extra.items():
+            new.writestr(zipfile.ZipInfo(f"{source.stem}/{name}"), content)
+
+
 def main() -> None:
     dest = pathlib.Path(sys.argv[1])
     dest.mkdir(parents=True, exist_ok=True)
@@ -56,6 +66,12 @@ def main() -> None:
     save("state_zip.pth", state)
     save("state_legacy_protocol4.pth", state, pickle_protocol=4, **old)
     save("state_zip_protocol4.pth", state, pickle_protocol=4)
+
+    # What torch 2.x adds to the archive.
+    zipped = dest / "state_zip.pth"
+    later = {".format_version": "1", ".storage_alignment": "64", ".data/serialization_id": "0" * 40}
+    repack(zipped, dest / "state_zip_torch2.pth", {"byteorder": "little", **later})
+    repack(zipped, dest / "big_endian.pth", {"byteorder": "big"})
 
     weight = torch.tensor([1.0, 2.0])
     save("nested_state_dict.pth", {"epoch": 3, "lr": 1e-3, "state_dict": {"w": weight}, "optimizer": {"m": [weight]}})
