@@ -7,11 +7,6 @@
 #include <torch/types.h>
 
 namespace ddpm_eval::ddpm {
-namespace {
-
-constexpr double kGroupNormEps = 1e-6;
-
-}  // namespace
 
 Dense Dense::make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out, double scale) {
   return {.weight = maker.glorot(name + ".weight", {out, in}, scale),
@@ -43,8 +38,8 @@ GroupNorm GroupNorm::make(ParameterMaker& maker, const std::string& name, int64_
           .groups = groups};
 }
 
-at::Tensor GroupNorm::operator()(const at::Tensor& x) const {
-  return torch::group_norm(x, groups, weight, bias, kGroupNormEps);
+at::Tensor GroupNorm::operator()(const at::Tensor& x, Activation activation) const {
+  return group_norm(x, groups, weight, bias, activation);
 }
 
 ResnetBlock::ResnetBlock(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out,
@@ -61,10 +56,10 @@ ResnetBlock::ResnetBlock(ParameterMaker& maker, const std::string& name, int64_t
 }
 
 at::Tensor ResnetBlock::operator()(const at::Tensor& x, const BlockContext& context) const {
-  at::Tensor h = conv1_(torch::silu(norm1_(x)));
+  at::Tensor h = conv1_(norm1_(x, Activation::kSwish));
   // In place: the gradient of a convolution does not need its output.
   h.add_(temb_proj_(context.time).unsqueeze(2).unsqueeze(3));
-  h = torch::silu(norm2_(h));
+  h = norm2_(h, Activation::kSwish);
   if (context.training.has_value() && context.dropout > 0) {
     h = dropout(h, context.dropout, *context.training, dropout_purpose_);
   }
@@ -82,7 +77,8 @@ AttentionBlock::AttentionBlock(ParameterMaker& maker, const std::string& name, i
 
 at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
   const int64_t n = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
-  const at::Tensor tokens = norm_(x).permute({0, 2, 3, 1}).reshape({n, height * width, channels});
+  const at::Tensor tokens =
+      norm_(x, Activation::kNone).permute({0, 2, 3, 1}).reshape({n, height * width, channels});
   const at::Tensor q = q_.on_tokens(tokens) * (1 / std::sqrt(static_cast<double>(channels)));
   const at::Tensor weights = torch::softmax(torch::bmm(q, k_.on_tokens(tokens).transpose(1, 2)), 2);
   const at::Tensor mixed = proj_out_.on_tokens(torch::bmm(weights, v_.on_tokens(tokens)));

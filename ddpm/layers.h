@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ddpm/group_norm.h"
 #include "ddpm/network.h"
 #include "ddpm/parameter_maker.h"
 
@@ -42,7 +43,7 @@ struct GroupNorm {
   int64_t groups = 32;
 
   static GroupNorm make(ParameterMaker& maker, const std::string& name, int64_t channels, int64_t groups);
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, Activation activation) const;
 };
 
 /// What every residual block of one pass shares.

@@ -211,14 +211,14 @@ at::Tensor UNet::run(const at::Tensor& x_t, const at::Tensor& t,
   for (size_t i = net.up.size(); i-- > 0;) {
     const Level& level = net.up[i];
     for (size_t j = 0; j < level.blocks.size(); ++j) {
-      h = level.apply(j, torch::cat({h, skips.back()}, 1), context);
+      h = level.apply(j, concat_channels(h, skips.back()), context);
       skips.pop_back();
     }
     if (level.resample) {
       h = (*level.resample)(upsample_nearest(h));
     }
   }
-  return net.conv_out(torch::silu(net.norm_out(h)));
+  return net.conv_out(net.norm_out(h, Activation::kSwish));
 }
 
 }  // namespace ddpm_eval::ddpm

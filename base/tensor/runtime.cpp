@@ -10,6 +10,7 @@
 #include <ATen/Version.h>
 #include <Eigen/Core>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <nlohmann/json.hpp>
 #include <opencv2/core/utility.hpp>
 #include <sched.h>
@@ -45,6 +46,15 @@ std::string cpu_capability() {
              : text.substr(begin + label.size(), text.find('\n', begin) - begin - label.size());
 }
 
+/// Training frees and takes the same large blocks at every step. Handing them to the kernel in between costs
+/// a small network a tenth of its time in page faults.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's largest
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
+
 }  // namespace
 
 int available_processors() {
@@ -70,6 +80,7 @@ void configure_runtime(int threads) {
   cv::setNumThreads(1);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   at::globalContext().setBenchmarkCuDNN(false);
+  keep_freed_memory();
 }
 
 RuntimeInfo runtime_info() {
