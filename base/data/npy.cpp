@@ -173,28 +173,6 @@ std::optional<uint64_t> payload_size(const NpyHeader& header) {
   return static_cast<uint64_t>(product);
 }
 
-/// A buffer as a stream.
-class SpanStream final : public ByteStream {
- public:
-  SpanStream(std::span<const char> bytes, std::string origin) : bytes_(bytes), origin_(std::move(origin)) {}
-
-  void read(void* out, size_t count) override {
-    if (count > bytes_.size()) {
-      throw DataError("{}: is cut short", origin_);
-    }
-    if (count > 0) {
-      std::memcpy(out, bytes_.data(), count);
-      bytes_ = bytes_.subspan(count);
-    }
-  }
-  uint64_t remaining() const override { return bytes_.size(); }
-  const std::string& origin() const override { return origin_; }
-
- private:
-  std::span<const char> bytes_;
-  std::string origin_;
-};
-
 }  // namespace
 
 NpyHeader read_npy_header(ByteStream& stream) {

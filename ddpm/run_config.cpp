@@ -1,0 +1,87 @@
+#include "ddpm/run_config.h"
+
+#include "base/core/error.h"
+#include "ddpm/choice.h"
+
+namespace ddpm_eval::ddpm {
+namespace {
+
+const Words<NetworkKind> kNetworkWords = {{"unet", NetworkKind::kUNet}, {"mlp", NetworkKind::kMlp}};
+
+void at_least(const char* key, int64_t value, int64_t least) {
+  if (value < least) {
+    throw core::UsageError("{}: {} is below {}", key, value, least);
+  }
+}
+
+}  // namespace
+
+void DataConfig::fields(core::ConfigVisitor& v) {
+  v.value("source", source);
+  v.value("points", points);
+  v.value("standardise", standardise);
+}
+
+void ModelConfig::fields(core::ConfigVisitor& v) {
+  choice(v, "kind", kind, kNetworkWords);
+  v.section("unet", unet);
+  v.section("mlp", mlp);
+}
+
+void TrainConfig::fields(core::ConfigVisitor& v) {
+  v.value("seed", seed);
+  v.value("batch_size", batch_size);
+  v.value("flip", flip);
+  v.value("grid_every", grid_every);
+  v.value("grid_samples", grid_samples);
+  loop.fields(v);
+}
+
+void RunConfig::fields(core::ConfigVisitor& v) {
+  v.section("data", data);
+  v.section("model", model);
+  v.section("process", process);
+  v.section("train", train);
+  v.section("sample", sample);
+}
+
+void RunConfig::validate() const {
+  if (data.source.empty()) {
+    throw core::UsageError("data.source: names no data set");
+  }
+  at_least("data.points", data.points, 1);
+  at_least("train.seed", train.seed, 0);
+  at_least("train.batch_size", train.batch_size, 1);
+  at_least("train.grid_every", train.grid_every, 0);
+  at_least("train.grid_samples", train.grid_samples, 1);
+  train.loop.validate("train");
+  DiffusionProcess(make_betas(process)).require_eps_prediction();
+  sample.validate(process.steps);
+  if (model.kind == NetworkKind::kMlp) {
+    if (train.flip) {
+      throw core::UsageError("train.flip: points cannot be mirrored; set it to false");
+    }
+    if (sample.clip) {
+      throw core::UsageError("sample.clip: points are not confined to [-1, 1]; set it to false");
+    }
+  }
+}
+
+std::vector<std::string> RunConfig::resumable_keys() const {
+  auto keys = train.loop.resumable_keys("train");
+  for (const char* key :
+       {"train.grid_every", "train.grid_samples", "sample.sampler", "sample.steps", "sample.spacing",
+        "sample.eta", "sample.variance", "sample.clip", "sample.micro_batch"}) {
+    keys.emplace_back(key);
+  }
+  return keys;
+}
+
+RunConfig read_run_config(core::ConfigTree& tree) {
+  RunConfig config;
+  core::read_config(tree, config);
+  config.validate();
+  return config;
+}
+
+}  // namespace ddpm_eval::ddpm

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "base/core/config.h"
+#include "base/training/loop_config.h"
+#include "ddpm/mlp.h"
+#include "ddpm/sampler.h"
+#include "ddpm/schedule.h"
+#include "ddpm/unet.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// The layout of configs/*.toml: one struct per section. A run's checkpoint keeps it whole.
+namespace ddpm_eval::ddpm {
+
+struct DataConfig {
+  std::string source = "cifar10:train";  ///< a data set, or a set of points: swiss-roll, 8-gaussians, moons
+  int64_t points = 100'000;              ///< how many points are drawn, where the source is made up
+  bool standardise =
+      true;  ///< points to mean 0 and standard deviation 1 per coordinate; samples are put back
+
+  void fields(core::ConfigVisitor& v);
+};
+
+enum class NetworkKind { kUNet, kMlp };
+
+struct ModelConfig {
+  NetworkKind kind = NetworkKind::kUNet;
+  UNetConfig unet;  ///< for images
+  MlpConfig mlp;    ///< for points
+
+  void fields(core::ConfigVisitor& v);
+};
+
+/// Section [train]: what the data is trained on, and the loop's own keys beside it.
+struct TrainConfig {
+  int64_t seed = 0;  ///< of the initial weights, the data order, flips, t, eps and dropout
+  int64_t batch_size = 128;
+  bool flip = true;           ///< mirror images at random
+  int64_t grid_every = 0;     ///< steps between sample grids from a fixed x_T. 0: none
+  int64_t grid_samples = 64;  ///< samples in such a grid
+  training::LoopConfig loop;
+
+  void fields(core::ConfigVisitor& v);
+};
+
+struct RunConfig {
+  DataConfig data;
+  ModelConfig model;
+  ScheduleConfig process;
+  TrainConfig train;
+  SampleOptions sample;  ///< the defaults of `sample`, and of grids
+
+  void fields(core::ConfigVisitor& v);
+
+  /// Throws UsageError naming the key for whatever can be told without the data.
+  void validate() const;
+
+  /// Keys that may differ when a run is resumed: none of them changes the steps already done.
+  std::vector<std::string> resumable_keys() const;
+};
+
+/// From a file with overrides, validated. Throws UsageError or DataError.
+RunConfig read_run_config(core::ConfigTree& tree);
+
+}  // namespace ddpm_eval::ddpm

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "base/core/config.h"
+#include "ddpm/network.h"
+#include "ddpm/prediction.h"
+#include "ddpm/process.h"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace ddpm_eval::ddpm {
+
+enum class Sampler {
+  kAncestral,  ///< Ho et al. 2020, algorithm 2, with the official code's clipping of x_0
+  kDdim,       ///< Song et al. 2021 (DDIM), eq. 12
+};
+
+/// Which steps a shorter chain visits. With T = 1000 and 10 steps: uniform 0, 111, ..., 999; leading 0, 100,
+/// ..., 900; trailing 99, 199, ..., 999; quad 0, 9, 39, 88, ..., 799.
+enum class Spacing {
+  kUniform,   ///< round(i (T - 1) / (S - 1)): both ends (improved-diffusion)
+  kLeading,   ///< i floor(T / S): never reaches T - 1 (the DDIM code's "uniform", diffusers' default)
+  kTrailing,  ///< round((i + 1) T / S) - 1
+  kQuad,      ///< floor(linspace(0, sqrt(0.8 T), S)^2): the DDIM paper's for CIFAR-10. Steps that coincide
+              ///< are visited once, so that fewer than S may remain
+};
+
+struct SampleOptions {
+  Sampler sampler = Sampler::kAncestral;
+  int64_t steps = 0;  ///< of the chain's T; 0 means all of them
+  Spacing spacing = Spacing::kUniform;
+  double eta = 0;  ///< DDIM's noise, in [0, 1]: 0 deterministic, 1 the variance beta_tilde
+  Variance variance = Variance::kFixedLarge;  ///< of the ancestral sampler
+  bool clip = true;  ///< x_0 to [-1, 1] at every step: for images, not for points in the plane
+  int64_t micro_batch =
+      50;  ///< samples that go through the network together; a part of the result's last bits
+  uint64_t seed = 0;
+  Prediction prediction = Prediction::kEps;
+
+  /// All but seed and prediction, which are not the user's choice here.
+  void fields(core::ConfigVisitor& v);
+
+  /// Throws UsageError naming the key, for a chain of `chain_steps`.
+  void validate(int64_t chain_steps) const;
+};
+
+/// The steps that a chain of `steps` out of `chain_steps` visits, ascending. Throws UsageError unless 1 <=
+/// steps <= chain_steps.
+std::vector<int64_t> spaced_steps(Spacing spacing, int64_t chain_steps, int64_t steps);
+
+/// Called after every pass of a micro-batch through the network. May throw to stop.
+using SampleProgress = std::function<void(int64_t passes_done, int64_t passes_total)>;
+
+/// Samples `indices` (any order, each >= 0) of an endless sequence: float32 [indices.size(), row_shape...] in
+/// the units that the network was trained in.
+///
+/// Sample i is a function of (network, process, options, i): x_T and the noise of step t are drawn from
+/// streams keyed by (seed, i, t), and the network always sees micro-batch floor(i / micro_batch) whole, with
+/// sample i in the same row. So any split of the indices gives the same bits, for a fixed number of threads;
+/// splits at multiples of micro_batch waste no work.
+///
+/// Ancestral: x_0 is estimated, clipped, and mu_tilde(x_t, x_0) plus sigma_t z is the next x; no noise at the
+/// last step. On a sub-chain the process has its own betas (see DiffusionProcess::sub_chain). DDIM: with
+/// clipping, eps is derived anew from the clipped x_0, as improved-diffusion does; with eta = 1 on the full
+/// chain it is then the ancestral sampler with fixedsmall variance, to rounding.
+///
+/// Throws UsageError for bad options and DataError if the network gives a non-finite sample.
+at::Tensor sample(const DiffusionNetwork& network, const DiffusionProcess& process,
+                  const SampleOptions& options, std::span<const int64_t> indices, at::IntArrayRef row_shape,
+                  const SampleProgress& progress = {});
+
+/// [-1, 1] float to uint8: clamped, (x + 1) 127.5, rounded to nearest with halves up. The one place where
+/// 8-bit images are made from samples (other tools truncate here, which darkens by half a grey level).
+at::Tensor to_u8(const at::Tensor& images_pm1);
+
+/// uint8 to float32 [-1, 1]: x / 127.5 - 1. The inverse of to_u8 on 0..255.
+at::Tensor to_pm1(const at::Tensor& images_u8);
+
+}  // namespace ddpm_eval::ddpm

@@ -1,0 +1,224 @@
+#include "ddpm/unet.h"
+
+#include "base/core/error.h"
+#include "base/tensor/shape.h"
+#include "ddpm/layers.h"
+#include "ddpm/time_embedding.h"
+
+#include <fmt/ranges.h>
+#include <torch/types.h>
+
+namespace ddpm_eval::ddpm {
+namespace {
+
+// Far above any use; they keep a slip of the keys or a damaged checkpoint from asking for all memory.
+constexpr int64_t kMaxLevels = 12;
+constexpr int64_t kMaxBlocks = 100;
+constexpr int64_t kMaxMultiplier = 64;
+constexpr int64_t kMaxChannels = 4096;
+
+void require(bool condition, const std::string& message) {
+  if (!condition) {
+    throw core::UsageError("{}", message);
+  }
+}
+
+std::vector<int64_t> level_sides(const UNetConfig& config, int64_t side) {
+  std::vector<int64_t> sides;
+  for (size_t level = 0; level < config.multipliers.size(); ++level) {
+    sides.push_back(side >> level);
+  }
+  return sides;
+}
+
+void check(const UNetConfig& config, const UNetShape& shape) {
+  const auto levels = static_cast<int64_t>(config.multipliers.size());
+  require(levels >= 1 && levels <= kMaxLevels,
+          fmt::format("model.unet.multipliers: needs 1 to {} levels, found {}", kMaxLevels, levels));
+  require(shape.in_channels >= 1 && shape.out_channels >= 1, "the U-Net needs at least one channel");
+  require(config.base_channels >= 4 && config.base_channels <= kMaxChannels && config.base_channels % 2 == 0,
+          fmt::format("model.unet.base_channels: {} is not an even number from 4 to {}", config.base_channels,
+                      kMaxChannels));
+  require(config.res_blocks >= 1 && config.res_blocks <= kMaxBlocks,
+          fmt::format("model.unet.res_blocks: {} is not within 1..{}", config.res_blocks, kMaxBlocks));
+  require(config.dropout >= 0 && config.dropout < 1,
+          fmt::format("model.unet.dropout: {} is not within [0, 1)", config.dropout));
+  require(config.groups >= 1, fmt::format("model.unet.groups: {} is not a positive number", config.groups));
+  for (const int64_t multiplier : config.multipliers) {
+    require(multiplier >= 1 && multiplier <= kMaxMultiplier,
+            fmt::format("model.unet.multipliers: {} is not within 1..{}", multiplier, kMaxMultiplier));
+  }
+  // Every other width is a sum of multiples of base_channels.
+  require(config.base_channels % config.groups == 0,
+          fmt::format("model.unet.groups: {} groups do not divide {} base channels", config.groups,
+                      config.base_channels));
+  const int64_t unit = int64_t{1} << (levels - 1);
+  require(shape.image_side >= unit && shape.image_side % unit == 0,
+          fmt::format("images of side {} cannot be halved {} times; model.unet.multipliers with {} levels "
+                      "needs a side divisible by {}",
+                      shape.image_side, levels - 1, levels, unit));
+  const auto sides = level_sides(config, shape.image_side);
+  for (const int64_t resolution : config.attention_resolutions) {
+    require(std::find(sides.begin(), sides.end(), resolution) != sides.end(),
+            fmt::format("model.unet.attention_resolutions: no level has side {}; the levels have {}",
+                        resolution, fmt::join(sides, ", ")));
+  }
+}
+
+/// One resolution of either half. `attention` is empty or has one per block.
+struct Level {
+  std::vector<ResnetBlock> blocks;
+  std::vector<AttentionBlock> attention;
+  std::optional<Conv> resample;
+
+  at::Tensor apply(size_t block, const at::Tensor& x, const BlockContext& context) const {
+    const at::Tensor h = blocks[block](x, context);
+    return attention.empty() ? h : attention[block](h);
+  }
+};
+
+}  // namespace
+
+void UNetConfig::fields(core::ConfigVisitor& v) {
+  v.value("base_channels", base_channels);
+  v.value("multipliers", multipliers);
+  v.value("res_blocks", res_blocks);
+  v.value("attention_resolutions", attention_resolutions);
+  v.value("dropout", dropout);
+  v.value("groups", groups);
+}
+
+struct UNet::Layers {
+  Layers(ParameterMaker& maker, const UNetConfig& config, const UNetShape& shape)
+      : time_width(4 * config.base_channels),
+        temb_dense_0(Dense::make(maker, "temb.dense.0", config.base_channels, time_width)),
+        temb_dense_1(Dense::make(maker, "temb.dense.1", time_width, time_width)),
+        conv_in(Conv::make(maker, "conv_in", shape.in_channels, config.base_channels, 3)) {
+    std::vector<int64_t> skips{config.base_channels};
+    int64_t channels = add_down(maker, config, shape, skips);
+    mid_block_1.emplace(maker, "mid.block_1", channels, channels, time_width, config.groups);
+    mid_attn_1.emplace(maker, "mid.attn_1", channels, config.groups);
+    mid_block_2.emplace(maker, "mid.block_2", channels, channels, time_width, config.groups);
+    channels = add_up(maker, config, shape, skips, channels);
+    norm_out = GroupNorm::make(maker, "norm_out", channels, config.groups);
+    conv_out = Conv::make(maker, "conv_out", channels, shape.out_channels, 3, kZeroInitScale);
+  }
+
+  /// Appends the width of everything that is kept for the way up; returns the last width.
+  int64_t add_down(ParameterMaker& maker, const UNetConfig& config, const UNetShape& shape,
+                   std::vector<int64_t>& skips) {
+    const auto sides = level_sides(config, shape.image_side);
+    int64_t channels = config.base_channels;
+    for (size_t i = 0; i < sides.size(); ++i) {
+      const int64_t width = config.base_channels * config.multipliers[i];
+      const std::string name = fmt::format("down.{}", i);
+      Level level;
+      for (int64_t j = 0; j < config.res_blocks; ++j) {
+        add_block(maker, config, level, fmt::format("{}.block.{}", name, j), channels, width);
+        skips.push_back(width);
+        channels = width;
+      }
+      add_attention(maker, config, level, name, sides[i], width);
+      if (i + 1 < sides.size()) {
+        level.resample = Conv::make(maker, name + ".downsample.conv", width, width, 3);
+        level.resample->stride = 2;
+        skips.push_back(width);
+      }
+      down.push_back(std::move(level));
+    }
+    return channels;
+  }
+
+  /// Takes the widths off `skips` in the order in which the pass will; returns the last width.
+  int64_t add_up(ParameterMaker& maker, const UNetConfig& config, const UNetShape& shape,
+                 std::vector<int64_t>& skips, int64_t channels) {
+    const auto sides = level_sides(config, shape.image_side);
+    up.resize(sides.size());
+    for (size_t i = sides.size(); i-- > 0;) {
+      const int64_t width = config.base_channels * config.multipliers[i];
+      const std::string name = fmt::format("up.{}", i);
+      for (int64_t j = 0; j <= config.res_blocks; ++j) {
+        add_block(maker, config, up[i], fmt::format("{}.block.{}", name, j), channels + skips.back(), width);
+        skips.pop_back();
+        channels = width;
+      }
+      add_attention(maker, config, up[i], name, sides[i], width);
+      if (i > 0) {
+        up[i].resample = Conv::make(maker, name + ".upsample.conv", width, width, 3);
+      }
+    }
+    DDPM_CHECK(skips.empty(), "{} skip connections are left over", skips.size());
+    return channels;
+  }
+
+  void add_block(ParameterMaker& maker, const UNetConfig& config, Level& level, const std::string& name,
+                 int64_t in, int64_t out) const {
+    level.blocks.emplace_back(maker, name, in, out, time_width, config.groups);
+  }
+
+  static void add_attention(ParameterMaker& maker, const UNetConfig& config, Level& level,
+                            const std::string& name, int64_t side, int64_t width) {
+    const auto& wanted = config.attention_resolutions;
+    if (std::find(wanted.begin(), wanted.end(), side) == wanted.end()) {
+      return;
+    }
+    for (size_t j = 0; j < level.blocks.size(); ++j) {
+      level.attention.emplace_back(maker, fmt::format("{}.attn.{}", name, j), width, config.groups);
+    }
+  }
+
+  int64_t time_width;
+  Dense temb_dense_0, temb_dense_1;
+  Conv conv_in;
+  std::vector<Level> down, up;
+  std::optional<ResnetBlock> mid_block_1, mid_block_2;
+  std::optional<AttentionBlock> mid_attn_1;
+  GroupNorm norm_out;
+  Conv conv_out;
+};
+
+UNet::UNet(const UNetConfig& config, const UNetShape& shape, uint64_t seed) : config_(config), shape_(shape) {
+  check(config, shape);
+  ParameterMaker maker(seed);
+  layers_ = std::make_unique<Layers>(maker, config, shape);
+  parameters_ = maker.take();
+}
+
+UNet::~UNet() = default;
+
+at::Tensor UNet::run(const at::Tensor& x_t, const at::Tensor& t,
+                     const std::optional<TrainingPass>& pass) const {
+  tensor::expect(x_t, torch::kFloat32, {-1, shape_.in_channels, shape_.image_side, shape_.image_side}, "x_t");
+  tensor::expect(t, torch::kInt64, {x_t.size(0)}, "t");
+  const Layers& net = *layers_;
+  const at::Tensor embedded = time_embedding(t, config_.base_channels);
+  const BlockContext context{torch::silu(net.temb_dense_1(torch::silu(net.temb_dense_0(embedded)))),
+                             config_.dropout, pass};
+
+  std::vector<at::Tensor> skips{net.conv_in(to_channels_last(x_t))};
+  for (const Level& level : net.down) {
+    for (size_t j = 0; j < level.blocks.size(); ++j) {
+      skips.push_back(level.apply(j, skips.back(), context));
+    }
+    if (level.resample) {
+      skips.push_back((*level.resample)(skips.back()));
+    }
+  }
+
+  at::Tensor h = (*net.mid_block_1)(skips.back(), context);
+  h = (*net.mid_block_2)((*net.mid_attn_1)(h), context);
+
+  for (size_t i = net.up.size(); i-- > 0;) {
+    const Level& level = net.up[i];
+    for (size_t j = 0; j < level.blocks.size(); ++j) {
+      h = level.apply(j, torch::cat({h, skips.back()}, 1), context);
+      skips.pop_back();
+    }
+    if (level.resample) {
+      h = (*level.resample)(upsample_nearest(h));
+    }
+  }
+  return net.conv_out(torch::silu(net.norm_out(h)));
+}
+
+}  // namespace ddpm_eval::ddpm

@@ -1,0 +1,111 @@
+#include "ddpm/run_config.h"
+
+#include "base/core/error.h"
+#include "ddpm/model_factory.h"
+#include "tests/support/errors.h"
+#include "tests/support/temp_dir.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+
+namespace ddpm_eval::ddpm {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::message_of;
+
+RunConfig shipped(const std::string& name) {
+  auto tree = core::ConfigTree::from_file((testing::source_dir() / "configs" / name).string());
+  return read_run_config(tree);
+}
+
+RunConfig parse(const std::string& toml) {
+  auto tree = core::ConfigTree::from_text(toml, "c.toml");
+  return read_run_config(tree);
+}
+
+std::string refusal(const std::string& toml) {
+  return message_of<core::UsageError>([&] { parse(toml); });
+}
+
+TEST(RunConfig, Cifar10HasThePapersValues) {
+  const auto config = shipped("cifar10.toml");
+  EXPECT_EQ(config.data.source, "cifar10:train");
+  EXPECT_EQ(config.train.batch_size, 128);
+  EXPECT_EQ(config.train.loop.steps, 800'000);
+  EXPECT_EQ(config.train.loop.learning_rate, 2e-4);
+  EXPECT_EQ(config.train.loop.ema_decay, 0.9999);
+  EXPECT_TRUE(config.train.flip);
+  EXPECT_EQ(config.model.unet.dropout, 0.1);
+  EXPECT_EQ(config.sample.variance, Variance::kFixedLarge);
+  const auto model = make_model(config, {3, 32, 32});
+  EXPECT_EQ(count_elements(model.network->parameters()), 35'746'307);
+  EXPECT_NEAR(std::sqrt(model.process.tables().alpha_bar.back()), 0.00635282, 5e-9);
+}
+
+TEST(RunConfig, Cifar10ConfigIsTheDefault) {
+  RunConfig defaults;
+  defaults.train.grid_every = 5000;
+  EXPECT_EQ(core::config_to_json(defaults), core::config_to_json(shipped("cifar10.toml")));
+}
+
+TEST(RunConfig, FashionMnistSmallBuilds) {
+  const auto config = shipped("fashion-mnist-small.toml");
+  const auto model = make_model(config, {1, 28, 28});
+  EXPECT_LT(count_elements(model.network->parameters()), 2'000'000);
+  EXPECT_EQ(config.sample.sampler, Sampler::kDdim);
+  EXPECT_LE(config.sample.steps, 50);
+  EXPECT_LE(config.train.loop.time_limit_s, 300);
+  EXPECT_TRUE(config.train.loop.ema_ramp);
+}
+
+TEST(RunConfig, SwissRollEndsInNoise) {
+  const auto config = shipped("swiss-roll.toml");
+  const auto model = make_model(config, {2});
+  EXPECT_NEAR(model.process.tables().alpha_bar.back(), 2.04e-5, 5e-8);
+  EXPECT_EQ(prior_mismatch(model.process, 1), "");
+  EXPECT_TRUE(config.data.standardise);
+}
+
+TEST(RunConfig, EchoReadsBack) {
+  for (const char* name : {"cifar10.toml", "fashion-mnist-small.toml", "swiss-roll.toml"}) {
+    const auto json = core::config_to_json(shipped(name));
+    auto tree = core::ConfigTree::from_json(json, "stored");
+    EXPECT_EQ(core::config_to_json(read_run_config(tree)), json);
+  }
+}
+
+TEST(RunConfig, LoopKeysStandInTrain) {
+  const auto config = parse("[train]\nsteps = 5\nbatch_size = 2\nwarmup_steps = 0\n");
+  EXPECT_EQ(config.train.loop.steps, 5);
+  EXPECT_EQ(config.train.batch_size, 2);
+}
+
+TEST(RunConfig, SlipsNameTheKey) {
+  EXPECT_EQ(refusal("[train]\nbatchsize = 2\n"),
+            "c.toml: unknown key 'train.batchsize'; did you mean 'batch_size'?");
+  EXPECT_THAT(refusal("[model]\nkind = 'unett'\n"), HasSubstr("model.kind: 'unett'"));
+  EXPECT_THAT(refusal("[model.unet]\nmultipliers = 2\n"), HasSubstr("model.unet.multipliers"));
+  EXPECT_THAT(refusal("[process]\nkind = 'cosin'\n"), HasSubstr("did you mean 'cosine'?"));
+  EXPECT_THAT(refusal("[process]\nsteps = 0\n"), HasSubstr("process.steps: 0"));
+  EXPECT_THAT(refusal("[process]\nkind = 'jsd'\n"), HasSubstr("alpha_bar_T is 0"));
+  EXPECT_THAT(refusal("[sample]\nsteps = 2000\n"), HasSubstr("sample.steps: 2000 is not within 1..1000"));
+  EXPECT_THAT(refusal("[train]\nbatch_size = 0\n"), HasSubstr("train.batch_size"));
+  EXPECT_THAT(refusal("[train]\nseed = -1\n"), HasSubstr("train.seed"));
+  EXPECT_THAT(refusal("[train]\nlearning_rate = 0\n"), HasSubstr("train.learning_rate"));
+  EXPECT_THAT(refusal("[data]\nsource = ''\n"), HasSubstr("data.source"));
+  EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n"), HasSubstr("train.flip"));
+  EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n[train]\nflip = false\n"), HasSubstr("sample.clip"));
+}
+
+TEST(RunConfig, SamplingMayChangeWhenResumed) {
+  EXPECT_THAT(RunConfig{}.resumable_keys(), Contains("sample.steps"));
+  EXPECT_THAT(RunConfig{}.resumable_keys(), Contains("train.steps"));
+  EXPECT_THAT(RunConfig{}.resumable_keys(), ::testing::Not(Contains("train.batch_size")));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::ddpm
