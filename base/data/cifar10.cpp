@@ -5,6 +5,7 @@
 #include "base/data/byte_stream.h"
 
 #include <cstring>
+#include <optional>
 
 #include <torch/types.h>
 

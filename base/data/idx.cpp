@@ -5,6 +5,7 @@
 #include "base/core/paths.h"
 
 #include <cstring>
+#include <optional>
 
 #include <torch/types.h>
 #include <zlib.h>

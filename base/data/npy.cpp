@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <numeric>
+#include <optional>
 
 #include <fmt/ranges.h>
 #include <torch/types.h>
@@ -29,7 +31,7 @@ constexpr std::array kDtypes{Dtype{"<f8", at::kDouble}, Dtype{"<f4", at::kFloat}
 
 at::ScalarType dtype_of(std::string_view text, const std::string& origin) {
   for (const auto& dtype : kDtypes) {
-    // "<u1" and "=u1" do not occur, but ">u1" means the same as "|u1" where there is one byte.
+    // One byte has no order: "<u1" and ">u1" mean "|u1".
     if (text == dtype.text ||
         (text.size() == 3 && dtype.text[0] == '|' && text.substr(1) == dtype.text.substr(1))) {
       return dtype.type;
@@ -222,15 +224,9 @@ at::Tensor read_npy(ByteStream& stream) {
     tensor = tensor.view(torch::kUInt8).ne(0);
   }
   if (header.fortran_order) {
-    tensor = tensor
-                 .permute(c10::IntArrayRef([&] {
-                   std::vector<int64_t> axes(shape.size());
-                   for (size_t i = 0; i < axes.size(); ++i) {
-                     axes[i] = static_cast<int64_t>(axes.size() - 1 - i);
-                   }
-                   return axes;
-                 }()))
-                 .contiguous();
+    std::vector<int64_t> axes(shape.size());
+    std::iota(axes.rbegin(), axes.rend(), 0);
+    tensor = tensor.permute(axes).contiguous();
   }
   return tensor;
 }
