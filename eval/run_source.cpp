@@ -6,6 +6,7 @@
 #include "eval/sampling.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <torch/types.h>
 
@@ -63,6 +64,15 @@ class RunSource final : public data::ImageSource {
   data::SourceReport report_;
 };
 
+int64_t parse_whole(const std::string& value, const std::string& key, const data::SourceSpec& spec) {
+  int64_t number = -1;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < 0) {
+    throw core::UsageError("source '{}': {}={} is no whole number", spec.text, key, value);
+  }
+  return number;
+}
+
 }  // namespace
 
 std::unique_ptr<data::ImageSource> open_run_source(const data::SourceSpec& spec) {
@@ -71,9 +81,9 @@ std::unique_ptr<data::ImageSource> open_run_source(const data::SourceSpec& spec)
   int64_t count = 0;
   for (const auto& [key, value] : spec.query) {
     if (key == "num") {
-      count = spec.integer("num").value_or(0);
+      count = parse_whole(value, key, spec);
     } else if (key == "seed") {
-      request.seed = static_cast<uint64_t>(spec.integer("seed").value_or(0));
+      request.seed = static_cast<uint64_t>(parse_whole(value, key, spec));
     } else {
       request.settings.push_back(key + "=" + value);
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/core/record.h"
 #include "base/data/source_spec.h"
 #include "eval/command.h"
 #include "metrics/feature_net.h"
@@ -8,11 +9,11 @@
 #include <optional>
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
 
-using Json = nlohmann::ordered_json;
+using core::Json;
 
 /// What is wanted of one side of a score besides its moments.
 struct SideRequest {
