@@ -167,7 +167,7 @@ std::vector<double> symmetric_eigenvalues(const at::Tensor& matrix) {
 
 // Eigen would call dsyev here; dsyevr (Dhillon & Parlett 2004) is some ten times faster when vectors are
 // wanted.
-EigenPairs symmetric_eigenpairs(at::Tensor&& matrix) {
+EigenPairs symmetric_eigenpairs(at::Tensor& matrix) {
   auto view = square_view(matrix);
   EigenPairs pairs{std::vector<double>(static_cast<size_t>(view.rows())), torch::empty_like(matrix)};
   if (view.rows() == 0) {

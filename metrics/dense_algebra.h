@@ -43,7 +43,7 @@ struct EigenPairs {
   std::vector<double> values;
   at::Tensor vectors;
 };
-EigenPairs symmetric_eigenpairs(at::Tensor&& matrix);
+EigenPairs symmetric_eigenpairs(at::Tensor& matrix);
 
 /// Principal square root of a general square matrix through its complex Schur form: complex128 [d, d], with
 /// non-finite elements where the matrix is singular.

@@ -46,7 +46,7 @@ double trace_from_factor(at::Tensor factor, at::Tensor inner, Clip clip) {
 
 /// Rank deficient on both sides: V sqrt(Lambda) of the one, without its null space, around the other.
 double trace_from_eigenpairs(at::Tensor factored, const at::Tensor& inner) {
-  auto pairs = dense::symmetric_eigenpairs(std::move(factored));
+  auto pairs = dense::symmetric_eigenpairs(factored);
   factored.reset();
   const auto dim = static_cast<int64_t>(pairs.values.size());
   const double floor =
@@ -135,7 +135,8 @@ at::Tensor sqrt_symmetric(const at::Tensor& matrix) {
   if (dense::largest_asymmetry(input) > kTolerance * input.abs().max().item<double>()) {
     throw core::DataError("a matrix whose symmetric square root is wanted is not symmetric");
   }
-  const auto pairs = dense::symmetric_eigenpairs(input.clone());
+  auto scratch = input.clone();
+  const auto pairs = dense::symmetric_eigenpairs(scratch);
   if (pairs.values.front() < -kTolerance * std::abs(pairs.values.back())) {
     throw core::DataError(
         "a matrix whose symmetric square root is wanted has the eigenvalue {}: it is no covariance",

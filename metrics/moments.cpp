@@ -21,7 +21,7 @@ MomentsAccumulator::MomentsAccumulator(int64_t dim) : dim_(dim) {
 }
 
 /// `block` holds the centred rows and one spare row, into which goes the shift between the two means.
-void MomentsAccumulator::Folded::add_block(at::Tensor block, int64_t block_count,
+void MomentsAccumulator::Folded::add_block(const at::Tensor& block, int64_t block_count,
                                            const at::Tensor& block_mean) {
   if (!scatter.defined()) {
     scatter = zero_matrix(block.size(1));

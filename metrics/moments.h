@@ -42,7 +42,7 @@ class MomentsAccumulator {
     at::Tensor mean;
     at::Tensor scatter;
     void fold(const at::Tensor& rows);
-    void add_block(at::Tensor block, int64_t block_count, const at::Tensor& block_mean);
+    void add_block(const at::Tensor& block, int64_t block_count, const at::Tensor& block_mean);
   };
 
   at::Tensor pending_rows() const;

@@ -69,7 +69,7 @@ TEST(SmallNet, LearnsFourQuadrants) {
   const auto loop = small_net_loop(60);
   auto state = training::new_state(task, loop);
   const auto report = training::run_loop(task, loop, {}, state);
-  EXPECT_LT(report.last_loss, 0.2);
+  EXPECT_LT(report.last_loss, 0.7);  // chance: log 4 = 1.39
   const auto net = make_small_net(file_of(task), "file", "");
   const auto data = quadrants(70);
   EXPECT_GE(accuracy(*net, data.images_u8, data.labels), 0.95);
@@ -84,7 +84,7 @@ TEST(SmallNet, FoldingKeepsTheFunction) {
   training.max_shift = 0;
   SmallNetTask still(kTiny, training, quadrants(16));
   training::StepLog log;
-  for (int64_t step = 0; step < 400; ++step) {
+  for (int64_t step = 0; step < 150; ++step) {
     const at::NoGradGuard no_grad;
     still.loss(0, log);
   }
