@@ -17,15 +17,17 @@ struct Session {
   std::function<void()> action;  ///< set by the chosen command
 };
 
-// One function per command, each in its own file under eval/commands/: it adds its subcommand with options and help to
-// `program` and, when chosen, sets session.action. Results go to stdout, everything else to stderr.
+// One function per command, each in its own file under eval/commands/: it adds its subcommand with options
+// and help to `program` and, when chosen, sets session.action. Results go to stdout, everything else to
+// stderr.
 void add_data_command(CLI::App& program, Session& session);
 void add_features_command(CLI::App& program, Session& session);
 void add_fid_command(CLI::App& program, Session& session);
 void add_info_command(CLI::App& program, Session& session);
 void add_is_command(CLI::App& program, Session& session);
-void add_points_command(CLI::App& program, Session& session);
+void add_report_command(CLI::App& program, Session& session);
 void add_sample_command(CLI::App& program, Session& session);
+void add_score_command(CLI::App& program, Session& session);
 void add_stats_command(CLI::App& program, Session& session);
 void add_train_command(CLI::App& program, Session& session);
 void add_weights_command(CLI::App& program, Session& session);

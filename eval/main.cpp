@@ -1,1 +1,107 @@
-int main() {}
+#include "base/core/build_info.h"
+#include "base/core/error.h"
+#include "base/core/interrupt.h"
+#include "base/core/text.h"
+#include "base/tensor/runtime.h"
+#include "eval/command.h"
+
+#include <cstdio>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <c10/util/Exception.h>
+
+namespace {
+
+using ddpm_eval::core::ExitCode;
+using ddpm_eval::eval::Session;
+
+using AddCommand = void (*)(CLI::App&, Session&);
+
+// The order of the help text.
+constexpr AddCommand kCommands[] = {
+    ddpm_eval::eval::add_train_command,  ddpm_eval::eval::add_sample_command,
+    ddpm_eval::eval::add_fid_command,    ddpm_eval::eval::add_is_command,
+    ddpm_eval::eval::add_score_command,  ddpm_eval::eval::add_stats_command,
+    ddpm_eval::eval::add_report_command, ddpm_eval::eval::add_features_command,
+    ddpm_eval::eval::add_data_command,   ddpm_eval::eval::add_weights_command,
+    ddpm_eval::eval::add_info_command,
+};
+
+int fail(ExitCode code, const std::string& message) {
+  fmt::print(stderr, "ddpm-eval: error: {}\n", message);
+  return static_cast<int>(code);
+}
+
+/// What to say when the command line names no known command.
+std::string command_hint(const CLI::App& program, int argc, char** argv) {
+  std::vector<std::string> names;
+  for (const auto* command : program.get_subcommands({})) {
+    names.push_back(command->get_name());
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!word.empty() && word[0] != '-') {
+      return "unknown command '" + word + "'" + ddpm_eval::core::did_you_mean(word, names);
+    }
+  }
+  return "a command is needed";
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+int run(const Session& session) {
+  try {
+    ddpm_eval::core::install_interrupt_handler();
+    ddpm_eval::tensor::configure_runtime(session.threads);
+    session.action();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      return fail(ExitCode::kResources, "standard output could not be written");
+    }
+    return static_cast<int>(ExitCode::kDone);
+  } catch (const ddpm_eval::core::Error& error) {
+    return fail(error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(ExitCode::kResources, "out of memory");
+  } catch (const c10::Error& error) {
+    const std::string text = first_line(error.what_without_backtrace());
+    if (text.find("can't allocate memory") != std::string::npos) {
+      return fail(ExitCode::kResources, "out of memory");
+    }
+    return fail(ExitCode::kBug, "this is a bug, please report it: " + text);
+  } catch (const std::exception& error) {
+    return fail(ExitCode::kBug, std::string("this is a bug, please report it: ") + error.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Session session;
+  CLI::App program("Train, sample and score diffusion models.", "ddpm-eval");
+  program.require_subcommand(1);
+  program.fallthrough();
+  program.set_version_flag("--version", std::string(ddpm_eval::core::build_info().version) + " (" +
+                                            std::string(ddpm_eval::core::build_info().commit) + ")");
+  program.add_option("--threads", session.threads, "Processors to use; 0 means all that the process may use")
+      ->capture_default_str();
+  program.add_flag("-q,--quiet", session.quiet, "No progress on standard error");
+  for (const auto add : kCommands) {
+    add(program, session);
+  }
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& request) {  // --help, --version
+    return program.exit(request);
+  } catch (const CLI::RequiredError& error) {
+    const bool no_command = program.get_subcommands().empty();
+    return fail(ExitCode::kUsage,
+                (no_command ? command_hint(program, argc, argv) : first_line(error.what())) +
+                    " (see ddpm-eval --help)");
+  } catch (const CLI::ParseError& error) {
+    return fail(ExitCode::kUsage, first_line(error.what()) + " (see ddpm-eval --help)");
+  }
+  return run(session);
+}

@@ -1,16 +1,17 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 namespace ddpm_eval::metrics {
 
 /// What one batch of images becomes.
 struct NetOutput {
   at::Tensor features;  ///< float32 [n, dim]
-  at::Tensor logits;    ///< float32 [n, classes], without the classifier's bias; undefined if the network has none
+  at::Tensor
+      logits;  ///< float32 [n, classes], without the classifier's bias; undefined if the network has none
 };
 
 /// The identity of a feature network, which every record repeats.
@@ -29,11 +30,12 @@ class FeatureNet {
   virtual ~FeatureNet() = default;
   virtual const FeatureNetInfo& info() const = 0;
 
-  /// Images that forward() takes at a time. Fixed per network, so that a score does not depend on a batch size.
+  /// Images that forward() takes at a time. Fixed per network, so that a score does not depend on a batch
+  /// size.
   virtual int64_t micro_batch() const = 0;
 
-  /// uint8 RGB [n, 3, H, W] of any size to the network's own input, float32 [n, C, h, w], resized and scaled as the
-  /// preset says. Row by row: no row depends on its neighbours.
+  /// uint8 RGB [n, 3, H, W] of any size to the network's own input, float32 [n, C, h, w], resized and scaled
+  /// as the preset says. Row by row: no row depends on its neighbours.
   virtual at::Tensor prepare(const at::Tensor& images_u8) const = 0;
 
   /// Features of exactly micro_batch() prepared images. No gradients.

@@ -6,9 +6,9 @@ packages=(
   g++ make cmake ninja-build ccache mold pkg-config git ca-certificates
   libtorch-dev libopenblas-openmp-dev liblapacke-dev libeigen3-dev libopencv-dev
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libzip-dev zlib1g-dev libcurl4-openssl-dev libssl-dev
+  libzip-dev zlib1g-dev libarchive-dev libcurl4-openssl-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
-  clang-format clang-tidy
+  clang-14 clang-format clang-tidy
   dataset-fashion-mnist
 )
 

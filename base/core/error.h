@@ -58,6 +58,14 @@ class DivergedError final : public Error {
       : Error(ExitCode::kDiverged, fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
+/// Two numbers or files whose contexts differ were to be compared. Exit code 6.
+class NotComparableError final : public Error {
+ public:
+  template <class... Args>
+  explicit NotComparableError(fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kNotComparable, fmt::format(format, std::forward<Args>(args)...)) {}
+};
+
 /// Disk, memory or permission ran out. Exit code 7.
 class ResourceError final : public Error {
  public:

@@ -51,4 +51,17 @@ void FileStream::read(void* out, size_t count) {
   }
 }
 
+SpanStream::SpanStream(std::span<const char> bytes, std::string origin)
+    : bytes_(bytes), origin_(std::move(origin)) {}
+
+void SpanStream::read(void* out, size_t count) {
+  if (count > bytes_.size()) {
+    throw DataError("{}: is cut short", origin_);
+  }
+  if (count > 0) {
+    std::memcpy(out, bytes_.data(), count);
+    bytes_ = bytes_.subspan(count);
+  }
+}
+
 }  // namespace ddpm_eval::data

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 namespace ddpm_eval::data {
@@ -44,6 +45,19 @@ class FileStream final : public ByteStream {
   int descriptor_ = -1;
   uint64_t size_ = 0;
   uint64_t offset_ = 0;
+};
+
+/// Bytes in memory, which must outlive the stream.
+class SpanStream final : public ByteStream {
+ public:
+  SpanStream(std::span<const char> bytes, std::string origin);
+  void read(void* out, size_t count) override;
+  uint64_t remaining() const override { return bytes_.size(); }
+  const std::string& origin() const override { return origin_; }
+
+ private:
+  std::span<const char> bytes_;
+  std::string origin_;
 };
 
 }  // namespace ddpm_eval::data

@@ -7,6 +7,8 @@
 
 namespace ddpm_eval::data {
 
+enum class Split { kTrain, kTest };
+
 /// A set of images of one size in memory, for training.
 struct ImageDataset {
   std::string name;      ///< "fashion-mnist:train"

@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <numeric>
+#include <optional>
 
 #include <fmt/ranges.h>
 #include <torch/types.h>
@@ -29,7 +31,7 @@ constexpr std::array kDtypes{Dtype{"<f8", at::kDouble}, Dtype{"<f4", at::kFloat}
 
 at::ScalarType dtype_of(std::string_view text, const std::string& origin) {
   for (const auto& dtype : kDtypes) {
-    // "<u1" and "=u1" do not occur, but ">u1" means the same as "|u1" where there is one byte.
+    // One byte has no order: "<u1" and ">u1" mean "|u1".
     if (text == dtype.text ||
         (text.size() == 3 && dtype.text[0] == '|' && text.substr(1) == dtype.text.substr(1))) {
       return dtype.type;
@@ -173,28 +175,6 @@ std::optional<uint64_t> payload_size(const NpyHeader& header) {
   return static_cast<uint64_t>(product);
 }
 
-/// A buffer as a stream.
-class SpanStream final : public ByteStream {
- public:
-  SpanStream(std::span<const char> bytes, std::string origin) : bytes_(bytes), origin_(std::move(origin)) {}
-
-  void read(void* out, size_t count) override {
-    if (count > bytes_.size()) {
-      throw DataError("{}: is cut short", origin_);
-    }
-    if (count > 0) {
-      std::memcpy(out, bytes_.data(), count);
-      bytes_ = bytes_.subspan(count);
-    }
-  }
-  uint64_t remaining() const override { return bytes_.size(); }
-  const std::string& origin() const override { return origin_; }
-
- private:
-  std::span<const char> bytes_;
-  std::string origin_;
-};
-
 }  // namespace
 
 NpyHeader read_npy_header(ByteStream& stream) {
@@ -244,15 +224,9 @@ at::Tensor read_npy(ByteStream& stream) {
     tensor = tensor.view(torch::kUInt8).ne(0);
   }
   if (header.fortran_order) {
-    tensor = tensor
-                 .permute(c10::IntArrayRef([&] {
-                   std::vector<int64_t> axes(shape.size());
-                   for (size_t i = 0; i < axes.size(); ++i) {
-                     axes[i] = static_cast<int64_t>(axes.size() - 1 - i);
-                   }
-                   return axes;
-                 }()))
-                 .contiguous();
+    std::vector<int64_t> axes(shape.size());
+    std::iota(axes.rbegin(), axes.rend(), 0);
+    tensor = tensor.permute(axes).contiguous();
   }
   return tensor;
 }

@@ -162,15 +162,20 @@ std::string header_text(const tensor::NamedTensors& tensors,
 
 SafeTensors read_safetensors(const std::filesystem::path& path) {
   FileStream file(path);
+  return read_safetensors(file);
+}
+
+SafeTensors read_safetensors(ByteStream& file) {
   const std::string& origin = file.origin();
+  const uint64_t file_bytes = file.remaining();
   uint64_t header_bytes = 0;
-  if (file.size() < sizeof(header_bytes)) {
-    throw DataError("{}: {} bytes are no safetensors file", origin, file.size());
+  if (file_bytes < sizeof(header_bytes)) {
+    throw DataError("{}: {} bytes are no safetensors file", origin, file_bytes);
   }
   file.read(&header_bytes, sizeof(header_bytes));
   if (header_bytes > kMaxHeaderBytes || header_bytes > file.remaining()) {
     throw DataError("{}: is cut short or no safetensors file: a header of {} bytes in a file of {}", origin,
-                    header_bytes, file.size());
+                    header_bytes, file_bytes);
   }
   std::string text(header_bytes, '\0');
   file.read(text.data(), text.size());

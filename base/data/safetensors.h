@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/data/byte_stream.h"
 #include "base/tensor/named_tensor.h"
 
 #include <filesystem>
@@ -19,6 +20,9 @@ struct SafeTensors {
 /// formed (at most 100 MB, no name twice) and the tensors' bytes follow one another without overlap or gap
 /// from the header to the end of the file.
 SafeTensors read_safetensors(const std::filesystem::path& path);
+
+/// The same from all that is left of a stream.
+SafeTensors read_safetensors(ByteStream& stream);
 
 /// Writes `tensors` in their order; names must differ. The file appears whole or not at all. Throws
 /// ResourceError.

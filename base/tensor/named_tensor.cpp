@@ -5,6 +5,8 @@
 
 #include <unordered_map>
 
+#include <ATen/ATen.h>
+
 namespace ddpm_eval::tensor {
 
 at::Tensor find(const NamedTensors& tensors, std::string_view name) {

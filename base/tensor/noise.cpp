@@ -9,6 +9,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/PhiloxRNGEngine.h>
+#include <torch/types.h>
 
 namespace ddpm_eval::tensor {
 namespace {

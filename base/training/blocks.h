@@ -2,6 +2,7 @@
 
 #include "base/tensor/named_tensor.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 

@@ -109,11 +109,9 @@ class Loop {
     if (config_.log_every > 0 && state_.step % config_.log_every == 0) {
       write_line();
     }
-    if (hooks_.on_step) {
-      hooks_.on_step(state_, report_.last_loss);
-    }
+    const bool hook_interrupted = call_on_step();
     const bool last = state_.step == config_.steps;
-    const bool interrupted = core::interrupt_requested() && !last;
+    const bool interrupted = (hook_interrupted || core::interrupt_requested()) && !last;
     report_.stopped_by_time =
         !last && config_.time_limit_s > 0 && seconds_since(start_) >= config_.time_limit_s;
     const bool due = config_.checkpoint_every > 0 && state_.step % config_.checkpoint_every == 0;
@@ -129,6 +127,18 @@ class Loop {
                   : std::string("nothing was saved");
       throw core::InterruptedError("interrupted after step {} of {}; {}", state_.step, config_.steps, where);
     }
+  }
+
+  /// Whether the hook was interrupted, in the middle of a sample grid for instance: the state is sound then.
+  bool call_on_step() {
+    try {
+      if (hooks_.on_step) {
+        hooks_.on_step(state_, report_.last_loss);
+      }
+    } catch (const core::InterruptedError&) {
+      return true;
+    }
+    return false;
   }
 
   void write_line() {

@@ -18,7 +18,8 @@ struct RunFolder {
   std::string config_json = "{}";  ///< core::config_to_json() of all that shaped the run
 };
 
-/// Called between steps; gradients are off. An exception ends the training as it is, without a checkpoint.
+/// Called between steps; gradients are off. An exception ends the training as it is, without a checkpoint,
+/// but for an InterruptedError from on_step, after which the state is saved as for any interrupt.
 struct LoopHooks {
   /// After every step, with what it made: for progress and for sample grids.
   std::function<void(const TrainState&, double loss)> on_step;

@@ -28,6 +28,16 @@ TEST(FileIo, AtomicFileAppearsOnlyOnCommit) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
 }
 
+TEST(FileIo, BytesAlreadyWrittenCanBeReplaced) {
+  const testing::TempDir dir;
+  AtomicFile file(dir / "a.txt");
+  file.write("?? of 12");
+  file.overwrite(0, "07");
+  file.write("!");
+  file.commit(Durability::kLater);
+  EXPECT_EQ(read_text(dir / "a.txt"), "07 of 12!");
+}
+
 TEST(FileIo, FailuresNameTheTarget) {
   const testing::TempDir dir;
   EXPECT_THAT(message_of<ResourceError>([&] { write_file(dir / "no/such/a.txt", "x"); }),

@@ -1,5 +1,7 @@
 #include "base/core/record.h"
 
+#include "base/core/base64.h"
+
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/text.h"
@@ -50,6 +52,13 @@ TEST(Text, NearestSuggestsOnlyLikelySlips) {
   EXPECT_EQ(nearest("learnin_rate", words), "learning_rate");
   EXPECT_EQ(nearest("epochs", words), std::nullopt);
   EXPECT_EQ(join_or(std::vector<std::string>{"a", "b", "c"}), "a, b or c");
+}
+
+TEST(Base64, MatchesTheStandardsExamples) {
+  for (const auto& [bytes, want] : std::vector<std::pair<std::string, std::string>>{
+           {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}}) {
+    EXPECT_EQ(base64(bytes), want);  // RFC 4648, section 10
+  }
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include "base/core/file_io.h"
 #include "base/data/zip_writer.h"
 #include "tests/support/errors.h"
-#include "tests/support/files.h"
 #include "tests/support/file_size_limit.h"
+#include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
 

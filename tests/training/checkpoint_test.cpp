@@ -8,7 +8,10 @@
 #include "tests/support/tensor_matchers.h"
 #include "tests/training/toy_tasks.h"
 
+#include <csignal>
+
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 namespace ddpm_eval::training {
 namespace {
@@ -199,14 +202,43 @@ TEST(Checkpoint, OtherConfigurationNamesTheFirstKey) {
   EXPECT_EQ(state.step, 7);
 }
 
-TEST(Checkpoint, ASaveThatFailsLeavesTheOldOneWhole) {
+/// No file may grow beyond `bytes` while this lives: how a full disk looks to a writer.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit before_{};
+};
+
+TEST(Checkpoint, AFullDiskLeavesTheOldOneWhole) {
   const TempDir folder;
   ConvTask task;
   TrainState state = trained(task, folder.path());
   const std::string before = testing::checkpoint_bytes(folder.path());
-  // A name so long that no temporary file fits beside it stands for a full disk.
-  EXPECT_THROW(save_checkpoint(folder.path() / std::string(300, 'x'), state, kConfig), core::ResourceError);
+  state.step = 8;
+  const auto message = message_of<core::ResourceError>([&] {
+    const FileSizeLimit full(before.size() / 2);
+    save_checkpoint(folder.path(), state, kConfig);
+  });
+  EXPECT_THAT(message, HasSubstr(kFile));
   EXPECT_EQ(testing::checkpoint_bytes(folder.path()), before);
+  int files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    ++files;
+  }
+  EXPECT_EQ(files, 2) << "a partial file was left";
 }
 
 TEST(Checkpoint, SomethingInTheWay) {

@@ -177,6 +177,20 @@ TEST(Loop, InterruptSavesAndSaysHowToGoOn) {
   EXPECT_EQ(log_without_timings(folder.path()), log_without_timings(unbroken.path()));
 }
 
+TEST(Loop, InterruptInsideAHookSavesToo) {
+  const TempDir folder;
+  LinearTask task;
+  LoopHooks hooks;
+  hooks.on_step = [&](const TrainState& state, double) {
+    if (state.step == 4) {
+      throw core::InterruptedError("sampling stopped");
+    }
+  };
+  EXPECT_THAT(message_of<core::InterruptedError>([&] { train(task, toy_config(11), folder.path(), hooks); }),
+              HasSubstr("step 4 of 11"));
+  EXPECT_EQ(load_ema_weights(folder.path()).step, 4);
+}
+
 TEST(Loop, TimeLimitEndsAtAStepAndCanBeResumed) {
   const TempDir folder;
   LinearTask task;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -89,41 +90,51 @@ int exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
 class Resume : public ::testing::Test {
  protected:
-  /// The same run in one go, in a process of its own.
-  void expect_equal_to_unbroken(int64_t steps) {
-    const TempDir unbroken;
-    ASSERT_EQ(exit_code(run_child(unbroken.path(), {.steps = steps})), 0);
-    EXPECT_EQ(checkpoint_bytes(folder_.path()), checkpoint_bytes(unbroken.path()));
-    EXPECT_EQ(log_without_timings(folder_.path()), log_without_timings(unbroken.path()));
+  static constexpr int64_t kAllSteps = 16;
+
+  /// The reference: the same run in one go, in a process of its own.
+  static void SetUpTestSuite() {
+    unbroken_ = std::make_unique<TempDir>();
+    ASSERT_EQ(exit_code(run_child(unbroken_->path(), {.steps = kAllSteps})), 0);
+  }
+  static void TearDownTestSuite() { unbroken_.reset(); }
+
+  void expect_equal_to_unbroken() {
+    EXPECT_EQ(checkpoint_bytes(folder_.path()), checkpoint_bytes(unbroken_->path()));
+    EXPECT_EQ(log_without_timings(folder_.path()), log_without_timings(unbroken_->path()));
   }
 
+  static std::unique_ptr<TempDir> unbroken_;
   TempDir folder_;
 };
 
+std::unique_ptr<TempDir> Resume::unbroken_;
+
 TEST_F(Resume, TwiceNStepsAcrossTwoProcesses) {
   ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = 8})), 0);
-  ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = 16})), 0);
-  expect_equal_to_unbroken(16);
+  ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = kAllSteps})), 0);
+  expect_equal_to_unbroken();
 }
 
 TEST_F(Resume, AfterKill) {
   // Before the first checkpoint, right after one, and two steps and a log line past one.
   for (const int64_t at : {3, 5, 12}) {
-    const int status = run_child(folder_.path(), {.steps = 16, .signal = SIGKILL, .signal_at = at});
+    const int status = run_child(folder_.path(), {.steps = kAllSteps, .signal = SIGKILL, .signal_at = at});
     ASSERT_TRUE(WIFSIGNALED(status));
     ASSERT_EQ(WTERMSIG(status), SIGKILL);
   }
-  ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = 16})), 0);
-  expect_equal_to_unbroken(16);
+  ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = kAllSteps})), 0);
+  expect_equal_to_unbroken();
 }
 
 TEST_F(Resume, AfterCtrlC) {
   for (const auto& [signal, at] : {std::pair{SIGINT, 7}, std::pair{SIGTERM, 13}}) {
-    ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = 16, .signal = signal, .signal_at = at})), 130);
+    ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = kAllSteps, .signal = signal, .signal_at = at})),
+              130);
     EXPECT_EQ(load_model_weights(folder_.path()).step, at);
   }
-  ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = 16})), 0);
-  expect_equal_to_unbroken(16);
+  ASSERT_EQ(exit_code(run_child(folder_.path(), {.steps = kAllSteps})), 0);
+  expect_equal_to_unbroken();
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ TEST(TrainLog, ResumeDropsWhatCameAfterTheCheckpoint) {
 TEST(TrainLog, ResumeDropsHalfALineAndWhatIsNoLine) {
   const TempDir folder;
   const auto path = folder / "log.jsonl";
-  for (const char* tail : {"{\"step\":20,\"lo", "{\"step\":20}", "\0\0\0\n", "[1]\n", "{\"step\":\"x\"}\n"}) {
+  for (const char* tail :
+       {"{\"step\":20,\"lo", "{\"step\":20}", "\x01\xff\n", "[1]\n", "{\"step\":\"x\"}\n"}) {
     core::write_file(path, std::string("{\"step\":10}\n") + tail);
     const TrainLog log(path, 100);
     EXPECT_EQ(core::read_text(path), "{\"step\":10}\n") << tail;

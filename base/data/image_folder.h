@@ -1,0 +1,33 @@
+#pragma once
+
+#include "base/data/image_source.h"
+#include "base/data/tensor_source.h"
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+namespace ddpm_eval::data {
+
+enum class OnBadFile {
+  kSkip,  ///< leave the file out, count it and list it in the report
+  kFail,  ///< DataError at the first
+};
+
+struct ImageFolderOptions {
+  OnBadFile on_bad_file = OnBadFile::kSkip;
+  Subset subset{};  ///< of the sorted files
+  int threads = 0;  ///< decoding threads; 0: every processor the process may use
+};
+
+/// Every image file below `folder`, by extension (png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm, pnm,
+/// in any case), sorted by the bytes of the path. Links are followed; a folder met twice is read once. Throws
+/// DataError for a missing folder and for one without image files.
+std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);
+
+/// The images of list_images(folder), decoded a few files ahead on several threads, in order. The source
+/// throws DataError if not one file can be read, and for kFail at the first that cannot.
+std::unique_ptr<ImageSource> open_image_folder(const std::filesystem::path& folder,
+                                               const ImageFolderOptions& options = {});
+
+}  // namespace ddpm_eval::data

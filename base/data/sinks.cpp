@@ -1,0 +1,132 @@
+#include "base/data/sinks.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/data/image_codec.h"
+#include "base/data/npy.h"
+#include "base/data/zip_writer.h"
+#include "base/tensor/shape.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <ATen/Parallel.h>
+#include <fcntl.h>
+#include <torch/types.h>
+#include <unistd.h>
+
+namespace ddpm_eval::data {
+namespace fs = std::filesystem;
+
+namespace {
+
+using core::ResourceError;
+
+void expect_images(const at::Tensor& images_u8) {
+  tensor::expect(images_u8, at::kByte, {-1, -1, -1, -1}, "images_u8");
+  DDPM_CHECK(images_u8.size(1) == 1 || images_u8.size(1) == 3, "images_u8 is {}",
+             tensor::describe(images_u8));
+}
+
+class PngFolderSink final : public ImageSink {
+ public:
+  PngFolderSink(fs::path folder, const PngFolderOptions& options)
+      : folder_(std::move(folder)), next_index_(options.first_index) {
+    core::make_folders(folder_);
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder_, error)) {
+      if (entry.path().extension() == ".png") {
+        throw core::UsageError("{}: holds PNG files already; name another folder or remove them",
+                               folder_.string());
+      }
+    }
+    if (error) {
+      throw ResourceError("{}: cannot be read: {}", folder_.string(), error.message());
+    }
+  }
+
+  void write(const at::Tensor& images_u8) override {
+    expect_images(images_u8);
+    const at::Tensor images = images_u8.cpu();
+    at::parallel_for(0, images.size(0), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto png = encode_png(images[i]);
+        core::AtomicFile file(folder_ / fmt::format("{:06}.png", next_index_ + i));
+        file.write(png.data(), png.size());
+        file.commit(core::Durability::kLater);
+      }
+    });
+    next_index_ += images.size(0);
+  }
+
+  /// One sync of the file system instead of one a file.
+  void finish() override {
+    const int descriptor = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool synced = descriptor >= 0 && ::syncfs(descriptor) == 0;
+    const int error = errno;
+    if (descriptor >= 0) {
+      ::close(descriptor);
+    }
+    if (!synced) {
+      throw ResourceError("{}: sync failed: {}", folder_.string(), std::strerror(error));
+    }
+  }
+
+ private:
+  fs::path folder_;
+  int64_t next_index_;
+};
+
+class NpzSink final : public ImageSink {
+ public:
+  explicit NpzSink(const fs::path& target) : name_(target.string()), zip_(target) {}
+
+  void write(const at::Tensor& images_u8) override {
+    expect_images(images_u8);
+    if (count_ == 0) {
+      height_ = images_u8.size(2);
+      width_ = images_u8.size(3);
+      zip_.begin("arr_0.npy", header());
+    }
+    DDPM_CHECK(images_u8.size(2) == height_ && images_u8.size(3) == width_, "{} in an array of {} x {}",
+               tensor::describe(images_u8), height_, width_);
+    const at::Tensor nhwc =
+        images_u8.cpu().expand({images_u8.size(0), 3, height_, width_}).permute({0, 2, 3, 1}).contiguous();
+    zip_.write(nhwc.data_ptr(), nhwc.nbytes());
+    count_ += nhwc.size(0);
+  }
+
+  void finish() override {
+    if (count_ == 0) {
+      throw core::DataError("{}: no images to write", name_);
+    }
+    zip_.end(header());
+    zip_.commit();
+  }
+
+ private:
+  std::string header() const {
+    constexpr size_t kRoomForAnyCount = 128;
+    return npy_header(at::kByte, std::vector<int64_t>{count_, height_, width_, 3}, kRoomForAnyCount);
+  }
+
+  std::string name_;
+  ZipWriter zip_;
+  int64_t count_ = 0;
+  int64_t height_ = 0;
+  int64_t width_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<ImageSink> make_png_folder_sink(const fs::path& folder, const PngFolderOptions& options) {
+  return std::make_unique<PngFolderSink>(folder, options);
+}
+
+std::unique_ptr<ImageSink> make_npz_sink(const fs::path& target) { return std::make_unique<NpzSink>(target); }
+
+std::unique_ptr<ImageSink> open_image_sink(const fs::path& target) {
+  return target.extension() == ".npz" ? make_npz_sink(target) : make_png_folder_sink(target);
+}
+
+}  // namespace ddpm_eval::data

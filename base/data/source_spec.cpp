@@ -1,0 +1,271 @@
+#include "base/data/source_spec.h"
+
+#include "base/core/error.h"
+#include "base/core/text.h"
+#include "base/data/array_source.h"
+#include "base/data/cifar10.h"
+#include "base/data/idx.h"
+#include "base/data/points.h"
+#include "base/data/statistics_file.h"
+#include "base/tensor/shape.h"
+
+#include <charconv>
+
+#include <torch/types.h>
+
+namespace ddpm_eval::data {
+namespace fs = std::filesystem;
+
+namespace {
+
+using core::DataError;
+using core::UsageError;
+
+struct NamedSet {
+  std::string_view word;  ///< what users write
+  std::string_view name;  ///< what it is called
+  SourceKind kind;
+};
+constexpr NamedSet kSets[] = {{"cifar", "cifar10", SourceKind::kCifar10},
+                              {"cifar10", "cifar10", SourceKind::kCifar10},
+                              {"mnist", "mnist", SourceKind::kMnist},
+                              {"fashion-mnist", "fashion-mnist", SourceKind::kFashionMnist}};
+constexpr std::string_view kRunPrefix = "run:";
+constexpr std::string_view kNoisePrefix = "gaussian-noise:";
+
+std::vector<std::string> all_words() {
+  std::vector<std::string> words = point_kinds();
+  for (const auto& set : kSets) {
+    words.emplace_back(set.word);
+  }
+  words.emplace_back("gaussian-noise:HxWxC");
+  words.emplace_back("run:FOLDER");
+  return words;
+}
+
+/// "num=5&seed=1" as a map.
+std::map<std::string, std::string> parse_query(std::string_view query, const std::string& text) {
+  std::map<std::string, std::string> values;
+  while (!query.empty()) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const auto pair = query.substr(0, end);
+    const size_t equals = pair.find('=');
+    if (equals == std::string_view::npos || equals == 0 || equals + 1 == pair.size() ||
+        !values.emplace(pair.substr(0, equals), pair.substr(equals + 1)).second) {
+      throw UsageError("source '{}': '{}' is no key=value after the '?'", text, pair);
+    }
+    query.remove_prefix(std::min(end + 1, query.size()));
+  }
+  return values;
+}
+
+int64_t parse_count(const std::string& key, const std::string& value, const std::string& text) {
+  int64_t count = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
+  if (error != std::errc() || end != value.data() + value.size() || count < 0) {
+    throw UsageError("source '{}': {}={} is no count", text, key, value);
+  }
+  return count;
+}
+
+/// Fills in the part of the set that is wanted and, for sets that are made up, their seed.
+void parse_part(SourceSpec& spec) {
+  std::vector<std::string> known{"first", "num"};
+  const bool made_up = spec.kind == SourceKind::kPoints || spec.kind == SourceKind::kNoise;
+  if (made_up) {
+    known.emplace_back("seed");
+  }
+  for (const auto& [key, value] : spec.query) {
+    if (key == "first") {
+      spec.subset.first = parse_count(key, value, spec.text);
+    } else if (key == "num") {
+      spec.subset.count = parse_count(key, value, spec.text);
+    } else if (key == "seed" && made_up) {
+      spec.seed = static_cast<uint64_t>(parse_count(key, value, spec.text));
+    } else {
+      throw UsageError("source '{}': unknown key '{}'{}; it takes {}", spec.text, key,
+                       core::did_you_mean(key, known), core::join_or(known));
+    }
+  }
+}
+
+/// "28x28x1" after the prefix.
+void parse_noise(std::string_view shape, SourceSpec& spec) {
+  spec.kind = SourceKind::kNoise;
+  spec.name = fmt::format("{}{}", kNoisePrefix, shape);
+  const auto parsed = parse_noise_shape(shape);
+  if (!parsed) {
+    throw UsageError(
+        "source '{}': write gaussian-noise:HxWxC with 1 or 3 channels, as gaussian-noise:32x32x3", spec.text);
+  }
+  spec.noise_shape = *parsed;
+}
+
+/// Fills in a data set's name, split and folder; false if `base` names none.
+bool parse_named(std::string_view base, SourceSpec& spec) {
+  const size_t word_end = std::min(base.find_first_of(":@"), base.size());
+  const auto* set = std::find_if(std::begin(kSets), std::end(kSets),
+                                 [&](const NamedSet& s) { return s.word == base.substr(0, word_end); });
+  if (set == std::end(kSets)) {
+    return false;
+  }
+  base.remove_prefix(word_end);
+  const size_t split_end = std::min(base.find('@'), base.size());
+  const auto split = base.substr(0, split_end);
+  if (split != "" && split != ":train" && split != ":test") {
+    throw UsageError("source '{}': '{}' is no part of {}; there are train and test", spec.text,
+                     split.substr(1), set->name);
+  }
+  spec.kind = set->kind;
+  spec.split = split == ":test" ? Split::kTest : Split::kTrain;
+  spec.name = fmt::format("{}:{}", set->name, spec.split == Split::kTest ? "test" : "train");
+  if (split_end < base.size()) {
+    spec.path = base.substr(split_end + 1);
+    if (spec.path.empty()) {
+      throw UsageError("source '{}': a folder must follow the '@'", spec.text);
+    }
+  }
+  return true;
+}
+
+/// A folder or file that must exist.
+void parse_path(const std::string& base, SourceSpec& spec) {
+  spec.path = base;
+  spec.name = base;
+  const auto extension = spec.path.extension();
+  std::error_code error;
+  if (!fs::exists(spec.path, error)) {
+    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy") {
+      throw DataError("{}: no such file or folder", base);
+    }
+    const auto words = all_words();
+    throw UsageError("unknown source '{}'{}; a source is a folder, an .npz or .npy file, {}", base,
+                     core::did_you_mean(base.substr(0, base.find_first_of(":@")), words),
+                     core::join_or(words));
+  }
+  if (fs::is_directory(spec.path, error)) {
+    if (is_cifar10_folder(spec.path)) {
+      spec.kind = SourceKind::kCifar10;
+      spec.name = "cifar10:train";
+    } else {
+      spec.kind = SourceKind::kFolder;
+    }
+  } else if (extension == ".npz") {
+    spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics : SourceKind::kArray;
+  } else if (extension == ".npy") {
+    spec.kind = SourceKind::kArray;
+  } else {
+    throw UsageError(
+        "source '{}' is a file, but neither .npz nor .npy; unpack archives, and give single images in a "
+        "folder",
+        base);
+  }
+}
+
+std::string dataset_name(const SourceSpec& spec) {
+  const size_t query = spec.query.empty() ? std::string::npos : spec.text.rfind('?');
+  return query == std::string::npos ? spec.name : spec.name + spec.text.substr(query);
+}
+
+ImageDataset load_named(const SourceSpec& spec) {
+  ImageDataset dataset = spec.kind == SourceKind::kCifar10 ? load_cifar10(spec.path, spec.split)
+                         : spec.kind == SourceKind::kMnist
+                             ? load_mnist_like("mnist", spec.split, spec.path)
+                             : load_mnist_like("fashion-mnist", spec.split, spec.path);
+  const int64_t count = resolve_subset(spec.subset, dataset.images_u8.size(0), spec.text);
+  dataset.name = dataset_name(spec);
+  dataset.images_u8 = dataset.images_u8.narrow(0, spec.subset.first, count);
+  dataset.labels = dataset.labels.narrow(0, spec.subset.first, count);
+  return dataset;
+}
+
+bool is_named(SourceKind kind) {
+  return kind == SourceKind::kCifar10 || kind == SourceKind::kMnist || kind == SourceKind::kFashionMnist;
+}
+
+}  // namespace
+
+SourceSpec parse_source(const std::string& text) {
+  SourceSpec spec;
+  spec.text = text;
+  if (text.empty()) {
+    throw UsageError("an empty source; name a data set, a folder or an .npz file");
+  }
+  std::error_code error;
+  std::string base = text;
+  const size_t query = text.rfind('?');
+  if (query != std::string::npos && !fs::exists(text, error)) {
+    base = text.substr(0, query);
+    spec.query = parse_query(std::string_view(text).substr(query + 1), text);
+  }
+  if (base.starts_with(kRunPrefix)) {
+    spec.kind = SourceKind::kRun;
+    spec.name = base;
+    spec.path = base.substr(kRunPrefix.size());
+    if (spec.path.empty()) {
+      throw UsageError("source '{}': write run:FOLDER?num=N&seed=S", text);
+    }
+    return spec;
+  }
+  if (const auto& kinds = point_kinds(); std::find(kinds.begin(), kinds.end(), base) != kinds.end()) {
+    spec.kind = SourceKind::kPoints;
+    spec.name = base;
+  } else if (base.starts_with(kNoisePrefix)) {
+    parse_noise(std::string_view(base).substr(kNoisePrefix.size()), spec);
+  } else if (!parse_named(base, spec)) {
+    parse_path(base, spec);
+  }
+  if (spec.kind == SourceKind::kStatistics && !spec.query.empty()) {
+    throw UsageError("source '{}': statistics have no parts to choose from", text);
+  }
+  parse_part(spec);
+  if (spec.kind == SourceKind::kNoise && spec.subset.count.value_or(0) < 1) {
+    throw UsageError("source '{}': say how many images with ?num=N", text);
+  }
+  return spec;
+}
+
+std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const SourceOptions& options) {
+  switch (spec.kind) {
+    case SourceKind::kFolder:
+      return open_image_folder(spec.path, {options.on_bad_file, spec.subset, options.threads});
+    case SourceKind::kArray:
+      return open_array_source(spec.path, spec.subset);
+    case SourceKind::kNoise:
+      return make_noise_source(spec.text, spec.noise_shape, spec.subset.first, *spec.subset.count, spec.seed);
+    case SourceKind::kPoints:
+      throw UsageError("source '{}' is a set of points in the plane, where images are needed", spec.text);
+    case SourceKind::kRun:
+      throw UsageError("source '{}' is a sampler, which cannot be used here; sample to a folder first",
+                       spec.text);
+    case SourceKind::kStatistics:
+      throw UsageError("source '{}' holds statistics, where images are needed", spec.text);
+    default: {
+      ImageDataset dataset = load_named(spec);
+      return make_tensor_source(dataset.name, dataset.images_u8);
+    }
+  }
+}
+
+ImageDataset load_image_dataset(const SourceSpec& spec) {
+  if (is_named(spec.kind)) {
+    return load_named(spec);
+  }
+  constexpr int64_t kBatch = 256;
+  const auto source = open_image_source(spec, {.on_bad_file = OnBadFile::kFail});
+  std::vector<at::Tensor> batches;
+  for (at::Tensor batch; (batch = source->next(kBatch)).defined();) {
+    if (!batches.empty() && batch.sizes().slice(1) != batches.front().sizes().slice(1)) {
+      throw DataError("{}: images of {} x {} and {} x {} pixels; training needs one size", spec.name,
+                      batches.front().size(3), batches.front().size(2), batch.size(3), batch.size(2));
+    }
+    batches.push_back(std::move(batch));
+  }
+  ImageDataset dataset;
+  dataset.name = dataset_name(spec);
+  dataset.images_u8 = torch::cat(batches);
+  dataset.notes = source->report().notes;
+  return dataset;
+}
+
+}  // namespace ddpm_eval::data

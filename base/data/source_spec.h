@@ -1,0 +1,65 @@
+#pragma once
+
+#include "base/data/dataset.h"
+#include "base/data/image_folder.h"
+#include "base/data/image_source.h"
+#include "base/data/noise_source.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace ddpm_eval::data {
+
+enum class SourceKind {
+  kCifar10,
+  kMnist,
+  kFashionMnist,
+  kPoints,
+  kNoise,
+  kRun,
+  kFolder,
+  kArray,
+  kStatistics
+};
+
+/// What a user's words for a source mean.
+struct SourceSpec {
+  SourceKind kind = SourceKind::kFolder;
+  std::string text;            ///< as written
+  std::string name;            ///< resolved: "cifar10:train", "swiss-roll", a path
+  std::filesystem::path path;  ///< folder or file; empty for a data set that is to be looked for
+  Split split = Split::kTrain;
+  Subset subset{};                           ///< from ?first=A&num=B; of all kinds but run and statistics
+  NoiseShape noise_shape{};                  ///< of noise
+  uint64_t seed = 0;                         ///< from ?seed=S; of points and noise
+  std::map<std::string, std::string> query;  ///< everything after the '?', for run:
+};
+
+/// Understands
+///   cifar, cifar10[:train|:test][@FOLDER], mnist..., fashion-mnist...   (train unless told otherwise)
+///   swiss-roll, 8-gaussians, moons
+///   gaussian-noise:HxWxC?num=N   (what a sampler starts from: see base/data/noise_source.h)
+///   run:FOLDER?num=N&seed=S
+///   a folder of images or of CIFAR-10's batches, an .npy or .npz of images, an .npz of statistics
+/// each but run and statistics with ?first=A&num=B for a part of it, and points and noise with &seed=S. A
+/// path that exists is taken as it is,
+/// '?' and all; a data set's name goes before a folder of that name (write ./mnist for the folder). Throws
+/// UsageError with the nearest name for anything else and DataError for a path that does not exist.
+SourceSpec parse_source(const std::string& text);
+
+struct SourceOptions {
+  OnBadFile on_bad_file = OnBadFile::kSkip;
+  int threads = 0;  ///< for decoding; 0: every processor the process may use
+};
+
+/// Opens any spec that is a set of images. Throws UsageError for run, statistics and points, DataError as the
+/// readers do.
+std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const SourceOptions& options = {});
+
+/// All images in memory, with labels where the set has them. Unreadable files and images of several sizes are
+/// DataErrors here: training data is not thinned out silently.
+ImageDataset load_image_dataset(const SourceSpec& spec);
+
+}  // namespace ddpm_eval::data

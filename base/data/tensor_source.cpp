@@ -1,0 +1,66 @@
+#include "base/data/tensor_source.h"
+
+#include "base/core/error.h"
+#include "base/tensor/shape.h"
+
+#include <torch/types.h>
+
+namespace ddpm_eval::data {
+namespace {
+
+class TensorSource final : public ImageSource {
+ public:
+  TensorSource(std::string name, at::Tensor images_u8)
+      : name_(std::move(name)), images_u8_(std::move(images_u8)) {
+    if (images_u8_.size(1) == 1) {
+      report_.notes.emplace_back("greyscale images, replicated to RGB");
+    }
+  }
+
+  std::string name() const override { return name_; }
+  std::optional<int64_t> size() const override { return images_u8_.size(0); }
+
+  at::Tensor next(int64_t max_images) override {
+    DDPM_CHECK(max_images >= 1, "max_images is {}", max_images);
+    const int64_t count = std::min(max_images, images_u8_.size(0) - report_.yielded);
+    if (count <= 0) {
+      return {};
+    }
+    const at::Tensor batch = images_u8_.narrow(0, report_.yielded, count);
+    report_.yielded += count;
+    return batch.expand({count, 3, batch.size(2), batch.size(3)}).contiguous();
+  }
+
+  const SourceReport& report() const override { return report_; }
+
+ private:
+  std::string name_;
+  at::Tensor images_u8_;
+  SourceReport report_;
+};
+
+}  // namespace
+
+int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name) {
+  // Compared without sums, which could overflow.
+  if (subset.first < 0 || subset.first >= size) {
+    throw core::UsageError("{}: first={} is outside of its {} items", name, subset.first, size);
+  }
+  const int64_t count = subset.count.value_or(size - subset.first);
+  if (count < 1 || count > size - subset.first) {
+    throw core::UsageError("{}: num={} does not fit: {} items follow first={}", name, count,
+                           size - subset.first, subset.first);
+  }
+  return count;
+}
+
+std::unique_ptr<ImageSource> make_tensor_source(std::string name, at::Tensor images_u8,
+                                                const Subset& subset) {
+  tensor::expect(images_u8, at::kByte, {-1, -1, -1, -1}, "images_u8");
+  DDPM_CHECK(images_u8.size(1) == 1 || images_u8.size(1) == 3, "images_u8 is {}",
+             tensor::describe(images_u8));
+  const int64_t count = resolve_subset(subset, images_u8.size(0), name);
+  return std::make_unique<TensorSource>(std::move(name), images_u8.narrow(0, subset.first, count));
+}
+
+}  // namespace ddpm_eval::data

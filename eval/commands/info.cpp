@@ -1,0 +1,63 @@
+#include "base/core/build_info.h"
+#include "base/core/paths.h"
+#include "base/core/record.h"
+#include "base/tensor/runtime.h"
+#include "eval/command.h"
+#include "eval/output.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+namespace {
+
+core::Json info_record() {
+  auto record = core::new_record("info");
+  const auto runtime = tensor::runtime_info();
+  record["runtime"] = tensor::runtime_context();
+  record["runtime"]["eigen_threads"] = runtime.eigen_threads;
+  record["runtime"]["opencv_threads"] = runtime.opencv_threads;
+  record["runtime"]["processors"] = tensor::available_processors();
+  record["home"] = core::home_folder().string();
+  record["weights"] = core::weights_path("").string();
+  record["data"] = core::Json::array();
+  for (const auto& folder : core::data_candidates("")) {
+    record["data"].push_back(folder.string());
+  }
+  return record;
+}
+
+void print_info(const core::Json& record) {
+  const auto build = core::build_info();
+  const auto runtime = tensor::runtime_info();
+  fmt::print("ddpm-eval {} ({}, {}, {})\n", build.version, build.commit, build.build_type, build.compiler);
+  fmt::print("LibTorch      {}, {} kernels, device {}\n", runtime.libtorch, runtime.cpu_capability,
+             runtime.device);
+  fmt::print("BLAS          {}\n", runtime.blas);
+  fmt::print("threads       LibTorch {}, BLAS {}, Eigen {}, OpenCV {}, of {} processors\n", runtime.threads,
+             runtime.blas_threads, runtime.eigen_threads, runtime.opencv_threads,
+             tensor::available_processors());
+  fmt::print("weights in    {}\n", record["weights"].get<std::string>());
+  for (const auto& folder : record["data"]) {
+    fmt::print("data in       {}\n", folder.get<std::string>());
+  }
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& program, Session& session) {
+  auto* command = program.add_subcommand("info", "Versions, threads in effect, where files are looked for");
+  auto json = std::make_shared<std::string>();
+  add_json_option(*command, *json);
+  command->callback([json, &session] {
+    session.action = [json] {
+      const auto record = info_record();
+      if (!write_json(*json, record)) {
+        print_info(record);
+      }
+    };
+  });
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,31 @@
+#include "base/core/file_io.h"
+#include "eval/command.h"
+#include "eval/report_page.h"
+
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace ddpm_eval::eval {
+
+void add_report_command(CLI::App& program, Session& session) {
+  auto* command =
+      program.add_subcommand("report", "A self-contained HTML page of a run's scores, samples and log");
+  struct Options {
+    std::filesystem::path folder;
+    std::filesystem::path out;
+  };
+  auto options = std::make_shared<Options>();
+  command->add_option("folder", options->folder, "The run")->required();
+  command->add_option("--out", options->out, "The page to write; default: index.html in the folder");
+  command->callback([options, &session] {
+    session.action = [options] {
+      const auto target = options->out.empty() ? options->folder / "index.html" : options->out;
+      core::write_file(target, render_run_page(options->folder));
+      fmt::print("{}\n", target.string());
+    };
+  });
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,136 @@
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/core/interrupt.h"
+#include "base/data/npy.h"
+#include "base/data/sinks.h"
+#include "base/tensor/noise.h"
+#include "base/tensor/runtime.h"
+#include "eval/command.h"
+#include "eval/console.h"
+#include "eval/output.h"
+#include "eval/sampling.h"
+
+#include <chrono>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <torch/types.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+constexpr int64_t kGridImages = 64;
+constexpr int64_t kPointsPerCall = 5000;
+
+struct SampleCommand {
+  SamplingRequest request;
+  int64_t count = 0;
+  std::filesystem::path out;
+  std::filesystem::path grid;
+  std::string json;
+  bool last_weights = false;
+};
+
+void stop_if_asked(int64_t done, int64_t total) {
+  if (core::interrupt_requested()) {
+    throw core::InterruptedError(
+        "interrupted after {} of {} samples; the same command makes the same samples again", done, total);
+  }
+}
+
+void sample_images(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
+  const auto sink = data::open_image_sink(command.out);
+  std::vector<at::Tensor> shown;
+  int64_t kept = 0;
+  for (int64_t begin = 0; begin < command.count; begin += run.options.micro_batch) {
+    const int64_t end = std::min(command.count, begin + run.options.micro_batch);
+    const auto images = ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
+                                          [&](int64_t, int64_t) { stop_if_asked(begin, command.count); });
+    sink->write(images);
+    if (kept < kGridImages && !command.grid.empty()) {
+      shown.push_back(images);
+      kept += images.size(0);
+    }
+    progress(end, command.count);
+  }
+  sink->finish();
+  if (!shown.empty()) {
+    const auto images = torch::cat(shown);
+    write_grid(command.grid, images.narrow(0, 0, std::min(kGridImages, images.size(0))));
+  }
+}
+
+void sample_points(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
+  if (command.out.extension() != ".npy") {
+    throw core::UsageError("--out {}: points are written to an .npy file", command.out.string());
+  }
+  if (!command.grid.empty()) {
+    throw core::UsageError("--grid {}: this run makes points, not images", command.grid.string());
+  }
+  std::vector<at::Tensor> parts;
+  for (int64_t begin = 0; begin < command.count; begin += kPointsPerCall) {
+    const int64_t end = std::min(command.count, begin + kPointsPerCall);
+    parts.push_back(ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
+                                      [&](int64_t, int64_t) { stop_if_asked(begin, command.count); }));
+    progress(end, command.count);
+  }
+  const auto npy = data::to_npy(torch::cat(parts));
+  core::write_file(command.out, {npy.data(), npy.size()});
+}
+
+void run_sample(SampleCommand command, const Session& session) {
+  if (command.count < 1) {
+    throw core::UsageError("--num {}: expected a positive number", command.count);
+  }
+  command.request.weights = command.last_weights ? Weights::kLast : Weights::kEma;
+  const auto start = std::chrono::steady_clock::now();
+  const auto run = load_run(command.request);
+  const auto progress = console_progress("sampling", "samples", session.quiet);
+  if (run.model.makes_images()) {
+    sample_images(command, run, progress);
+  } else {
+    sample_points(command, run, progress);
+  }
+  auto record = core::new_record("samples");
+  record.update(run.record);
+  record["count"] = command.count;
+  record["out"] = command.out.string();
+  record["runtime"] = tensor::runtime_context();
+  record["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!write_json(command.json, record)) {
+    fmt::print("{}: {} samples in {:.1f} s\n", command.out.string(), command.count,
+               record["seconds"].get<double>());
+  }
+}
+
+}  // namespace
+
+void add_sample_command(CLI::App& program, Session& session) {
+  auto* command = program.add_subcommand("sample", "Draw samples from a run's averaged weights");
+  auto options = std::make_shared<SampleCommand>();
+  command->add_option("--run", options->request.run, "The training folder")->required();
+  command->add_option("--num", options->count, "How many")->required();
+  command
+      ->add_option("--out", options->out, "A folder for PNGs, an .npz for one array, or an .npy for points")
+      ->required();
+  command->add_option("--seed", options->request.seed, "Sample i depends on the seed and i alone")
+      ->capture_default_str();
+  // Every key of the [sample] section is a flag as well; the run's own values are the defaults.
+  for (const char* key : {"sampler", "steps", "eta", "variance", "spacing", "clip"}) {
+    command->add_option_function<std::string>(
+        std::string("--") + key,
+        [options, key](const std::string& value) {
+          options->request.settings.push_back(std::string(key) + "=" + value);
+        },
+        std::string("Overrides sample.") + key + " of the run");
+  }
+  command->add_flag("--last-weights", options->last_weights,
+                    "The weights of the last step instead of their average");
+  command->add_option("--grid", options->grid, "Also a PNG of the first 64 images");
+  add_json_option(*command, options->json);
+  command->callback(
+      [options, &session] { session.action = [options, &session] { run_sample(*options, session); }; });
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,67 @@
+#include "base/data/statistics_file.h"
+#include "base/tensor/runtime.h"
+#include "eval/feature_nets.h"
+#include "eval/output.h"
+#include "eval/side.h"
+#include "metrics/preset.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+namespace {
+
+struct StatsOptions {
+  std::string data;
+  std::string out;
+  std::string json;
+  std::string preset = std::string(metrics::kDefaultPreset);
+  std::string features;
+  std::string weights;
+  bool strict = false;
+};
+
+void run_stats(const StatsOptions& options, const Session& session) {
+  const SideRequest request{"data", options.data, options.strict, false};
+  const auto images = open_images(request);
+  const auto net = open_feature_net({options.features, options.weights, options.preset}, options.data);
+  auto side = measure_side(request, *images, *net, session);
+  const auto& info = net->info();
+  auto record = core::new_record("statistics");
+  record["features"] = {{"name", info.name},
+                        {"weights_sha256", info.weights_sha256},
+                        {"preset", info.preset},
+                        {"dim", info.dim}};
+  record["count"] = side.moments.count;
+  record["data"] = side.record;
+  record["runtime"] = tensor::runtime_context();
+  data::write_statistics(options.out,
+                         {side.moments.mean, side.moments.covariance, record.dump(), options.out});
+  if (!write_json(options.json, record)) {
+    fmt::print("{}: mu [{}], sigma [{} x {}] of {} images\n", options.out, info.dim, info.dim, info.dim,
+               side.moments.count);
+  }
+}
+
+}  // namespace
+
+void add_stats_command(CLI::App& program, Session& session) {
+  auto* command =
+      program.add_subcommand("stats", "Mean and covariance of a set's features, as .npz for later scores");
+  auto options = std::make_shared<StatsOptions>();
+  command->add_option("--data", options->data, "The images: a source")->required();
+  command->add_option("--out", options->out, "The .npz file to write: mu, sigma and their provenance")
+      ->required();
+  command->add_option("--preset", options->preset, "The tool whose pre-processing is used")
+      ->capture_default_str();
+  command->add_option("--features", options->features,
+                      "inception, a built-in network (features list) or a .safetensors file of one");
+  command->add_option("--weights", options->weights, "File of the FID Inception's weights (.pth)");
+  command->add_flag("--strict", options->strict, "An unreadable image is an error, not a warning");
+  add_json_option(*command, options->json);
+  command->callback(
+      [options, &session] { session.action = [options, &session] { run_stats(*options, session); }; });
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,65 @@
+#include "base/core/config.h"
+#include "base/core/error.h"
+#include "base/training/checkpoint.h"
+#include "ddpm/model_factory.h"
+#include "eval/output.h"
+#include "eval/training_run.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+namespace {
+
+struct TrainOptions {
+  std::string config;
+  std::filesystem::path out;
+  std::vector<std::string> settings;
+  bool resume = false;
+  std::string json;
+};
+
+/// The configuration file, or for a resumed run the one in its checkpoint; overrides laid over it.
+core::ConfigTree open_config(const TrainOptions& options) {
+  if (!options.config.empty()) {
+    return core::ConfigTree::from_file(options.config);
+  }
+  if (!options.resume || !training::has_checkpoint(options.out)) {
+    throw core::UsageError("--config is needed, unless --resume goes on with a run that has a checkpoint");
+  }
+  return core::ConfigTree::from_json(training::load_model_weights(options.out).config_json,
+                                     options.out.string());
+}
+
+void run_train(const TrainOptions& options, const Session& session) {
+  auto tree = open_config(options);
+  for (const auto& setting : options.settings) {
+    tree.set(setting);
+  }
+  const auto config = ddpm::read_run_config(tree);
+  const auto record =
+      train_run(config, options.out, options.resume ? Start::kResume : Start::kFresh, session);
+  if (!write_json(options.json, record)) {
+    fmt::print("{}: step {}, loss {:.5g}, {:.1f} images/s, {} parameters\n", options.out.string(),
+               record["step"].get<int64_t>(), record["loss"].get<double>(),
+               record["images_per_second"].get<double>(), record["parameters"].get<int64_t>());
+  }
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& program, Session& session) {
+  auto* command = program.add_subcommand("train", "Train a diffusion model");
+  auto options = std::make_shared<TrainOptions>();
+  command->add_option("--config", options->config, "A TOML file; see configs/");
+  command->add_option("--out", options->out, "The run's folder: checkpoint, log, grids")->required();
+  command->add_option("--set", options->settings, "Override a key: --set train.batch_size=64. Repeatable")
+      ->allow_extra_args(false);
+  command->add_flag("--resume", options->resume, "Go on from the checkpoint in --out, bit for bit");
+  add_json_option(*command, options->json);
+  command->callback(
+      [options, &session] { session.action = [options, &session] { run_train(*options, session); }; });
+}
+
+}  // namespace ddpm_eval::eval

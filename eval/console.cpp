@@ -1,0 +1,94 @@
+#include "eval/console.h"
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole >= 3600) {
+    return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  }
+  return whole >= 60 ? fmt::format("{}m{:02}s", whole / 60, whole % 60) : fmt::format("{}s", whole);
+}
+
+/// One running display; what it draws depends on whether stderr is a terminal.
+class Progress {
+ public:
+  Progress(std::string what, std::string unit) : what_(std::move(what)), unit_(std::move(unit)) {}
+
+  ~Progress() {
+    if (terminal_ && drawn_) {
+      std::fputs("\n", stderr);
+    }
+  }
+
+  void update(int64_t done, int64_t total) {
+    const auto now = Clock::now();
+    if (first_ < 0) {
+      first_ = done;  // a resumed job must not count what an earlier run did into the rate
+    }
+    const bool finished = total > 0 && done >= total;
+    const std::chrono::duration<double> since_last = now - last_;
+    if (since_last.count() < (terminal_ ? 0.1 : 5.0) && !(finished && drawn_)) {
+      return;
+    }
+    last_ = now;
+    drawn_ = true;
+    const double elapsed = std::chrono::duration<double>(now - start_).count();
+    const double rate = elapsed > 0 ? static_cast<double>(done - first_) / elapsed : 0;
+    std::string line = total > 0 ? fmt::format("{}: {}/{} {}", what_, done, total, unit_)
+                                 : fmt::format("{}: {} {}", what_, done, unit_);
+    if (rate > 0) {
+      line += fmt::format(", {:.3g}/s", rate);
+      if (total > done) {
+        line += fmt::format(", {} left", duration(static_cast<double>(total - done) / rate));
+      }
+    }
+    if (terminal_) {
+      constexpr int64_t kWidth = 24;
+      const int64_t filled = total > 0 ? kWidth * done / total : 0;
+      std::string bar;
+      for (int64_t i = 0; total > 0 && i < kWidth; ++i) {
+        bar += i < filled ? '#' : '.';
+      }
+      fmt::print(stderr, "\r\033[K{}{}{}", bar, bar.empty() ? "" : " ", line);
+    } else {
+      fmt::print(stderr, "{}\n", line);
+    }
+    std::fflush(stderr);
+  }
+
+ private:
+  std::string what_;
+  std::string unit_;
+  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  bool drawn_ = false;
+  int64_t first_ = -1;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
+};
+
+}  // namespace
+
+ProgressFn console_progress(const std::string& what, const std::string& unit, bool quiet) {
+  if (quiet) {
+    return [](int64_t, int64_t) {};
+  }
+  auto progress = std::make_shared<Progress>(what, unit);
+  return [progress](int64_t done, int64_t total) { progress->update(done, total); };
+}
+
+void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
+
+void print_warning(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,99 @@
+#include "eval/feature_nets.h"
+
+#include "base/core/digest.h"
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/core/paths.h"
+#include "base/core/text.h"
+#include "base/data/safetensors.h"
+#include "base/data/source_spec.h"
+#include "base/data/torch_file.h"
+#include "eval/built_in_nets.h"
+#include "metrics/inception.h"
+#include "metrics/preset.h"
+#include "metrics/small_net.h"
+
+#include <filesystem>
+
+namespace ddpm_eval::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kInceptionName = "inception";
+constexpr const char* kFashionMnistNet = "fashion-mnist-small";
+constexpr const char* kInceptionFile = "pt_inception-2015-12-05-6726825d.pth";
+
+std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& request) {
+  const fs::path path =
+      request.weights.empty() ? core::weights_path(kInceptionFile) : fs::path(request.weights);
+  if (!fs::exists(path)) {
+    throw core::DataError(
+        "{}: the FID Inception's weights are not there (SHA-256 {}); run `ddpm-eval weights fetch "
+        "inception-fid` or name "
+        "the file with --weights",
+        path.string(), metrics::kPublishedInceptionSha256);
+  }
+  metrics::InceptionOptions options;
+  options.preset = metrics::find_preset(request.preset);
+  const auto bytes = core::read_file(path);
+  options.weights_sha256 = core::sha256_hex(bytes);
+  options.origin = path.string();
+  return metrics::make_inception(data::read_torch_bytes(bytes, options.origin), options);
+}
+
+data::SafeTensors parse(const EmbeddedFile& file) {
+  data::SpanStream stream(file.bytes, file.name);
+  return data::read_safetensors(stream);
+}
+
+std::unique_ptr<metrics::FeatureNet> open_built_in(const EmbeddedFile& file) {
+  return metrics::make_small_net(parse(file), file.name, core::sha256_hex(file.bytes));
+}
+
+}  // namespace
+
+std::string default_features(const std::string& reference_source) {
+  const auto kind = data::parse_source(reference_source).kind;
+  return kind == data::SourceKind::kFashionMnist ? kFashionMnistNet : kInceptionName;
+}
+
+std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
+                                                      const std::string& reference_source) {
+  const std::string features =
+      request.features.empty() ? default_features(reference_source) : request.features;
+  if (features == kInceptionName) {
+    return open_inception(request);
+  }
+  if (!request.weights.empty()) {
+    throw core::UsageError("--weights {}: only the FID Inception takes a weights file, not the features '{}'",
+                           request.weights, features);
+  }
+  std::vector<std::string> names = {kInceptionName};
+  for (const auto& file : embedded_nets()) {
+    if (file.name == features) {
+      return open_built_in(file);
+    }
+    names.push_back(file.name);
+  }
+  if (fs::path(features).extension() == ".safetensors") {
+    return metrics::load_small_net(features);
+  }
+  throw core::UsageError("--features {}: neither a .safetensors file nor one of {}{}", features,
+                         core::join_or(names), core::did_you_mean(features, names));
+}
+
+std::vector<BuiltInNet> built_in_nets() {
+  std::vector<BuiltInNet> nets;
+  for (const auto& file : embedded_nets()) {
+    const auto card = metrics::small_net_card(parse(file).metadata, file.name);
+    nets.push_back({file.name, fmt::format("{:.2f} % on {}, trained on {} for {} steps, seed {}: {}",
+                                           100 * card.test_accuracy, card.test_data, card.data, card.steps,
+                                           card.seed, card.command)});
+  }
+  return nets;
+}
+
+bool is_fid_inception(const metrics::FeatureNetInfo& info) { return info.name == "inception-v3-fid"; }
+
+}  // namespace ddpm_eval::eval

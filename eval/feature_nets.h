@@ -1,0 +1,40 @@
+#pragma once
+
+#include "metrics/feature_net.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ddpm_eval::eval {
+
+/// Which features a score is to be made on.
+struct FeatureRequest {
+  std::string features;  ///< "inception", a built-in network's name or a .safetensors file of one; empty: the
+                         ///< default of the data set that is scored against
+  std::string weights;   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
+  std::string preset;    ///< the tool whose pre-processing is used
+};
+
+/// The name of the features that `features = ""` means for a reference source: the data set's own built-in
+/// network where Inception does not suit it (Fashion-MNIST), else "inception".
+std::string default_features(const std::string& reference_source);
+
+/// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
+/// command that fetches it: nothing is ever replaced silently.
+std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
+                                                      const std::string& reference_source);
+
+/// A feature network that is part of the program.
+struct BuiltInNet {
+  std::string name;
+  std::string card;  ///< where it comes from: data, command, seed, accuracy
+};
+
+std::vector<BuiltInNet> built_in_nets();
+
+/// The FID Inception keeps torch-fidelity's metric names; numbers on other features must not be mistaken for
+/// them.
+bool is_fid_inception(const metrics::FeatureNetInfo& info);
+
+}  // namespace ddpm_eval::eval

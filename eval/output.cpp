@@ -1,0 +1,26 @@
+#include "eval/output.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+
+void add_json_option(CLI::App& command, std::string& target) {
+  command.add_option("--json", target,
+                     "Write the record with its full context to this file; - is standard output");
+}
+
+bool write_json(const std::string& target, const core::Json& record) {
+  if (target.empty()) {
+    return false;
+  }
+  if (target == "-") {
+    fmt::print("{}", core::record_text(record));
+    return true;
+  }
+  core::write_record(target, record);
+  return false;
+}
+
+}  // namespace ddpm_eval::eval

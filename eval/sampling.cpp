@@ -1,0 +1,53 @@
+#include "eval/sampling.h"
+
+#include "base/core/config.h"
+#include "base/core/digest.h"
+#include "base/core/file_io.h"
+#include "base/data/grid.h"
+#include "base/data/image_codec.h"
+#include "base/training/checkpoint.h"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+#include <torch/types.h>
+
+namespace ddpm_eval::eval {
+
+LoadedRun load_run(const SamplingRequest& request) {
+  const bool ema = request.weights == Weights::kEma;
+  const auto saved =
+      ema ? training::load_ema_weights(request.run) : training::load_model_weights(request.run);
+  const auto origin = request.run.string();
+  const auto config = ddpm::restore_config(saved, origin);
+
+  LoadedRun run{ddpm::restore_model(saved, origin), config.sample, {}};
+  core::ConfigTree tree;
+  for (const auto& setting : request.settings) {
+    tree.set(setting);
+  }
+  core::read_config(tree, run.options);
+  run.options.seed = request.seed;
+  run.options.validate(run.model.process.steps());
+  run.record = {{"run", origin},
+                {"step", saved.step},
+                {"weights", ema ? "ema" : "last"},
+                {"checkpoint_sha256", core::sha256_of_file(request.run / "checkpoint.safetensors")},
+                {"data", config.data.source},
+                {"sampler", core::Json::parse(core::config_to_json(run.options))},
+                {"seed", request.seed},
+                {"rounding", "to nearest"}};
+  return run;
+}
+
+at::Tensor as_rgb(const at::Tensor& images_u8) {
+  return images_u8.size(1) == 3 ? images_u8 : images_u8.expand({-1, 3, -1, -1}).contiguous();
+}
+
+void write_grid(const std::filesystem::path& target, const at::Tensor& images_u8) {
+  const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(images_u8.size(0)))));
+  const auto png = data::encode_png(data::image_grid(images_u8, columns));
+  core::write_file(target, {png.data(), png.size()});
+}
+
+}  // namespace ddpm_eval::eval

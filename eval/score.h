@@ -1,0 +1,41 @@
+#pragma once
+
+#include "eval/command.h"
+#include "eval/side.h"
+#include "metrics/frechet.h"
+
+#include <string>
+#include <vector>
+
+namespace ddpm_eval::eval {
+
+/// What fid, is and score have in common.
+struct ScoreOptions {
+  std::string real;  ///< empty where no reference is needed
+  std::string fake;
+  std::vector<std::string> yardsticks;  ///< sources of fake's count, scored the same way and set beside it
+  std::string features;
+  std::string weights;
+  std::string preset;
+  bool frechet = true;
+  bool inception_score = false;
+  bool strict = false;
+  bool allow_mismatch = false;  ///< compare statistics whose provenance differs
+  metrics::SqrtMethod sqrt = metrics::SqrtMethod::kSymmetric;
+};
+
+/// Scores image sets in one pass over each and returns the record: metrics, parts, both sides, features,
+/// preset and the runtime. Progress and warnings go to stderr.
+Json score_images(const ScoreOptions& options, const Session& session);
+
+/// Scores point sets: sliced Wasserstein and energy distance, and beside them the floor: fresh real points of
+/// the same counts against the real ones.
+Json score_points(const ScoreOptions& options);
+
+/// Whether the two sources are point sets.
+bool are_points(const ScoreOptions& options);
+
+/// The metrics of a record for people, one line each, with what they depend on.
+void print_score(const Json& record);
+
+}  // namespace ddpm_eval::eval

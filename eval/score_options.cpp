@@ -1,0 +1,54 @@
+#include "eval/score_options.h"
+
+#include "eval/output.h"
+#include "metrics/preset.h"
+
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+
+void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides) {
+  if (sides == SidesNeeded::kBoth) {
+    command.add_option("--real", options.real, "Reference: a source or a statistics .npz")->required();
+  }
+  command.add_option("--fake", options.fake, "What is scored: a source or a statistics .npz")->required();
+  options.preset = std::string(metrics::kDefaultPreset);
+  command.add_option("--preset", options.preset, "The tool whose numbers are wanted")->capture_default_str();
+  command.add_option("--features", options.features,
+                     "inception, a built-in network (features list) or a .safetensors file of one");
+  command.add_option("--weights", options.weights, "File of the FID Inception's weights (.pth)");
+  command.add_flag("--strict", options.strict, "An unreadable image is an error, not a warning");
+}
+
+void add_frechet_options(CLI::App& command, ScoreOptions& options) {
+  static const std::map<std::string, metrics::SqrtMethod> kMethods = {
+      {"symmetric", metrics::SqrtMethod::kSymmetric}, {"general", metrics::SqrtMethod::kGeneral}};
+  command.add_option("--sqrt", options.sqrt, "Matrix square root: symmetric, or general as SciPy's sqrtm")
+      ->transform(CLI::CheckedTransformer(kMethods))
+      ->option_text("{symmetric,general}");
+  command
+      .add_option("--yardstick", options.yardsticks,
+                  "A source of as many images as --fake, scored beside it: real images, noise. Repeatable")
+      ->allow_extra_args(false);
+  command.add_flag("--allow-mismatch", options.allow_mismatch,
+                   "Compare statistics even if they were made with other features");
+}
+
+void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>& options, Session& session) {
+  auto json = std::make_shared<std::string>();
+  add_json_option(command, *json);
+  command.callback([options, json, &session] {
+    session.action = [options, json, &session] {
+      const auto record = are_points(*options) ? score_points(*options) : score_images(*options, session);
+      if (!write_json(*json, record)) {
+        print_score(record);
+      }
+    };
+  });
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "eval/score.h"
+
+namespace ddpm_eval::eval {
+
+enum class SidesNeeded { kBoth, kFake };
+
+/// The options that every scoring command has.
+void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides);
+
+/// The options of a Frechet distance.
+void add_frechet_options(CLI::App& command, ScoreOptions& options);
+
+/// Adds a scoring command: parses, scores and prints the record or its metrics.
+void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>& options, Session& session);
+
+}  // namespace ddpm_eval::eval

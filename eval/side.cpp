@@ -1,0 +1,114 @@
+#include "eval/side.h"
+
+#include "base/core/error.h"
+#include "base/data/statistics_file.h"
+#include "eval/console.h"
+#include "eval/run_source.h"
+#include "metrics/extract.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <torch/types.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+constexpr size_t kListedFiles = 5;  ///< unreadable files named on the terminal; the record names them all
+
+void warn_unreadable(const std::string& role, const std::vector<std::string>& unreadable) {
+  if (unreadable.empty()) {
+    return;
+  }
+  print_warning(fmt::format("{}: {} unreadable file(s) left out; --strict makes this an error", role,
+                            unreadable.size()));
+  for (size_t i = 0; i < std::min(kListedFiles, unreadable.size()); ++i) {
+    print_warning("  " + unreadable[i]);
+  }
+  if (unreadable.size() > kListedFiles) {
+    print_warning(fmt::format("  and {} more", unreadable.size() - kListedFiles));
+  }
+}
+
+void require_two(const SideRequest& request, int64_t count) {
+  if (count < 2) {
+    throw core::DataError("{} source {}: {} usable image(s), at least 2 are needed for a covariance",
+                          request.role, request.source, count);
+  }
+}
+
+}  // namespace
+
+bool is_statistics(const std::string& source) {
+  return data::parse_source(source).kind == data::SourceKind::kStatistics;
+}
+
+Side read_side(const SideRequest& request) {
+  auto statistics = data::read_statistics(request.source);
+  Side side;
+  side.moments.mean = std::move(statistics.mu);
+  side.moments.covariance = std::move(statistics.sigma);
+  side.provenance = std::move(statistics.provenance_json);
+  side.record = {{"source", request.source}, {"kind", "statistics"}};
+  const auto provenance = Json::parse(side.provenance, nullptr, /*allow_exceptions=*/false);
+  if (provenance.is_object() && provenance.contains("count") && provenance["count"].is_number_integer()) {
+    side.moments.count = provenance["count"].get<int64_t>();
+    side.record["count"] = side.moments.count;
+  }
+  return side;
+}
+
+std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
+  const auto spec = data::parse_source(request.source);
+  if (spec.kind == data::SourceKind::kRun) {
+    return open_run_source(spec);
+  }
+  data::SourceOptions options;
+  options.on_bad_file = request.strict ? data::OnBadFile::kFail : data::OnBadFile::kSkip;
+  auto source = data::open_image_source(spec, options);
+  if (const auto size = source->size()) {
+    require_two(request, *size);
+  }
+  return source;
+}
+
+Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
+                  const Session& session) {
+  metrics::MomentsAccumulator moments(net.info().dim);
+  std::vector<at::Tensor> logits;
+  const auto consume = [&](const metrics::NetOutput& output) {
+    moments.add(output.features);
+    if (request.keep_logits) {
+      logits.push_back(output.logits.clone());
+    }
+  };
+  const auto report = metrics::extract(
+      images, net, consume,
+      console_progress("scoring " + request.role + " " + images.name(), "images", session.quiet));
+  const auto& seen = images.report();
+  warn_unreadable(request.role, seen.unreadable);
+  for (const auto& note : seen.notes) {
+    print_note(request.role + ": " + note);
+  }
+  require_two(request, moments.count());
+
+  Side side;
+  side.moments = moments.finish();
+  if (request.keep_logits) {
+    side.logits = torch::cat(logits);
+  }
+  side.record = {{"source", images.name()},
+                 {"kind", "images"},
+                 {"count", report.images},
+                 {"unreadable", seen.unreadable},
+                 {"notes", seen.notes},
+                 {"seconds",
+                  {{"source", report.source_seconds},
+                   {"prepare", report.prepare_seconds},
+                   {"forward", report.forward_seconds},
+                   {"metrics", report.consume_seconds}}}};
+  return side;
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "base/data/source_spec.h"
+#include "eval/command.h"
+#include "metrics/feature_net.h"
+#include "metrics/moments.h"
+
+#include <optional>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace ddpm_eval::eval {
+
+using Json = nlohmann::ordered_json;
+
+/// What is wanted of one side of a score besides its moments.
+struct SideRequest {
+  std::string role;    ///< "real" or "fake", for messages
+  std::string source;  ///< as the user wrote it
+  bool strict = false;
+  bool keep_logits = false;
+};
+
+/// One side, measured.
+struct Side {
+  metrics::Moments moments;
+  at::Tensor logits;       ///< float32 [count, classes] in the source's order, if they were asked for
+  Json record;             ///< source, count, unreadable files, notes, times: its part of the score's record
+  std::string provenance;  ///< JSON kept in a statistics file; empty for images and for other tools' files
+};
+
+/// Whether `source` is a statistics file, which needs no network.
+bool is_statistics(const std::string& source);
+
+/// Reads a statistics file.
+Side read_side(const SideRequest& request);
+
+/// Opens an image source of any kind, `run:` included. Throws UsageError or DataError before any work is
+/// done.
+std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
+
+/// Drains the images through `net`. Prints warnings for unreadable files. Throws DataError for fewer than two
+/// images.
+Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
+                  const Session& session);
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,130 @@
+#include "eval/training_run.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/core/interrupt.h"
+#include "base/data/points.h"
+#include "base/data/source_spec.h"
+#include "base/tensor/noise.h"
+#include "base/tensor/runtime.h"
+#include "base/training/loop.h"
+#include "ddpm/model_factory.h"
+#include "eval/console.h"
+#include "eval/sampling.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <torch/types.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrainingData {
+  at::Tensor data;  ///< uint8 [n, C, H, W] or float32 [n, 2]
+  std::string name;
+};
+
+TrainingData load_data(const ddpm::RunConfig& config) {
+  const auto spec = data::parse_source(config.data.source);
+  if (spec.kind == data::SourceKind::kPoints) {
+    const auto seed = static_cast<uint64_t>(config.train.seed);
+    return {data::make_points(spec.name, 0, config.data.points, seed), spec.text};
+  }
+  auto set = data::load_image_dataset(spec);
+  for (const auto& note : set.notes) {
+    print_note(note);
+  }
+  return {set.images_u8, set.name};
+}
+
+/// A grid of samples from the averaged weights, always from the same x_T, so that grids show progress alone.
+class GridWriter {
+ public:
+  GridWriter(const ddpm::RunConfig& config, const ddpm::Model& model, fs::path folder)
+      : config_(config), preview_(ddpm::make_model(config, model.row_shape)), folder_(std::move(folder)) {}
+
+  void write(const training::TrainState& state) {
+    tensor::copy_exactly(state.ema.parameters(), preview_.network->parameters(), "the averaged weights");
+    const auto stop_if_asked = [](int64_t, int64_t) {
+      if (core::interrupt_requested()) {
+        throw core::InterruptedError("interrupted while drawing a sample grid; go on with --resume");
+      }
+    };
+    const auto images = ddpm::sample_data(preview_, config_.sample,
+                                          tensor::index_range(0, config_.train.grid_samples), stop_if_asked);
+    core::make_folders(folder_ / "grids");
+    write_grid(folder_ / "grids" / fmt::format("step-{:07}.png", state.step), images);
+  }
+
+ private:
+  ddpm::RunConfig config_;
+  ddpm::Model preview_;
+  fs::path folder_;
+};
+
+core::Json run_record(const ddpm::RunConfig& config, const TrainingData& data, const ddpm::Model& model,
+                      const training::TrainState& state, const training::LoopReport& report) {
+  auto record = core::new_record("training");
+  record["config"] = core::Json::parse(core::config_to_json(config));
+  record["data"] = {{"source", data.name}, {"count", data.data.size(0)}};
+  record["parameters"] = ddpm::count_elements(model.network->parameters());
+  record["step"] = state.step;
+  record["loss"] = report.last_loss;
+  record["stopped_by_time"] = report.stopped_by_time;
+  record["images_per_second"] = report.images_per_second;
+  record["seconds"] = report.seconds;
+  record["runtime"] = tensor::runtime_context();
+  return record;
+}
+
+}  // namespace
+
+core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start,
+                     const Session& session) {
+  const bool saved = training::has_checkpoint(folder);
+  if (saved && start == Start::kFresh) {
+    throw core::UsageError("{}: holds a run already; --resume goes on with it, or choose another --out",
+                           folder.string());
+  }
+  const auto data = load_data(config);
+  auto row_shape = data.data.sizes().vec();
+  row_shape.erase(row_shape.begin());
+  auto model = ddpm::make_model(config, row_shape);
+  const auto task = ddpm::make_task(config, model, data.data);
+  const double spread =
+      model.makes_images() ? data.data.to(torch::kFloat32).std().item<double>() / 127.5 : 1.0;
+  if (const auto warning = ddpm::prior_mismatch(model.process, spread); !warning.empty()) {
+    print_warning(warning);
+  }
+
+  core::make_folders(folder);
+  const auto config_json = core::config_to_json(config);
+  auto state = training::new_state(*task, config.train.loop);
+  if (saved) {
+    training::load_checkpoint(folder, config_json, config.resumable_keys(), state);
+    print_note(fmt::format("resumed at step {} of {}", state.step, config.train.loop.steps));
+  } else if (start == Start::kResume) {
+    print_note(fmt::format("{}: no checkpoint yet, starting at step 0", folder.string()));
+  }
+
+  std::unique_ptr<GridWriter> grids;
+  if (model.makes_images() && config.train.grid_every > 0) {
+    grids = std::make_unique<GridWriter>(config, model, folder);
+  }
+  const auto progress = console_progress("training " + data.name, "steps", session.quiet);
+  training::LoopHooks hooks;
+  hooks.on_step = [&](const training::TrainState& now, double) {
+    progress(now.step, config.train.loop.steps);
+    if (grids && now.step % config.train.grid_every == 0) {
+      grids->write(now);
+    }
+  };
+  const auto report = training::run_loop(*task, config.train.loop, {folder, config_json}, state, hooks);
+  auto record = run_record(config, data, model, state, report);
+  core::write_record(folder / "run.json", record);
+  return record;
+}
+
+}  // namespace ddpm_eval::eval

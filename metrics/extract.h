@@ -1,0 +1,34 @@
+#pragma once
+
+#include "base/data/image_source.h"
+#include "metrics/feature_net.h"
+
+#include <cstdint>
+#include <functional>
+
+namespace ddpm_eval::metrics {
+
+/// What extract() did and where its time went, in seconds.
+struct ExtractReport {
+  int64_t images = 0;
+  double source_seconds = 0;   ///< reading and decoding
+  double prepare_seconds = 0;  ///< resizing and scaling
+  double forward_seconds = 0;  ///< the network
+  double consume_seconds = 0;  ///< the metrics
+};
+
+/// Receives the outputs of one micro-batch, in the order of the source: [n, dim] with 1 <= n <=
+/// micro_batch().
+using OutputConsumer = std::function<void(const NetOutput&)>;
+
+/// Called after each micro-batch with the images done and, where the source knows it, their number (else 0).
+using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
+
+/// Drains `source` through `net` in one pass. Images are gathered into micro-batches of the network's fixed
+/// size, the last one filled up with zeros whose outputs are dropped, so that the i-th output does not depend
+/// on how the source chunks its images. Memory does not grow with their number. Throws InterruptedError
+/// between batches, and what the source throws.
+ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
+                      const ExtractProgress& progress = {});
+
+}  // namespace ddpm_eval::metrics

@@ -1,0 +1,229 @@
+#include "metrics/inception.h"
+
+#include "base/core/error.h"
+#include "base/tensor/shape.h"
+#include "metrics/inception_layout.h"
+#include "metrics/resample.h"
+
+#include <unordered_map>
+
+#include <torch/types.h>
+
+namespace ddpm_eval::metrics {
+namespace {
+
+constexpr double kBatchNormEps = 0.001;
+constexpr int64_t kMicroBatch = 8;
+
+/// A unit ready to run.
+struct FoldedUnit {
+  at::Tensor weight;  ///< float32, channels-last
+  at::Tensor bias;    ///< float32
+  int64_t stride = 1;
+  int64_t pad_h = 0;
+  int64_t pad_w = 0;
+
+  at::Tensor operator()(const at::Tensor& x) const {
+    return at::conv2d(x, weight, bias, stride, {pad_h, pad_w}).relu_();
+  }
+};
+
+struct FoldedBranch {
+  Pool pool = Pool::kNone;
+  std::vector<FoldedUnit> chain;
+  std::vector<FoldedUnit> fork;
+};
+
+using FoldedBlock = std::vector<FoldedBranch>;
+
+at::Tensor apply(Pool pool, const at::Tensor& x) {
+  switch (pool) {
+    case Pool::kNone:
+      return x;
+    case Pool::kAverage:
+      return at::avg_pool2d(x, 3, /*stride=*/1, /*padding=*/1, /*ceil_mode=*/false,
+                            /*count_include_pad=*/false);
+    case Pool::kMax:
+      return at::max_pool2d(x, 3, /*stride=*/1, /*padding=*/1);
+    case Pool::kMaxStride2:
+      return at::max_pool2d(x, 3, /*stride=*/2);
+  }
+  return x;
+}
+
+at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input) {
+  std::vector<at::Tensor> parts;
+  for (const FoldedBranch& branch : block) {
+    at::Tensor x = apply(branch.pool, input);
+    for (const FoldedUnit& unit : branch.chain) {
+      x = unit(x);
+    }
+    for (const FoldedUnit& unit : branch.fork) {
+      parts.push_back(unit(x));
+    }
+    if (branch.fork.empty()) {
+      parts.push_back(std::move(x));
+    }
+  }
+  return parts.size() == 1 ? parts.front() : at::cat(parts, 1);
+}
+
+class Inception final : public FeatureNet {
+ public:
+  Inception(std::vector<FoldedBlock> blocks, at::Tensor classifier, const InceptionOptions& options)
+      : blocks_(std::move(blocks)), classifier_(std::move(classifier)), preset_(options.preset) {
+    info_.name = "inception-v3-fid";
+    info_.weights_sha256 = options.weights_sha256;
+    info_.preset = std::string(preset_.name);
+    info_.dim = kInceptionFeatures;
+    info_.classes = kInceptionClasses;
+    if (options.weights_sha256 != kPublishedInceptionSha256) {
+      info_.note = fmt::format(
+          "{} is not the published FID Inception (SHA-256 {}...): scores cannot be compared with published "
+          "ones",
+          options.origin, kPublishedInceptionSha256.substr(0, 8));
+    }
+  }
+
+  const FeatureNetInfo& info() const override { return info_; }
+  int64_t micro_batch() const override { return kMicroBatch; }
+
+  at::Tensor prepare(const at::Tensor& images_u8) const override {
+    const at::NoGradGuard no_grad;
+    at::Tensor x = preset_.resampler == Resampler::kTf1Bilinear
+                       ? resample_tf1_bilinear(images_u8, kInceptionSide, kInceptionSide)
+                       : resample_half_pixel_bilinear(images_u8, kInceptionSide, kInceptionSide);
+    return preset_.scaling == Scaling::kCentredBytes ? x.sub_(128).mul_(1.0 / 128) : x.mul_(2).sub_(1);
+  }
+
+  NetOutput forward(const at::Tensor& input) const override {
+    tensor::expect(input, at::kFloat, {kMicroBatch, 3, kInceptionSide, kInceptionSide}, "input");
+    const at::NoGradGuard no_grad;
+    at::Tensor x = input.contiguous(at::MemoryFormat::ChannelsLast);
+    for (const FoldedBlock& block : blocks_) {
+      x = run_block(block, x);
+    }
+    NetOutput output;
+    output.features = x.mean({2, 3}).contiguous();
+    output.logits = at::linear(output.features, classifier_);
+    return output;
+  }
+
+ private:
+  std::vector<FoldedBlock> blocks_;
+  at::Tensor classifier_;
+  Preset preset_;
+  FeatureNetInfo info_;
+};
+
+/// The state dict by name, checked against what the network needs.
+class CheckedWeights {
+ public:
+  CheckedWeights(const tensor::NamedTensors& weights, const std::string& origin) : origin_(origin) {
+    for (const auto& [name, tensor] : weights) {
+      by_name_[name] = tensor;
+    }
+    const auto specs = expected_inception_tensors();
+    for (const TensorSpec& spec : specs) {
+      check(spec);
+    }
+    for (const auto& entry : weights) {
+      const auto same_name = [&](const TensorSpec& spec) { return spec.name == entry.name; };
+      if (std::none_of(specs.begin(), specs.end(), same_name)) {
+        throw core::DataError("{}: tensor '{}' is not part of the FID Inception-v3{}", origin_, entry.name,
+                              entry.name.starts_with("AuxLogits.") ? kTorchvisionHint : "");
+      }
+    }
+  }
+
+  const at::Tensor& operator[](const std::string& name) const { return by_name_.at(name); }
+
+ private:
+  static constexpr const char* kTorchvisionHint =
+      "; these look like torchvision's weights, which are a different network";
+
+  void check(const TensorSpec& spec) const {
+    const auto found = by_name_.find(spec.name);
+    if (found == by_name_.end()) {
+      if (spec.optional) {
+        return;
+      }
+      throw core::DataError("{}: tensor '{}' is missing; expected the {} tensors of the FID Inception-v3",
+                            origin_, spec.name, expected_inception_tensors().size());
+    }
+    const at::Tensor& tensor = found->second;
+    if (!tensor.defined() || tensor.scalar_type() != spec.dtype ||
+        tensor.sizes() != at::IntArrayRef(spec.shape)) {
+      const bool thousand = spec.name.starts_with("fc.") && tensor.defined() && tensor.size(0) == 1000;
+      throw core::DataError("{}: tensor '{}' is {} where {} {} is needed{}", origin_, spec.name,
+                            tensor::describe(tensor), spec.dtype == at::kFloat ? "float32" : "int64",
+                            tensor::describe(at::IntArrayRef(spec.shape)), thousand ? kTorchvisionHint : "");
+    }
+    if (spec.dtype == at::kFloat && !at::isfinite(tensor.sum(at::kDouble)).item<bool>()) {
+      throw core::DataError("{}: tensor '{}' holds NaN or infinity", origin_, spec.name);
+    }
+    if (spec.name.ends_with(".running_var") && tensor.min().item<float>() < 0) {
+      throw core::DataError("{}: tensor '{}' has a negative variance", origin_, spec.name);
+    }
+  }
+
+  const std::string& origin_;
+  std::unordered_map<std::string, at::Tensor> by_name_;
+};
+
+FoldedUnit fold(const Unit& unit, const CheckedWeights& weights) {
+  const auto float64 = [&](const char* suffix) { return weights[unit.name + suffix].to(at::kDouble); };
+  const at::Tensor scale = float64(".bn.weight") / (float64(".bn.running_var") + kBatchNormEps).sqrt();
+  const at::Tensor bias = float64(".bn.bias") - float64(".bn.running_mean") * scale;
+  const at::Tensor weight = float64(".conv.weight") * scale.view({-1, 1, 1, 1});
+  return {weight.to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast), bias.to(at::kFloat), unit.stride,
+          unit.pad_h, unit.pad_w};
+}
+
+std::vector<FoldedUnit> fold(const std::vector<Unit>& units, const CheckedWeights& weights) {
+  std::vector<FoldedUnit> folded;
+  folded.reserve(units.size());
+  for (const Unit& unit : units) {
+    folded.push_back(fold(unit, weights));
+  }
+  return folded;
+}
+
+}  // namespace
+
+std::unique_ptr<FeatureNet> make_inception(const tensor::NamedTensors& weights,
+                                           const InceptionOptions& options) {
+  const at::NoGradGuard no_grad;
+  const CheckedWeights checked(weights, options.origin);
+  std::vector<FoldedBlock> blocks;
+  for (const Block& block : inception_layout()) {
+    FoldedBlock folded;
+    for (const Branch& branch : block.branches) {
+      folded.push_back({branch.pool, fold(branch.chain, checked), fold(branch.fork, checked)});
+    }
+    blocks.push_back(std::move(folded));
+  }
+  return std::make_unique<Inception>(std::move(blocks), checked["fc.weight"].clone(), options);
+}
+
+std::vector<TensorSpec> expected_inception_tensors() {
+  std::vector<TensorSpec> specs;
+  const auto add_unit = [&](const Unit& unit) {
+    specs.push_back({unit.name + ".conv.weight", {unit.out, unit.in, unit.kernel_h, unit.kernel_w}});
+    for (const char* suffix : {".bn.weight", ".bn.bias", ".bn.running_mean", ".bn.running_var"}) {
+      specs.push_back({unit.name + suffix, {unit.out}});
+    }
+    specs.push_back({unit.name + ".bn.num_batches_tracked", {}, at::kLong, /*optional=*/true});
+  };
+  for (const Block& block : inception_layout()) {
+    for (const Branch& branch : block.branches) {
+      std::for_each(branch.chain.begin(), branch.chain.end(), add_unit);
+      std::for_each(branch.fork.begin(), branch.fork.end(), add_unit);
+    }
+  }
+  specs.push_back({"fc.weight", {kInceptionClasses, kInceptionFeatures}});
+  specs.push_back({"fc.bias", {kInceptionClasses}});
+  return specs;
+}
+
+}  // namespace ddpm_eval::metrics

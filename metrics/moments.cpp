@@ -1,0 +1,113 @@
+#include "metrics/moments.h"
+
+#include "base/core/error.h"
+#include "base/tensor/shape.h"
+#include "metrics/dense_algebra.h"
+
+#include <cmath>
+
+namespace ddpm_eval::metrics {
+namespace {
+
+constexpr int64_t kBlock = 512;  ///< rows per rank-k update: enough for BLAS to run at full speed
+
+at::Tensor zero_matrix(int64_t dim) { return torch::zeros({dim, dim}, at::kDouble); }
+
+}  // namespace
+
+MomentsAccumulator::MomentsAccumulator(int64_t dim) : dim_(dim) {
+  DDPM_CHECK(dim > 0, "dim is {}", dim);
+  pending_ = torch::empty({std::max(dim, kBlock), dim}, at::kFloat);
+}
+
+/// `block` holds the centred rows and one spare row, into which goes the shift between the two means.
+void MomentsAccumulator::Folded::add_block(at::Tensor block, int64_t block_count,
+                                           const at::Tensor& block_mean) {
+  if (!scatter.defined()) {
+    scatter = zero_matrix(block.size(1));
+    mean = torch::zeros({block.size(1)}, at::kDouble);
+  }
+  const auto total = static_cast<double>(count + block_count);
+  const double share = static_cast<double>(block_count) / total;
+  const auto shift = block_mean - mean;
+  block.select(0, block.size(0) - 1).copy_(shift * std::sqrt(static_cast<double>(count) * share));
+  dense::add_gram(scatter, block);
+  mean.add_(shift, share);
+  count += block_count;
+}
+
+void MomentsAccumulator::Folded::fold(const at::Tensor& rows) {
+  for (int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
+    const int64_t size = std::min(kBlock, rows.size(0) - begin);
+    auto block = torch::empty({size + 1, rows.size(1)}, at::kDouble);
+    auto centred = block.narrow(0, 0, size);
+    centred.copy_(rows.narrow(0, begin, size));
+    const auto block_mean = centred.mean(0);
+    centred.sub_(block_mean);
+    add_block(block, size, block_mean);
+  }
+}
+
+at::Tensor MomentsAccumulator::pending_rows() const { return pending_.narrow(0, 0, pending_count_); }
+
+void MomentsAccumulator::add(const at::Tensor& features) {
+  tensor::expect(features, at::kFloat, {-1, dim_}, "features");
+  int64_t done = 0;
+  while (done < features.size(0)) {
+    const int64_t taken = std::min(pending_.size(0) - pending_count_, features.size(0) - done);
+    pending_.narrow(0, pending_count_, taken).copy_(features.narrow(0, done, taken));
+    pending_count_ += taken;
+    done += taken;
+    if (pending_count_ == pending_.size(0)) {
+      folded_.fold(pending_rows());
+      pending_count_ = 0;
+    }
+  }
+}
+
+void MomentsAccumulator::merge(const MomentsAccumulator& other) {
+  DDPM_CHECK(other.dim_ == dim_, "moments of {} and of {} features", dim_, other.dim_);
+  if (other.folded_.count > 0) {
+    if (folded_.count == 0) {
+      folded_ = {other.folded_.count, other.folded_.mean.clone(), other.folded_.scatter.clone()};
+    } else {
+      folded_.scatter.add_(other.folded_.scatter);
+      folded_.add_block(torch::empty({1, dim_}, at::kDouble), other.folded_.count, other.folded_.mean);
+    }
+  }
+  add(other.pending_rows());
+}
+
+Moments MomentsAccumulator::finish() const {
+  if (count() < 2) {
+    throw core::DataError("a covariance needs at least 2 images, and there {} {}",
+                          count() == 1 ? "is" : "are", count());
+  }
+  Moments moments;
+  moments.count = count();
+  const auto divisor = static_cast<double>(count() - 1);
+  if (folded_.count == 0 && count() < dim_) {
+    auto rows = pending_rows().to(at::kDouble);
+    moments.mean = rows.mean(0);
+    rows.sub_(moments.mean).div_(std::sqrt(divisor));
+    moments.covariance = zero_matrix(dim_);
+    dense::add_gram(moments.covariance, rows);
+    moments.centred = rows;
+  } else {
+    Folded all{folded_.count, {}, {}};
+    if (folded_.count > 0) {
+      all = {folded_.count, folded_.mean.clone(), folded_.scatter.clone()};
+    }
+    all.fold(pending_rows());
+    moments.mean = all.mean;
+    moments.covariance = all.scatter.div_(divisor);
+  }
+  dense::mirror_upper(moments.covariance);
+  if (!std::isfinite(moments.mean.sum().item<double>())) {
+    throw core::DataError(
+        "the features of {} images hold NaN or infinity: the weights or the images are damaged", count());
+  }
+  return moments;
+}
+
+}  // namespace ddpm_eval::metrics

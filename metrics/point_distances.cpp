@@ -1,0 +1,120 @@
+#include "metrics/point_distances.h"
+
+#include "base/core/error.h"
+#include "base/tensor/noise.h"
+#include "base/tensor/shape.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace ddpm_eval::metrics {
+namespace {
+
+void check_points(const at::Tensor& real, const at::Tensor& fake, int64_t least) {
+  tensor::expect(real, at::kFloat, {-1, -1}, "real points");
+  tensor::expect(fake, at::kFloat, {-1, -1}, "fake points");
+  if (real.size(0) < least || fake.size(0) < least) {
+    throw core::DataError(
+        "this distance needs at least {} points on each side, and there are {} real and {} fake ones", least,
+        real.size(0), fake.size(0));
+  }
+  if (real.size(1) != fake.size(1)) {
+    throw core::DataError("the real points have {} coordinates and the fake ones {}", real.size(1),
+                          fake.size(1));
+  }
+  for (const auto* side : {&real, &fake}) {
+    if (!at::isfinite(*side).all().item<bool>()) {
+      throw core::DataError("the {} points hold NaN or infinity", side == &real ? "real" : "fake");
+    }
+  }
+}
+
+/// Unit vectors, float64 [projections, dim].
+at::Tensor directions(int64_t dim, const SlicedWassersteinOptions& options) {
+  if (dim == 1) {
+    return torch::ones({1, 1}, at::kDouble);
+  }
+  if (dim == 2) {
+    const auto angles = torch::arange(options.projections, at::kDouble) *
+                        (std::numbers::pi / static_cast<double>(options.projections));
+    return at::stack({angles.cos(), angles.sin()}, 1);
+  }
+  const auto rows = tensor::index_range(0, options.projections);
+  const auto normal =
+      tensor::normal_rows({options.seed, "sliced-wasserstein"}, rows, 0, {dim}).to(at::kDouble);
+  return normal / normal.norm(2, {1}, /*keepdim=*/true);
+}
+
+/// W_p^p of two sorted samples: the integral over u in (0, 1) of |F^-1(u) - G^-1(u)|^p. Both quantile
+/// functions are constant between neighbouring multiples of 1/n and 1/m, so the integral is a sum over the
+/// merged multiples, whose positions are kept as integers in units of 1 / (n m).
+double wasserstein_1d(std::span<const double> real, std::span<const double> fake, double p) {
+  const auto n = static_cast<int64_t>(real.size());
+  const auto m = static_cast<int64_t>(fake.size());
+  double sum = 0.0;
+  int64_t position = 0;
+  for (int64_t i = 0, j = 0; i < n && j < m;) {
+    const int64_t real_end = (i + 1) * m;
+    const int64_t fake_end = (j + 1) * n;
+    const int64_t end = std::min(real_end, fake_end);
+    const double gap = std::abs(real[i] - fake[j]);
+    sum += static_cast<double>(end - position) * (p == 2.0 ? gap * gap : std::pow(gap, p));
+    position = end;
+    i += real_end == end ? 1 : 0;
+    j += fake_end == end ? 1 : 0;
+  }
+  return sum / (static_cast<double>(n) * static_cast<double>(m));
+}
+
+std::span<const double> values(const at::Tensor& row) {
+  return {row.data_ptr<double>(), static_cast<size_t>(row.numel())};
+}
+
+/// The sum of |x - y| over all pairs.
+double sum_of_distances(const at::Tensor& x, const at::Tensor& y) {
+  constexpr int64_t kPairs = int64_t{1} << 22;  // 33 MB of float64 at a time
+  const int64_t rows = std::max<int64_t>(1, kPairs / y.size(0));
+  // 2: never by way of |x|^2 + |y|^2 - 2 x.y, which cancels for near points.
+  constexpr int64_t kDirect = 2;
+  double sum = 0.0;
+  for (int64_t begin = 0; begin < x.size(0); begin += rows) {
+    const auto block = x.narrow(0, begin, std::min(rows, x.size(0) - begin));
+    sum += at::cdist(block, y, 2.0, kDirect).sum().item<double>();
+  }
+  return sum;
+}
+
+}  // namespace
+
+double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
+                          const SlicedWassersteinOptions& options) {
+  check_points(real, fake, 1);
+  if (options.projections < 1 || !(options.p >= 1.0)) {
+    throw core::UsageError(
+        "the sliced Wasserstein distance needs at least 1 projection and p >= 1, not {} and {}",
+        options.projections, options.p);
+  }
+  const auto axes = directions(real.size(1), options);
+  const auto real64 = real.to(at::kDouble);
+  const auto fake64 = fake.to(at::kDouble);
+  double sum = 0.0;
+  for (int64_t k = 0; k < axes.size(0); ++k) {
+    const auto projected_real = std::get<0>(at::mv(real64, axes[k]).sort());
+    const auto projected_fake = std::get<0>(at::mv(fake64, axes[k]).sort());
+    sum += wasserstein_1d(values(projected_real), values(projected_fake), options.p);
+  }
+  return std::pow(sum / static_cast<double>(axes.size(0)), 1.0 / options.p);
+}
+
+double energy_distance(const at::Tensor& real, const at::Tensor& fake) {
+  check_points(real, fake, 2);
+  const auto x = real.to(at::kDouble);
+  const auto y = fake.to(at::kDouble);
+  const auto n = static_cast<double>(x.size(0));
+  const auto m = static_cast<double>(y.size(0));
+  // A point's distance to itself is exactly 0, so only the divisors know that it is left out.
+  return 2.0 * sum_of_distances(x, y) / (n * m) - sum_of_distances(x, x) / (n * (n - 1.0)) -
+         sum_of_distances(y, y) / (m * (m - 1.0));
+}
+
+}  // namespace ddpm_eval::metrics

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+// Distances between two sets of points, for data in the plane: no feature network is involved. All arithmetic
+// is float64, all results are deterministic.
+namespace ddpm_eval::metrics {
+
+struct SlicedWassersteinOptions {
+  int64_t projections = 128;
+  double p = 2.0;     ///< at least 1
+  uint64_t seed = 0;  ///< of the directions; unused below three dimensions
+};
+
+/// ( mean over directions of W_p^p of the projected sets )^(1/p): rooted, so it has the points' unit and
+/// grows linearly with a shift (Rabin et al. 2011; Bonneel et al. 2015). `real` float32 [n, d], `fake`
+/// float32 [m, d]. The one-dimensional distance is exact for any n and m, from the two quantile functions. In
+/// the plane the directions are pi k / projections, k = 0, 1, ..., and for p = 2 a shift by delta reads
+/// exactly |delta| / sqrt(2); in three or more dimensions they are drawn uniformly. Throws DataError for an
+/// empty set, differing dimensions, NaN or infinity, and UsageError for fewer than one projection or p
+/// below 1.
+double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
+                          const SlicedWassersteinOptions& options = {});
+
+/// 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely & Rizzo 2013) in its unbiased form: a point is not compared
+/// with itself, so equal distributions read 0 on average and single values may be slightly negative. Not
+/// rooted. `real` float32 [n, d], `fake` float32 [m, d]; n, m >= 2. Time O((n + m)^2 d), memory bounded.
+/// Throws DataError for fewer than two points on a side, differing dimensions, NaN or infinity.
+double energy_distance(const at::Tensor& real, const at::Tensor& fake);
+
+}  // namespace ddpm_eval::metrics

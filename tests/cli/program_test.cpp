@@ -1,0 +1,68 @@
+#include "tests/support/program.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using testing::error_line;
+using testing::run_program;
+
+constexpr const char* kCommands[] = {"data",  "features", "fid",    "info",  "is",     "report",
+                                     "sample", "score",    "stats", "train", "weights"};
+
+TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {
+  const auto help = run_program({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* command : kCommands) {
+    EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + command + " "));
+  }
+}
+
+TEST(Program, EachCommandHasHelp) {
+  for (const char* command : kCommands) {
+    const auto help = run_program({command, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << command;
+    EXPECT_THAT(help.out, HasSubstr("--help")) << command;
+  }
+}
+
+TEST(Program, UsageErrorsAreOneLineAndExitCode2) {
+  auto result = run_program({"fidd"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), StartsWith("unknown command 'fidd'; did you mean 'fid'?"));
+  result = run_program({});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), StartsWith("a command is needed"));
+  result = run_program({"info", "--nosuch"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("--nosuch"));
+  result = run_program({"info", "--threads", "-1"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("--threads -1"));
+  result = run_program({"fid", "--real", "cifar"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("--fake is required"));
+}
+
+TEST(Program, InfoShowsThreadsInEffectAndAFastBlas) {
+  const auto result = run_program({"info", "--threads", "2", "--json", "-"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto record = nlohmann::json::parse(result.out);
+  EXPECT_EQ(record["kind"], "info");
+  EXPECT_EQ(record["runtime"]["threads"], 2);
+  EXPECT_EQ(record["runtime"]["blas_threads"], 2);
+  EXPECT_EQ(record["runtime"]["opencv_threads"], 1);
+  EXPECT_THAT(record["runtime"]["blas"].get<std::string>(), HasSubstr("OpenBLAS"));
+}
+
+TEST(Program, AFullStandardOutputIsAResourceError) {
+  const auto result = run_program({"info", "--json", "/dev/full"});
+  EXPECT_EQ(result.exit_code, 7) << result.err;
+}
+
+}  // namespace
+}  // namespace ddpm_eval

@@ -1,0 +1,225 @@
+#include "base/data/catalogue.h"
+
+#include "base/core/file_io.h"
+#include "base/data/known_content.h"
+#include "tests/support/errors.h"
+#include "tests/support/loopback_server.h"
+#include "tests/support/temp_dir.h"
+
+#include <chrono>
+#include <cstdlib>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <gmock/gmock.h>
+#include <zlib.h>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+using ::testing::AllOf;
+using testing::Answer;
+using ::testing::HasSubstr;
+using testing::LoopbackServer;
+using testing::message_of;
+using testing::ServedRequest;
+using testing::TempDir;
+
+class Catalogue : public ::testing::Test {
+ protected:
+  Catalogue() {
+    ::setenv("DDPM_EVAL_HOME", home_.path().c_str(), 1);
+    ::setenv("no_proxy", "127.0.0.1", 1);
+  }
+  ~Catalogue() override { ::unsetenv("DDPM_EVAL_HOME"); }
+
+  FetchOptions from(const std::string& mirror) const {
+    FetchOptions options;
+    options.mirror = mirror;
+    options.patience.attempts = 1;
+    return options;
+  }
+
+  TempDir home_;
+};
+using SlowCatalogue = Catalogue;
+
+/// An MNIST-style file of equal bytes, gzip.
+void write_idx(const std::filesystem::path& path, const IdxFile& file) {
+  core::make_folders(path.parent_path());
+  const auto count = static_cast<unsigned char>(file.count >> 8);
+  std::string header = {0,
+                        0,
+                        8,
+                        static_cast<char>(file.images ? 3 : 1),
+                        0,
+                        0,
+                        static_cast<char>(count),
+                        static_cast<char>(file.count & 0xff)};
+  if (file.images) {
+    header += std::string("\0\0\0\x1c\0\0\0\x1c", 8);
+  }
+  const std::string body(file.count * (file.images ? 784U : 1U), '\x05');
+  gzFile out = gzopen(path.c_str(), "wb1");
+  gzwrite(out, header.data(), static_cast<unsigned>(header.size()));
+  gzwrite(out, body.data(), static_cast<unsigned>(body.size()));
+  gzclose(out);
+}
+
+TEST_F(Catalogue, ListsItsShelves) {
+  std::vector<std::string> names;
+  for (const auto& item : catalogue(Shelf::kData)) {
+    names.push_back(item.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"cifar10", "fashion-mnist", "mnist"}));
+  ASSERT_EQ(catalogue(Shelf::kWeights).size(), 1U);
+  EXPECT_EQ(catalogue(Shelf::kWeights)[0].name, "inception-fid");
+  EXPECT_THAT(message_of<core::UsageError>([] { inspect(Shelf::kData, "cifar01", Depth::kSizes); }),
+              AllOf(HasSubstr("'cifar01' is not known here; there is cifar10, fashion-mnist, mnist"),
+                    HasSubstr("did you mean 'cifar10'?")));
+}
+
+TEST_F(Catalogue, SaysWhatIsMissing) {
+  const auto weights = inspect(Shelf::kWeights, "inception-fid", Depth::kContent);
+  EXPECT_EQ(weights.state, ItemState::kMissing);
+  EXPECT_EQ(weights.path, home_ / "weights/pt_inception-2015-12-05-6726825d.pth");
+  const auto cifar = inspect(Shelf::kData, "cifar10", Depth::kContent);
+  EXPECT_EQ(cifar.state, ItemState::kMissing);
+  EXPECT_EQ(cifar.path, home_ / "data/cifar-10-batches-bin");
+}
+
+TEST_F(Catalogue, SaysWhatIsDamaged) {
+  core::make_folders(home_ / "weights");
+  const auto weights = home_ / "weights/pt_inception-2015-12-05-6726825d.pth";
+  core::write_file(weights, "short");
+  EXPECT_THAT(inspect(Shelf::kWeights, "inception-fid", Depth::kSizes).note, HasSubstr("95628359 bytes"));
+  std::filesystem::resize_file(weights, 95'628'359);
+  EXPECT_EQ(inspect(Shelf::kWeights, "inception-fid", Depth::kSizes).state, ItemState::kPresent);
+  core::make_folders(home_ / "data/cifar-10-batches-bin");
+  const auto cifar = inspect(Shelf::kData, "cifar10", Depth::kContent);
+  EXPECT_EQ(cifar.state, ItemState::kDamaged);
+  EXPECT_THAT(cifar.note, HasSubstr("data_batch_1.bin is missing"));
+}
+
+TEST_F(SlowCatalogue, WeightsOfTheRightSizeMustHaveTheRightHash) {
+  core::make_folders(home_ / "weights");
+  const auto weights = home_ / "weights/pt_inception-2015-12-05-6726825d.pth";
+  core::write_file(weights, "x");
+  std::filesystem::resize_file(weights, 95'628'359);
+  const auto status = inspect(Shelf::kWeights, "inception-fid", Depth::kContent);
+  EXPECT_EQ(status.state, ItemState::kDamaged);
+  EXPECT_THAT(status.note, HasSubstr("its SHA-256 is "));
+}
+
+TEST_F(Catalogue, WeightsComeFromTheMirrorAndAreRefusedIfWrong) {
+  const LoopbackServer server([](const ServedRequest&, int) {
+    Answer answer;
+    answer.body = "not weights";
+    return answer;
+  });
+  EXPECT_THAT(message_of<DataError>(
+                  [&] { fetch_item(Shelf::kWeights, "inception-fid", from(server.url("mirror/"))); }),
+              HasSubstr("has a file of 11 bytes where 95628359 are expected"));
+  EXPECT_EQ(server.requests().at(0).path, "/mirror/pt_inception-2015-12-05-6726825d.pth");
+  EXPECT_FALSE(std::filesystem::exists(home_ / "weights/pt_inception-2015-12-05-6726825d.pth"));
+}
+
+TEST_F(Catalogue, IdxSetsAreFetchedFileByFileAndCheckedByContent) {
+  const TempDir mirror;
+  for (const auto& file : mnist_files()) {
+    write_idx(mirror / (std::string(file.name) + ".gz"), file);
+  }
+  auto options = from("file://" + mirror.path().string());
+  std::vector<std::string> shown;
+  options.progress = [&](const std::string& file) {
+    shown.push_back(file);
+    return FetchProgress{};
+  };
+  const auto status = fetch_item(Shelf::kData, "mnist", options);
+  EXPECT_EQ(status.state, ItemState::kPresent);
+  EXPECT_EQ(status.path, home_ / "data/mnist");
+  EXPECT_THAT(status.note, HasSubstr("not the official bytes"));
+  EXPECT_EQ(shown.size(), 4U);
+
+  // A damaged file alone is fetched again, and nothing once all is right.
+  const auto labels = home_ / "data/mnist/t10k-labels-idx1-ubyte.gz";
+  core::write_file(labels, core::read_text(labels).substr(0, 20));
+  EXPECT_THAT(inspect(Shelf::kData, "mnist", Depth::kContent).note, HasSubstr("damaged or cut short"));
+  shown.clear();
+  fetch_item(Shelf::kData, "mnist", options);
+  EXPECT_EQ(shown, std::vector<std::string>{"t10k-labels-idx1-ubyte.gz"});
+  fetch_item(Shelf::kData, "mnist", options);
+  EXPECT_EQ(shown.size(), 1U);
+
+  // A mirror with something else.
+  std::filesystem::remove_all(home_ / "data/mnist");
+  core::write_file(mirror / "train-images-idx3-ubyte.gz", "<html>");
+  EXPECT_THAT(message_of<DataError>([&] { fetch_item(Shelf::kData, "mnist", options); }),
+              HasSubstr("train-images-idx3-ubyte.gz: not fetched: file://"));
+}
+
+/// cifar-10-binary.tar.gz with the official layout and black pixels.
+void write_cifar_archive(const std::filesystem::path& path) {
+  std::string batch(10'000 * 3073, '\0');
+  for (size_t i = 0; i < 10'000; ++i) {
+    batch[i * 3073] = static_cast<char>(i % 10);
+  }
+  struct archive* writer = archive_write_new();
+  archive_write_add_filter_gzip(writer);
+  archive_write_set_options(writer, "compression-level=1");
+  archive_write_set_format_ustar(writer);
+  archive_write_open_filename(writer, path.c_str());
+  for (const auto& member : cifar10_members()) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, ("cifar-10-batches-bin/" + member.name).c_str());
+    archive_entry_set_size(entry, static_cast<int64_t>(member.min_bytes));
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_write_header(writer, entry);
+    archive_write_data(writer, batch.data(), member.min_bytes);
+    archive_entry_free(entry);
+  }
+  archive_write_free(writer);
+}
+
+TEST_F(SlowCatalogue, Cifar10IsUnpackedAndTheArchiveGoes) {
+  const TempDir mirror;
+  write_cifar_archive(mirror / "cifar-10-binary.tar.gz");
+  const auto status = fetch_item(Shelf::kData, "cifar10", from("file://" + mirror.path().string() + "/"));
+  EXPECT_EQ(status.state, ItemState::kPresent);
+  EXPECT_THAT(status.note, HasSubstr("not the official pixels"));
+  EXPECT_TRUE(std::filesystem::exists(home_ / "data/cifar-10-batches-bin/batches.meta.txt"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(home_ / "data"), {}), 1)
+      << "nothing is left over";
+  // A batch cut short is damage, and fetching mends it.
+  std::filesystem::resize_file(home_ / "data/cifar-10-batches-bin/test_batch.bin", 30'729'999);
+  EXPECT_THAT(inspect(Shelf::kData, "cifar10", Depth::kSizes).note,
+              HasSubstr("test_batch.bin is missing or has"));
+  EXPECT_EQ(fetch_item(Shelf::kData, "cifar10", from("file://" + mirror.path().string())).state,
+            ItemState::kPresent);
+  // Without a network, the archive can be brought.
+  std::filesystem::remove_all(home_ / "data/cifar-10-batches-bin");
+  std::filesystem::rename(mirror / "cifar-10-binary.tar.gz", home_ / "data/cifar-10-binary.tar.gz");
+  EXPECT_EQ(fetch_item(Shelf::kData, "cifar10", from("file:///nonexistent")).state, ItemState::kPresent);
+  EXPECT_TRUE(std::filesystem::exists(home_ / "data/cifar-10-binary.tar.gz"));
+}
+
+TEST_F(Catalogue, AnArchiveWithoutTheBatchesIsRefused) {
+  const TempDir mirror;
+  core::write_file(mirror / "cifar-10-binary.tar.gz", "");
+  EXPECT_THAT(message_of<DataError>(
+                  [&] { fetch_item(Shelf::kData, "cifar10", from("file://" + mirror.path().string())); }),
+              HasSubstr("cifar-10-binary.tar.gz"));
+  EXPECT_FALSE(std::filesystem::exists(home_ / "data/cifar-10-batches-bin"));
+}
+
+TEST_F(Catalogue, AnUnwritableHomeIsAResourceError) {
+  core::write_file(home_ / "weights", "a file in the way");
+  EXPECT_THAT(message_of<core::ResourceError>(
+                  [&] { fetch_item(Shelf::kWeights, "inception-fid", from("http://127.0.0.1:1")); }),
+              HasSubstr("weights"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::data

@@ -1,0 +1,177 @@
+#include "base/data/image_folder.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/data/image_codec.h"
+#include "tests/support/errors.h"
+#include "tests/support/files.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tensor_matchers.h"
+
+#include <torch/types.h>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::message_of;
+using testing::TensorEq;
+
+class ImageFolder : public ::testing::Test {
+ protected:
+  /// A PNG filled with `value`.
+  void put(const std::string& name, int value, int64_t width = 4, int64_t height = 3) {
+    const auto path = dir_ / name;
+    std::filesystem::create_directories(path.parent_path());
+    const auto png = encode_png(torch::full({3, height, width}, value, torch::kUInt8));
+    testing::put_file(path, {png.data(), png.size()});
+  }
+  void put_text(const std::string& name, const std::string& text) { testing::put_file(dir_ / name, text); }
+
+  /// First pixels of all images, batch by batch.
+  std::vector<std::vector<int>> drain(ImageSource& source, int64_t max_images = 100) {
+    std::vector<std::vector<int>> batches;
+    for (at::Tensor batch; (batch = source.next(max_images)).defined();) {
+      auto& values = batches.emplace_back();
+      for (int64_t i = 0; i < batch.size(0); ++i) {
+        values.push_back(batch[i][0][0][0].item<int>());
+      }
+    }
+    return batches;
+  }
+  testing::TempDir dir_;
+};
+
+TEST_F(ImageFolder, ReadsFilesOfAllFoldersSortedByPathBytes) {
+  put("b.png", 3);
+  put("a/z.PNG", 2);
+  put("a.png", 1);  // '.' sorts before '/'
+  put("B.png", 0);
+  put("c/d/e.png", 4);
+  put_text("notes.txt", "not an image");
+  put_text("png", "nor this");
+  const auto source = open_image_folder(dir_.path(), {.threads = 3});
+  EXPECT_EQ(source->size(), 5);
+  EXPECT_EQ(source->name(), dir_.path().string());
+  EXPECT_THAT(drain(*source, 3), ElementsAre(ElementsAre(0, 1, 2), ElementsAre(3, 4)));
+  EXPECT_EQ(source->report().yielded, 5);
+  EXPECT_THAT(source->report().unreadable, IsEmpty());
+  EXPECT_THAT(source->report().notes, IsEmpty());
+}
+
+TEST_F(ImageFolder, ManyFilesKeepTheirOrderOnManyThreads) {
+  std::vector<int> want;
+  for (int i = 0; i < 200; ++i) {
+    put(fmt::format("{:03}.png", i), i, 1, 5);
+    want.push_back(i);
+  }
+  const auto source = open_image_folder(dir_.path(), {.threads = 8});
+  EXPECT_THAT(drain(*source, 1000), ElementsAre(want));
+}
+
+TEST_F(ImageFolder, MayBeLeftHalfRead) {
+  for (int i = 0; i < 50; ++i) {
+    put(fmt::format("{:03}.png", i), i);
+  }
+  const auto source = open_image_folder(dir_.path(), {.threads = 4});
+  EXPECT_EQ(source->next(1).size(0), 1);
+}
+
+TEST_F(ImageFolder, RunsOfEqualSizeComeTogether) {
+  put("1.png", 1, 4, 3);
+  put("2.png", 2, 4, 3);
+  put("3.png", 3, 3, 4);
+  put("4.png", 4, 4, 3);
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1, 2), ElementsAre(3), ElementsAre(4)));
+  EXPECT_THAT(source->report().notes, ElementsAre("images of 2 sizes, from 3 x 4 to 4 x 3"));
+}
+
+TEST_F(ImageFolder, OneImageIsASetOfOne) {
+  put("only.png", 9);
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_THAT(source->next(64), TensorEq(torch::full({1, 3, 3, 4}, 9, torch::kUInt8)));
+  EXPECT_FALSE(source->next(64).defined());
+  EXPECT_FALSE(source->next(64).defined());
+}
+
+TEST_F(ImageFolder, BadFilesAreCountedAndListed) {
+  put("1.png", 1);
+  put("2.png", 2);
+  const std::string whole = core::read_text(dir_ / "2.png");
+  put_text("2.png", whole.substr(0, whole.size() - 9));
+  put_text("3.png", "a text file");
+  put_text("4.png", "");
+  put("5.png", 5);
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1, 5)));
+  EXPECT_THAT(source->report().unreadable,
+              ElementsAre((dir_ / "2.png").string() + ": truncated", HasSubstr("3.png: not a PNG, JPEG"),
+                          HasSubstr("4.png: empty file")));
+  EXPECT_EQ(source->report().yielded, 2);
+
+  const auto strict = open_image_folder(dir_.path(), {.on_bad_file = OnBadFile::kFail});
+  EXPECT_THAT(message_of<DataError>([&] { drain(*strict); }),
+              HasSubstr("2.png: truncated; mend or remove the file"));
+}
+
+TEST_F(ImageFolder, NotOneReadableFileIsAnError) {
+  put_text("1.png", "a text file");
+  put_text("2.jpg", "another");
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_THAT(message_of<DataError>([&] { source->next(8); }),
+              HasSubstr("not one of its 2 image files can be read"));
+}
+
+TEST_F(ImageFolder, WithoutImagesTheErrorSaysWhatIsLookedFor) {
+  EXPECT_THAT(message_of<DataError>([&] { open_image_folder(dir_.path()); }),
+              HasSubstr("looked for png, jpg, jpeg"));
+  put_text("readme.txt", "x");
+  EXPECT_THAT(message_of<DataError>([&] { open_image_folder(dir_.path()); }), HasSubstr("no image files"));
+  EXPECT_THAT(message_of<DataError>([&] { open_image_folder(dir_ / "none"); }), HasSubstr("no such folder"));
+  EXPECT_THAT(message_of<DataError>([&] { open_image_folder(dir_ / "readme.txt"); }),
+              HasSubstr("is not a folder"));
+}
+
+TEST_F(ImageFolder, LoopsOfLinksEnd) {
+  put("a/1.png", 1);
+  std::filesystem::create_directory_symlink(dir_.path(), dir_ / "a/loop");
+  std::filesystem::create_directory_symlink(dir_ / "a", dir_ / "b");
+  std::filesystem::create_symlink(dir_ / "nowhere", dir_ / "dangling.png");
+  EXPECT_THAT(list_images(dir_.path()), ElementsAre(dir_ / "a/1.png", dir_ / "dangling.png"));
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1)));
+  EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("dangling.png: cannot be opened")));
+}
+
+TEST_F(ImageFolder, NotesTellWhatAReaderOfTheScoreShouldKnow) {
+  const auto golden = testing::source_dir() / "tests/golden/images";
+  for (const auto* name : {"grey16.png", "rgba.png", "lossy.webp", "colour.jpg", "cmyk.jpg"}) {
+    std::filesystem::copy_file(golden / name, dir_ / name);
+  }
+  const auto source = open_image_folder(dir_.path());
+  drain(*source);
+  const auto& notes = source->report().notes;
+  EXPECT_THAT(notes, Contains("1 of 5 images have 16 bits a sample; the high byte was used"));
+  EXPECT_THAT(notes, Contains("3 of 5 images are lossy files (JPEG or lossy WebP), which shifts scores"));
+  EXPECT_THAT(notes, Contains("1 of 5 images are greyscale, replicated to RGB"));
+  EXPECT_THAT(notes, Contains("1 of 5 images have transparency, which was dropped"));
+  EXPECT_THAT(notes, Contains(HasSubstr("1 of 5 images are CMYK")));
+}
+
+TEST_F(ImageFolder, ASubsetIsOfTheSortedFiles) {
+  for (int i = 0; i < 6; ++i) {
+    put(fmt::format("{}.png", i), i);
+  }
+  const auto source = open_image_folder(dir_.path(), {.subset = {2, 3}});
+  EXPECT_EQ(source->size(), 3);
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(2, 3, 4)));
+  message_of<core::UsageError>([&] { open_image_folder(dir_.path(), {.subset = {6, 1}}); });
+}
+
+}  // namespace
+}  // namespace ddpm_eval::data

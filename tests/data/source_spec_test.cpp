@@ -1,0 +1,163 @@
+#include "base/data/source_spec.h"
+
+#include "base/core/error.h"
+#include "base/data/npz.h"
+#include "base/data/sinks.h"
+#include "tests/support/environment.h"
+#include "tests/support/errors.h"
+#include "tests/support/files.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tensor_matchers.h"
+
+#include <torch/types.h>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+using core::UsageError;
+using ::testing::HasSubstr;
+using testing::message_of;
+using testing::TensorEq;
+
+std::string usage_error(const std::string& text) {
+  return message_of<UsageError>([&] { parse_source(text); });
+}
+
+class SourceSpecFiles : public ::testing::Test {
+ protected:
+  SourceSpecFiles() : home_("DDPM_EVAL_HOME", (dir_ / "home").string()) {
+    const auto cifar = dir_ / "home/data/cifar-10-batches-bin";
+    std::filesystem::create_directories(cifar);
+    std::string records;
+    for (int i = 0; i < 10; ++i) {
+      records.push_back(static_cast<char>(i));
+      records.append(3072, static_cast<char>(20 * i));
+    }
+    testing::put_file(cifar / "test_batch.bin", records);
+  }
+  std::string put_folder(const std::string& name, const at::Tensor& images) {
+    make_png_folder_sink(dir_ / name)->write(images);
+    return (dir_ / name).string();
+  }
+  testing::TempDir dir_;
+  testing::Environment home_;
+};
+
+TEST(SourceSpec, NamesOfDataSets) {
+  const SourceSpec cifar = parse_source("cifar");
+  EXPECT_EQ(cifar.kind, SourceKind::kCifar10);
+  EXPECT_EQ(cifar.name, "cifar10:train");
+  EXPECT_EQ(cifar.text, "cifar");
+  EXPECT_EQ(cifar.path, "");
+  EXPECT_EQ(parse_source("cifar10:test").split, Split::kTest);
+  EXPECT_EQ(parse_source("mnist").name, "mnist:train");
+  EXPECT_EQ(parse_source("mnist:test").kind, SourceKind::kMnist);
+  EXPECT_EQ(parse_source("fashion-mnist:test").kind, SourceKind::kFashionMnist);
+  const SourceSpec placed = parse_source("cifar10:test@/data/c?first=3&num=4");
+  EXPECT_EQ(placed.path, "/data/c");
+  EXPECT_EQ(placed.name, "cifar10:test");
+  EXPECT_EQ(placed.subset.first, 3);
+  EXPECT_EQ(placed.subset.count, 4);
+}
+
+TEST(SourceSpec, PointsAndRuns) {
+  EXPECT_EQ(parse_source("8-gaussians").kind, SourceKind::kPoints);
+  EXPECT_EQ(parse_source("swiss-roll").name, "swiss-roll");
+  EXPECT_EQ(parse_source("moons?num=7").subset.count, 7);
+  const SourceSpec run = parse_source("run:runs/cifar10?num=50000&seed=1");
+  EXPECT_EQ(run.kind, SourceKind::kRun);
+  EXPECT_EQ(run.path, "runs/cifar10");
+  EXPECT_EQ(run.query, (std::map<std::string, std::string>{{"num", "50000"}, {"seed", "1"}}));
+}
+
+TEST(SourceSpec, WrongWordsNameTheNearest) {
+  EXPECT_THAT(usage_error("cifar-10"), HasSubstr("unknown source 'cifar-10'; did you mean 'cifar10'?"));
+  EXPECT_THAT(usage_error("fashionmnist:test"), HasSubstr("did you mean 'fashion-mnist'?"));
+  EXPECT_THAT(usage_error("swiss-rol"), HasSubstr("did you mean 'swiss-roll'?"));
+  EXPECT_THAT(usage_error("something-else"), HasSubstr("a source is a folder, an .npz or .npy file"));
+  EXPECT_THAT(usage_error("cifar10:validation"), HasSubstr("'validation' is no part of cifar10"));
+  EXPECT_THAT(usage_error("cifar10:test@"), HasSubstr("a folder must follow the '@'"));
+  EXPECT_THAT(usage_error("run:?num=5"), HasSubstr("write run:FOLDER"));
+  EXPECT_THAT(usage_error(""), HasSubstr("empty source"));
+}
+
+TEST(SourceSpec, WrongQueries) {
+  EXPECT_THAT(usage_error("mnist?nun=5"), HasSubstr("unknown key 'nun'; did you mean 'num'?"));
+  EXPECT_THAT(usage_error("mnist?num=-5"), HasSubstr("num=-5 is no count"));
+  EXPECT_THAT(usage_error("mnist?num=5x"), HasSubstr("num=5x is no count"));
+  EXPECT_THAT(usage_error("mnist?num=99999999999999999999"), HasSubstr("is no count"));
+  for (const auto* query : {"mnist?num", "mnist?=5", "mnist?num=", "mnist?num=1&num=2", "mnist?&"}) {
+    EXPECT_THAT(usage_error(query), HasSubstr("no key=value")) << query;
+  }
+}
+
+TEST_F(SourceSpecFiles, PathsAreToldApart) {
+  const at::Tensor images = torch::randint(0, 256, {4, 3, 5, 6}, torch::kUInt8);
+  EXPECT_EQ(parse_source(put_folder("images", images)).kind, SourceKind::kFolder);
+  EXPECT_EQ(parse_source((dir_ / "home/data").string()).kind, SourceKind::kCifar10);
+  write_npz(dir_ / "s.npz", {{"mu", torch::zeros({2})}, {"sigma", torch::eye(2)}});
+  EXPECT_EQ(parse_source((dir_ / "s.npz").string()).kind, SourceKind::kStatistics);
+  write_npz(dir_ / "i.npz", {{"arr_0", torch::zeros({1, 2, 2, 3}, torch::kUInt8)}});
+  EXPECT_EQ(parse_source((dir_ / "i.npz").string()).kind, SourceKind::kArray);
+  testing::put_file(dir_ / "cut.npz", "PK");
+  EXPECT_EQ(parse_source((dir_ / "cut.npz").string()).kind, SourceKind::kArray);
+  testing::put_file(dir_ / "a.zip", "PK");
+  EXPECT_THAT(usage_error((dir_ / "a.zip").string()), HasSubstr("neither .npz nor .npy"));
+  EXPECT_THAT(message_of<DataError>([&] { parse_source((dir_ / "none").string()); }),
+              HasSubstr("none: no such file or folder"));
+  EXPECT_THAT(message_of<DataError>([&] { parse_source("none.npz"); }), HasSubstr("none.npz: no such file"));
+  put_folder("odd?num=1", images);
+  EXPECT_EQ(parse_source((dir_ / "odd?num=1").string()).path, dir_ / "odd?num=1");
+}
+
+TEST_F(SourceSpecFiles, EverySetOfImagesOpens) {
+  const at::Tensor images = torch::randint(0, 256, {4, 3, 5, 6}, torch::kUInt8);
+  const std::string folder = put_folder("images", images);
+  write_npz(dir_ / "i.npz", {{"arr_0", images.permute({0, 2, 3, 1})}});
+  for (const auto& text : {folder, (dir_ / "i.npz").string()}) {
+    EXPECT_THAT(open_image_source(parse_source(text))->next(9), TensorEq(images));
+    EXPECT_THAT(open_image_source(parse_source(text + "?first=1&num=2"))->next(9),
+                TensorEq(images.narrow(0, 1, 2)));
+    EXPECT_THAT(load_image_dataset(parse_source(text)).images_u8, TensorEq(images));
+  }
+  const auto cifar = open_image_source(parse_source("cifar10:test?first=5&num=2"));
+  EXPECT_EQ(cifar->name(), "cifar10:test?first=5&num=2");
+  EXPECT_EQ(cifar->size(), 2);
+  EXPECT_EQ(cifar->next(9)[0][0][0][0].item<int>(), 100);
+}
+
+TEST_F(SourceSpecFiles, OtherKindsAreNotImages) {
+  const auto error = [](const std::string& text) {
+    return message_of<UsageError>([&] { open_image_source(parse_source(text)); });
+  };
+  EXPECT_THAT(error("moons"), HasSubstr("points in the plane"));
+  EXPECT_THAT(error("run:somewhere?num=1"), HasSubstr("is a sampler"));
+  write_npz(dir_ / "s.npz", {{"mu", torch::zeros({2})}, {"sigma", torch::eye(2)}});
+  EXPECT_THAT(error((dir_ / "s.npz").string()), HasSubstr("holds statistics"));
+  EXPECT_THAT(usage_error((dir_ / "s.npz").string() + "?num=1"), HasSubstr("statistics have no parts"));
+}
+
+TEST_F(SourceSpecFiles, DataSetsForTraining) {
+  const ImageDataset part = load_image_dataset(parse_source("cifar10:test?first=7&num=3"));
+  EXPECT_EQ(part.name, "cifar10:test?first=7&num=3");
+  EXPECT_THAT(part.labels, TensorEq(torch::tensor({7, 8, 9}, torch::kInt64)));
+  EXPECT_EQ(part.images_u8.size(0), 3);
+  EXPECT_EQ(part.classes, 10);
+  EXPECT_THAT(message_of<UsageError>([] { load_image_dataset(parse_source("cifar10:test?first=7&num=4")); }),
+              HasSubstr("num=4 does not fit: 3 items follow"));
+  EXPECT_THAT(message_of<DataError>([] { load_image_dataset(parse_source("cifar10:train")); }),
+              HasSubstr("data_batch_1.bin: is missing"));
+}
+
+TEST_F(SourceSpecFiles, TrainingFoldersMustBeOfOneSizeAndReadable) {
+  const std::string folder = put_folder("images", torch::zeros({2, 3, 4, 4}, torch::kUInt8));
+  make_png_folder_sink(dir_ / "images/more")->write(torch::zeros({1, 3, 5, 4}, torch::kUInt8));
+  EXPECT_THAT(message_of<DataError>([&] { load_image_dataset(parse_source(folder)); }),
+              HasSubstr("images of 4 x 4 and 4 x 5 pixels; training needs one size"));
+  testing::put_file(dir_ / "images/bad.png", "text");
+  EXPECT_THAT(message_of<DataError>([&] { load_image_dataset(parse_source(folder)); }), HasSubstr("bad.png"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::data

@@ -1,0 +1,54 @@
+#include "base/data/tensor_source.h"
+
+#include "base/core/error.h"
+#include "tests/support/errors.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace ddpm_eval::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::message_of;
+using testing::TensorEq;
+
+TEST(TensorSource, HandsOutAllImagesInOrder) {
+  const at::Tensor images = torch::randint(0, 256, {5, 3, 2, 4}, torch::kUInt8);
+  const auto source = make_tensor_source("set", images);
+  EXPECT_EQ(source->name(), "set");
+  EXPECT_EQ(source->size(), 5);
+  EXPECT_THAT(source->next(3), TensorEq(images.narrow(0, 0, 3)));
+  EXPECT_THAT(source->next(3), TensorEq(images.narrow(0, 3, 2)));
+  EXPECT_FALSE(source->next(3).defined());
+  EXPECT_EQ(source->report().yielded, 5);
+  EXPECT_THAT(source->report().notes, IsEmpty());
+}
+
+TEST(TensorSource, GreyscaleBecomesRgbWithANote) {
+  const at::Tensor images = torch::randint(0, 256, {2, 1, 3, 3}, torch::kUInt8);
+  const auto source = make_tensor_source("grey", images);
+  const at::Tensor batch = source->next(8);
+  EXPECT_THAT(batch, TensorEq(torch::cat({images, images, images}, 1)));
+  EXPECT_TRUE(batch.is_contiguous());
+  EXPECT_THAT(source->report().notes, ElementsAre("greyscale images, replicated to RGB"));
+}
+
+TEST(TensorSource, SubsetsAreCheckedAgainstTheSize) {
+  const at::Tensor images = torch::arange(10).to(torch::kUInt8).reshape({10, 1, 1, 1}).expand({10, 3, 1, 1});
+  const auto source = make_tensor_source("set", images, {.first = 7, .count = 2});
+  EXPECT_EQ(source->size(), 2);
+  EXPECT_EQ(source->next(9)[0][0][0][0].item<int>(), 7);
+  EXPECT_EQ(make_tensor_source("set", images, {.first = 7, .count = {}})->size(), 3);
+  const auto error = [&](int64_t first, int64_t count) {
+    return message_of<core::UsageError>([&] { make_tensor_source("set", images, {first, count}); });
+  };
+  EXPECT_THAT(error(10, 1), HasSubstr("set: first=10 is outside of its 10 items"));
+  EXPECT_THAT(error(-1, 1), HasSubstr("first=-1"));
+  EXPECT_THAT(error(5, 6), HasSubstr("num=6 does not fit: 5 items follow first=5"));
+  EXPECT_THAT(error(5, 0), HasSubstr("num=0"));
+  EXPECT_THAT(error(5, INT64_MAX), HasSubstr("does not fit"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::data

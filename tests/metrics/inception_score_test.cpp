@@ -1,0 +1,91 @@
+#include "metrics/inception_score.h"
+
+#include "base/core/error.h"
+#include "tests/support/errors.h"
+#include "tests/support/synthetic_features.h"
+#include "tests/support/temp_dir.h"
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::metrics {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::message_of;
+using testing::synthetic_features;
+
+TEST(InceptionScore, IdenticalImagesScoreOne) {
+  const auto score = inception_score(synthetic_features({1, 1}, 20).repeat({50, 1}));
+  EXPECT_NEAR(score.mean, 1.0, 1e-12);
+  EXPECT_NEAR(score.std, 0.0, 1e-12);
+  EXPECT_EQ(score.splits, 10);
+  EXPECT_EQ(score.count, 50);
+}
+
+TEST(InceptionScore, PerfectlySeparatedBalancedClassesScoreTheirNumber) {
+  const auto one_hot = torch::eye(8).repeat({20, 1}) * 1000.0F;
+  EXPECT_NEAR(inception_score(one_hot, {4, std::nullopt}).mean, 8.0, 1e-12);
+}
+
+// p(y|x) = (a, 1 - a) and its mirror image: the marginal is (1/2, 1/2) and the score 2 exp(-H(a)).
+TEST(InceptionScore, TwoClassesByHand) {
+  const double a = 0.8;
+  const auto logit = static_cast<float>(std::log(a / (1.0 - a)));
+  const auto logits = torch::tensor({logit, 0.0F, 0.0F, logit}).view({2, 2}).repeat({5, 1});
+  const double p = 1.0 / (1.0 + std::exp(-static_cast<double>(logit)));
+  const double want = 2.0 * std::exp(p * std::log(p) + (1 - p) * std::log(1 - p));
+  EXPECT_NEAR(inception_score(logits, {1, std::nullopt}).mean, want, 1e-12);
+}
+
+// Splits of 3 and 4 rows; the deviation is the population's.
+TEST(InceptionScore, SplitEdgesAndDeviation) {
+  const auto logits = torch::cat({torch::zeros({3, 2}), torch::eye(2).repeat({2, 1}) * 1000.0F});
+  const auto score = inception_score(logits, {2, std::nullopt});
+  EXPECT_NEAR(score.mean, 1.5, 1e-12);
+  EXPECT_NEAR(score.std, 0.5, 1e-12);
+}
+
+// Rows in the order of their class: every contiguous split sees one class and scores 1; shuffled they score
+// higher.
+TEST(InceptionScore, ShuffleUndoesTheOrderOfClasses) {
+  const auto logits = torch::eye(10).repeat_interleave(50, 0) * 100.0F;
+  EXPECT_NEAR(inception_score(logits, {10, std::nullopt}).mean, 1.0, 1e-12);
+  EXPECT_GT(inception_score(logits, {10, 2020}).mean, 8.0);
+}
+
+TEST(InceptionScore, AgreesWithTorchFidelity) {
+  std::ifstream file(testing::source_dir() / "tests/golden/frechet.json");
+  const auto golden = nlohmann::json::parse(file);
+  for (const auto& entry : golden["is"]) {
+    const auto logits =
+        synthetic_features({entry["seed"], entry["count"], 0.0, entry["scale"]}, entry["classes"]);
+    const auto score = inception_score(logits, {entry["splits"], 2020});
+    EXPECT_NEAR(score.mean, entry["mean"].get<double>(), 1e-10) << entry["name"];
+    EXPECT_NEAR(score.std, entry["std"].get<double>(), 1e-10) << entry["name"];
+  }
+}
+
+TEST(InceptionScore, RefusesWhatHasNoScore) {
+  EXPECT_THAT(message_of<core::DataError>([] {
+                inception_score(torch::zeros({9, 4}));
+              }),
+              HasSubstr("9 images cannot be split 10 ways"));
+  EXPECT_THAT(message_of<core::DataError>([] {
+                inception_score(torch::zeros({0, 4}));
+              }),
+              HasSubstr("of 0 images"));
+  const auto nan = torch::full({20, 4}, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_THAT(message_of<core::DataError>([&] { inception_score(nan); }), HasSubstr("NaN"));
+  EXPECT_THAT(message_of<core::UsageError>([] {
+                inception_score(torch::zeros({9, 4}), {0, {}});
+              }),
+              HasSubstr("at least 1 split"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::metrics

@@ -1,0 +1,136 @@
+#include "metrics/point_distances.h"
+
+#include "base/core/error.h"
+#include "base/tensor/noise.h"
+#include "tests/support/errors.h"
+
+#include <cmath>
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <torch/types.h>
+
+namespace ddpm_eval::metrics {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::message_of;
+
+at::Tensor normal_points(uint64_t seed, int64_t count, int64_t dim = 2) {
+  return tensor::normal_rows({seed, "point-distances-test"}, tensor::index_range(0, count), 0, {dim});
+}
+
+at::Tensor point_mass(float x, float y, int64_t count) { return torch::tensor({x, y}).repeat({count, 1}); }
+
+TEST(SlicedWasserstein, ASetAgainstItselfIsZero) {
+  const auto points = normal_points(1, 500);
+  EXPECT_EQ(sliced_wasserstein(points, points), 0.0);
+  EXPECT_EQ(sliced_wasserstein(points, points.flip(0)), 0.0);
+}
+
+// The mean of cos^2 over equally spaced directions is exactly 1/2.
+TEST(SlicedWasserstein, AShiftReadsItsLengthOverRootTwo) {
+  const auto points = (normal_points(2, 300) * 256).round() / 256;
+  const auto shifted = points + torch::tensor({3.0F, 4.0F});
+  EXPECT_NEAR(sliced_wasserstein(points, shifted), 5.0 / std::sqrt(2.0), 1e-12);
+  EXPECT_NEAR(sliced_wasserstein(points, shifted, {3, 2.0, 0}), 5.0 / std::sqrt(2.0), 1e-12);
+}
+
+// W_1 of a shift along a direction is |cos|, whose mean over angles is 2 / pi.
+TEST(SlicedWasserstein, FirstOrder) {
+  const double distance = sliced_wasserstein(point_mass(0, 0, 4), point_mass(2, 0, 4), {4096, 1.0, 0});
+  EXPECT_NEAR(distance, 4.0 / M_PI, 1e-6);
+}
+
+// One dimension, by hand: {0, 1} against {0, 0, 3} has quantile gaps 0 on (0, 1/2), 1 on (1/2, 2/3), 2 on
+// (2/3, 1).
+TEST(SlicedWasserstein, UnequalCountsAreExact) {
+  const auto real = torch::tensor({0.0F, 1.0F}).unsqueeze(1);
+  const auto fake = torch::tensor({0.0F, 0.0F, 3.0F}).unsqueeze(1);
+  EXPECT_NEAR(sliced_wasserstein(real, fake, {1, 1.0, 0}), 1.0 / 6 + 2.0 / 3, 1e-15);
+  EXPECT_NEAR(sliced_wasserstein(real, fake), std::sqrt(1.0 / 6 + 4.0 / 3), 1e-15);
+  const auto points = normal_points(3, 100);
+  EXPECT_NEAR(sliced_wasserstein(points, points.repeat({3, 1})), 0.0, 1e-15);
+}
+
+TEST(SlicedWasserstein, RandomDirectionsAboveThePlane) {
+  const auto points = normal_points(4, 50, 5);
+  const auto shifted = points + torch::tensor({1.0F, 0.0F, 0.0F, 0.0F, 0.0F});
+  const SlicedWassersteinOptions options{4096, 2.0, 7};
+  const double distance = sliced_wasserstein(points, shifted, options);
+  EXPECT_NEAR(distance, std::sqrt(1.0 / 5), 0.02);
+  EXPECT_EQ(distance, sliced_wasserstein(points, shifted, options));
+}
+
+TEST(SlicedWasserstein, RefusesBadInput) {
+  const auto points = normal_points(5, 3);
+  EXPECT_THAT(message_of<core::DataError>([&] {
+                sliced_wasserstein(points, torch::zeros({0, 2}));
+              }),
+              HasSubstr("at least 1 points on each side"));
+  EXPECT_THAT(message_of<core::DataError>([&] {
+                sliced_wasserstein(points, torch::zeros({3, 3}));
+              }),
+              HasSubstr("2 coordinates and the fake ones 3"));
+  const auto nan = torch::full({3, 2}, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_THAT(message_of<core::DataError>([&] { sliced_wasserstein(points, nan); }),
+              HasSubstr("fake points hold NaN"));
+  EXPECT_THAT(message_of<core::UsageError>([&] {
+                sliced_wasserstein(points, points, {0, 2.0, 0});
+              }),
+              HasSubstr("at least 1 projection"));
+}
+
+TEST(EnergyDistance, TwoPointMassesReadTwiceTheirDistance) {
+  EXPECT_NEAR(energy_distance(point_mass(0, 0, 5), point_mass(3, 4, 7)), 10.0, 1e-12);
+}
+
+// {0, 2} against {1, 1} on a line: 2 * 1 - 2 - 0 without the diagonal.
+TEST(EnergyDistance, LeavesOutAPointAgainstItself) {
+  const auto real = torch::tensor({0.0F, 2.0F}).unsqueeze(1);
+  const auto fake = torch::tensor({1.0F, 1.0F}).unsqueeze(1);
+  EXPECT_NEAR(energy_distance(real, fake), 0.0, 1e-15);
+}
+
+// Unbiased: over 20 pairs of draws of the same normal the mean is 0 within five standard errors.
+TEST(EnergyDistance, EqualDistributionsAverageToZero) {
+  constexpr int kDraws = 20;
+  double sum = 0.0;
+  double squares = 0.0;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    const double value = energy_distance(normal_points(100 + draw, 300), normal_points(200 + draw, 200));
+    sum += value;
+    squares += value * value;
+  }
+  EXPECT_LT(std::abs(sum / kDraws), 5.0 * std::sqrt(squares) / kDraws);
+}
+
+// More pairs than one block holds, against the plain double loop.
+TEST(EnergyDistance, BlocksCoverEveryPair) {
+  const auto x = normal_points(6, 2500);
+  const auto y = normal_points(7, 1900) + 1.0F;
+  const auto all = [](const at::Tensor& a, const at::Tensor& b) {
+    double sum = 0.0;
+    const auto u = a.accessor<float, 2>();
+    const auto v = b.accessor<float, 2>();
+    for (int64_t i = 0; i < u.size(0); ++i) {
+      for (int64_t j = 0; j < v.size(0); ++j) {
+        sum += std::hypot(double{u[i][0]} - v[j][0], double{u[i][1]} - v[j][1]);
+      }
+    }
+    return sum;
+  };
+  const double want =
+      2 * all(x, y) / (2500.0 * 1900) - all(x, x) / (2500.0 * 2499) - all(y, y) / (1900.0 * 1899);
+  EXPECT_NEAR(energy_distance(x, y), want, 1e-10);
+}
+
+TEST(EnergyDistance, RefusesOnePoint) {
+  EXPECT_THAT(message_of<core::DataError>([] {
+                energy_distance(torch::zeros({1, 2}), torch::zeros({5, 2}));
+              }),
+              HasSubstr("at least 2 points on each side, and there are 1 real and 5 fake ones"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::metrics

@@ -1,0 +1,88 @@
+#include "tests/support/program.h"
+
+#include "tests/support/temp_dir.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace ddpm_eval::testing {
+namespace {
+
+std::string slurp(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+[[noreturn]] void become_program(const std::vector<std::string>& arguments, const ProgramOptions& options,
+                                 const std::filesystem::path& out, const std::filesystem::path& err) {
+  ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
+  ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
+  ::setenv("OMP_NUM_THREADS", "1", 0);
+  for (const auto& variable : options.environment) {
+    const size_t equals = variable.find('=');
+    ::setenv(variable.substr(0, equals).c_str(), variable.c_str() + equals + 1, 1);
+  }
+  if (!options.working_folder.empty() && ::chdir(options.working_folder.c_str()) != 0) {
+    ::_exit(126);
+  }
+  std::vector<std::string> words = {std::getenv("DDPM_EVAL_BINARY")};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (auto& word : words) {
+    argv.push_back(word.data());
+  }
+  argv.push_back(nullptr);
+  ::execv(argv[0], argv.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options) {
+  if (std::getenv("DDPM_EVAL_BINARY") == nullptr) {
+    throw std::runtime_error("DDPM_EVAL_BINARY is not set: run this test through ctest");
+  }
+  const TempDir dir;
+  const pid_t child = ::fork();
+  if (child < 0) {
+    throw std::runtime_error("fork failed");
+  }
+  if (child == 0) {
+    become_program(arguments, options, dir / "out", dir / "err");
+  }
+  if (options.kill_after_ms > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(options.kill_after_ms));
+    ::kill(child, SIGINT);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ProgramResult result;
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  result.out = slurp(dir / "out");
+  result.err = slurp(dir / "err");
+  return result;
+}
+
+std::string error_line(const ProgramResult& result) {
+  const std::string mark = "ddpm-eval: error: ";
+  const size_t begin = result.err.find(mark);
+  const bool found = begin != std::string::npos && result.err.find('\n', begin) == result.err.size() - 1;
+  EXPECT_TRUE(found) << "no single error line at the end of:\n" << result.err;
+  return found ? result.err.substr(begin + mark.size(), result.err.size() - begin - mark.size() - 1) : std::string();
+}
+
+}  // namespace ddpm_eval::testing

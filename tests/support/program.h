@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace ddpm_eval::testing {
+
+/// How a run of the program ended.
+struct ProgramResult {
+  int exit_code = -1;  ///< 128 + n if signal n ended it
+  std::string out;     ///< standard output
+  std::string err;     ///< standard error
+};
+
+struct ProgramOptions {
+  std::vector<std::string> environment;  ///< "NAME=value", added to the test's own
+  std::filesystem::path working_folder;  ///< empty: the test's own
+  int kill_after_ms = 0;                 ///< SIGINT after so long; 0: never
+};
+
+/// Runs ddpm-eval (`$DDPM_EVAL_BINARY`, set by ctest) with one thread unless the arguments say otherwise.
+ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
+
+/// Asserts that standard error ends in exactly one line "ddpm-eval: error: ..." and returns it; empty if not.
+std::string error_line(const ProgramResult& result);
+
+}  // namespace ddpm_eval::testing
