@@ -36,7 +36,7 @@ struct SmallNetOptions {
 /// How the classifier is trained: a loss for the training loop, and the settings of that loop.
 struct SmallNetTraining {
   int64_t batch_size = 128;
-  int64_t max_shift = 2;  ///< images are moved by up to so many pixels either way, black moving in
+  int64_t max_shift = 1;  ///< images are moved by up to so many pixels either way, black moving in
   bool flip = true;       ///< mirror half of the images
   int64_t seed = 0;       ///< of weights, data order and augmentation
 
@@ -45,8 +45,8 @@ struct SmallNetTraining {
 };
 
 /// The loop's settings for SmallNetTraining: Adam, a short warm-up, cosine decay to zero over `steps`, no
-/// averaging. 3,750 steps of 128 are eight epochs of Fashion-MNIST.
-training::LoopConfig small_net_loop(int64_t steps = 3750);
+/// averaging. 4,690 steps of 128 are ten epochs of Fashion-MNIST.
+training::LoopConfig small_net_loop(int64_t steps = 4690);
 
 /// The classifier under training: cross-entropy on augmented batches. The order of the data, the shifts and
 /// the flips are functions of (seed, step).

@@ -23,7 +23,8 @@ struct FeaturesTrainOptions {
   std::string data = "fashion-mnist:train";
   std::string test = "fashion-mnist:test";
   std::filesystem::path out;
-  int64_t steps = 3750;
+  int64_t steps = metrics::small_net_loop().steps;
+  double learning_rate = metrics::small_net_loop().learning_rate;
   int64_t width = metrics::SmallNetOptions{}.width;
   metrics::SmallNetTraining training;
   std::string json;
@@ -47,13 +48,16 @@ metrics::SmallNetOptions net_options(const data::ImageDataset& train, const data
 /// The command with every value that shaped the network, as the card keeps it.
 std::string full_command(const FeaturesTrainOptions& options) {
   return fmt::format(
-      "ddpm-eval features train --data {} --test {} --out {} --steps {} --batch-size {} --width {} --seed {}",
+      "ddpm-eval features train --data {} --test {} --out {} --steps {} --batch-size {} --learning-rate {} "
+      "--max-shift {} "
+      "--width {} --seed {}",
       options.data, options.test, options.out.filename().string(), options.steps, options.training.batch_size,
-      options.width, options.training.seed);
+      options.learning_rate, options.training.max_shift, options.width, options.training.seed);
 }
 
 void run_train(const FeaturesTrainOptions& options, const Session& session) {
-  const auto loop = metrics::small_net_loop(options.steps);
+  auto loop = metrics::small_net_loop(options.steps);
+  loop.learning_rate = options.learning_rate;
   loop.validate("features");
   auto train = data::load_image_dataset(data::parse_source(options.data));
   const auto test = data::load_image_dataset(data::parse_source(options.test));
@@ -121,6 +125,10 @@ void add_train(CLI::App& features, Session& session) {
       ->required();
   command->add_option("--steps", options->steps, "Optimiser steps")->capture_default_str();
   command->add_option("--batch-size", options->training.batch_size, "Images a step")->capture_default_str();
+  command->add_option("--learning-rate", options->learning_rate, "Adam's, before its decay")
+      ->capture_default_str();
+  command->add_option("--max-shift", options->training.max_shift, "Move images by up to so many pixels")
+      ->capture_default_str();
   command->add_option("--width", options->width, "Channels, a multiple of 8; features: four times as many")
       ->capture_default_str();
   command->add_option("--seed", options->training.seed, "Of weights, order and augmentation")
