@@ -11,6 +11,12 @@
 #define DDPM_EVAL_CLONES
 #endif
 #define DDPM_EVAL_INLINE __attribute__((always_inline)) inline
+// Before a loop whose iterations touch different elements, though pointers may be equal.
+#if defined(__clang__)
+#define DDPM_EVAL_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define DDPM_EVAL_INDEPENDENT _Pragma("GCC ivdep")
+#endif
 
 namespace ddpm_eval::ddpm::detail {
 namespace {
@@ -125,7 +131,7 @@ DDPM_EVAL_CLONES void input_gradient(int64_t positions, int64_t channels, const 
                                      const float* __restrict by_x, const float* __restrict constant,
                                      float* dx) {
   for (int64_t i = 0; i < positions; ++i) {
-#pragma GCC ivdep
+    DDPM_EVAL_INDEPENDENT
     for (int64_t c = 0; c < channels; ++c) {
       dx[i * channels + c] = dz[i * channels + c] * scale[c] + x[i * channels + c] * by_x[c] + constant[c];
     }
