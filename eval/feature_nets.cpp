@@ -94,6 +94,4 @@ std::vector<BuiltInNet> built_in_nets() {
   return nets;
 }
 
-bool is_fid_inception(const metrics::FeatureNetInfo& info) { return info.name == "inception-v3-fid"; }
-
 }  // namespace ddpm_eval::eval

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ddpm_eval::eval {
@@ -35,6 +36,6 @@ std::vector<BuiltInNet> built_in_nets();
 
 /// The FID Inception keeps torch-fidelity's metric names; numbers on other features must not be mistaken for
 /// them.
-bool is_fid_inception(const metrics::FeatureNetInfo& info);
+inline constexpr std::string_view kFidInception = "inception-v3-fid";
 
 }  // namespace ddpm_eval::eval

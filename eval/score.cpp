@@ -36,6 +36,12 @@ Json provenance_features(const Side& side) {
   return provenance.is_object() && provenance.contains("features") ? provenance["features"] : Json();
 }
 
+/// Statistics of other tools do not say what they are: 2048 columns are taken for the FID Inception's, as
+/// everywhere.
+bool uses_fid_inception(const Json& features, int64_t dim) {
+  return features.is_object() ? features.value("name", "") == kFidInception : dim == 2048;
+}
+
 /// Refuses to compare numbers made with different features, unless told to.
 void require_same_features(const Json& real, const Json& fake, const ScoreOptions& options, Json& notes) {
   if (real.is_null() || fake.is_null()) {
@@ -101,7 +107,7 @@ Json score_yardsticks(const metrics::Moments& real, int64_t fake_count, const Sc
                              side.moments.count, fake_count);
     }
     Json entry = side.record;
-    entry["metrics"] = score_side(&real, side, options, preset, is_fid_inception(net.info())).metrics;
+    entry["metrics"] = score_side(&real, side, options, preset, net.info().name == kFidInception).metrics;
     yardsticks.push_back(std::move(entry));
   }
   return yardsticks;
@@ -171,8 +177,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (fake_images) {
     fake = measure_side(fake_request, *fake_images, *net, session);
   }
-  const bool standard = net ? is_fid_inception(net->info()) : fake.moments.mean.size(0) == 2048;
   record["features"] = fake_features.is_null() ? real_features : fake_features;
+  const bool standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
   if (with_real) {
     record["real"] = real.record;
   }

@@ -6,12 +6,12 @@
 namespace ddpm_eval {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 using testing::error_line;
+using ::testing::HasSubstr;
 using testing::run_program;
+using ::testing::StartsWith;
 
-constexpr const char* kCommands[] = {"data",  "features", "fid",    "info",  "is",     "report",
+constexpr const char* kCommands[] = {"data",   "features", "fid",   "info",  "is",     "report",
                                      "sample", "score",    "stats", "train", "weights"};
 
 TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {

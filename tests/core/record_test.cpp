@@ -1,7 +1,6 @@
 #include "base/core/record.h"
 
 #include "base/core/base64.h"
-
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/text.h"

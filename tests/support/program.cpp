@@ -2,11 +2,6 @@
 
 #include "tests/support/temp_dir.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -14,7 +9,11 @@
 #include <stdexcept>
 #include <thread>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace ddpm_eval::testing {
 namespace {
@@ -82,7 +81,8 @@ std::string error_line(const ProgramResult& result) {
   const size_t begin = result.err.find(mark);
   const bool found = begin != std::string::npos && result.err.find('\n', begin) == result.err.size() - 1;
   EXPECT_TRUE(found) << "no single error line at the end of:\n" << result.err;
-  return found ? result.err.substr(begin + mark.size(), result.err.size() - begin - mark.size() - 1) : std::string();
+  return found ? result.err.substr(begin + mark.size(), result.err.size() - begin - mark.size() - 1)
+               : std::string();
 }
 
 }  // namespace ddpm_eval::testing

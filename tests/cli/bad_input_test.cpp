@@ -1,0 +1,156 @@
+#include "tests/support/program.h"
+#include "tests/support/temp_dir.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+// What users do wrong ends in one clear line and the right exit code. The readers' own tests hold every way
+// in which a file can be damaged; here is one of each kind, through the program.
+namespace ddpm_eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::AllOf;
+using testing::error_line;
+using ::testing::HasSubstr;
+using testing::run_program;
+using testing::TempDir;
+
+const std::string kNoise = "gaussian-noise:28x28x1?num=20";
+
+void put(const fs::path& path, const std::string& text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+testing::ProgramResult score(const std::string& fake, std::vector<std::string> extra = {}) {
+  std::vector<std::string> arguments = {
+      "fid", "--real", kNoise, "--fake", fake, "--features", "fashion-mnist-small"};
+  arguments.insert(arguments.end(), extra.begin(), extra.end());
+  return run_program(arguments);
+}
+
+void expect_refusal(const testing::ProgramResult& result, int exit_code, const std::string& substance) {
+  EXPECT_EQ(result.exit_code, exit_code) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr(substance));
+  EXPECT_EQ(result.out, "") << "results and errors must not mix";
+}
+
+/// A run of the program that writes PNGs: three good ones.
+void make_good_images(const fs::path& folder) {
+  static const std::string kConfig =
+      "[data]\nsource = 'gaussian-noise:28x28x1?num=16'\n[model.unet]\nbase_channels = 8\nmultipliers = [1]\n"
+      "res_blocks = 1\nattention_resolutions = []\ndropout = 0.0\ngroups = 4\n[process]\nsteps = 4\n"
+      "[train]\nsteps = 1\nbatch_size = 2\n[sample]\nsampler = 'ddim'\nsteps = 2\nmicro_batch = 4\n";
+  const TempDir dir;
+  put(dir / "c.toml", kConfig);
+  auto result =
+      run_program({"train", "--config", (dir / "c.toml").string(), "--out", (dir / "run").string()});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  result = run_program({"sample", "--run", (dir / "run").string(), "--num", "3", "--out", folder.string()});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+}
+
+TEST(BadInput, AnEmptyFolder) {
+  const TempDir dir;
+  expect_refusal(score(dir.path().string()), 3, "no image");
+}
+
+TEST(BadInput, AFolderThatIsNotThere) { expect_refusal(score("/no/such/folder"), 3, "/no/such/folder"); }
+
+TEST(BadInput, OneImage) {
+  const TempDir dir;
+  make_good_images(dir.path());
+  fs::remove(dir / "000001.png");
+  fs::remove(dir / "000002.png");
+  expect_refusal(score(dir.path().string()), 3, "at least 2");
+}
+
+TEST(BadInput, ATruncatedImageAmongGoodOnesIsAWarningOrWithStrictAnError) {
+  const TempDir dir;
+  make_good_images(dir.path());
+  fs::resize_file(dir / "000001.png", fs::file_size(dir / "000001.png") - 20);
+  const auto lenient = score(dir.path().string());
+  EXPECT_EQ(lenient.exit_code, 0) << lenient.err;
+  EXPECT_THAT(lenient.err,
+              AllOf(HasSubstr("warning: fake: 1 unreadable file(s) left out"), HasSubstr("000001.png")));
+  EXPECT_THAT(lenient.out, HasSubstr("N = 2"));
+  expect_refusal(score(dir.path().string(), {"--strict"}), 3, "000001.png");
+}
+
+TEST(BadInput, TextNamedPng) {
+  const TempDir dir;
+  put(dir / "a.png", "hello");
+  put(dir / "b.png", "world");
+  const auto result = score(dir.path().string());
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+}
+
+TEST(BadInput, ACutCifarBatch) {
+  const TempDir dir;
+  for (int i = 1; i <= 5; ++i) {
+    put(dir / ("cifar-10-batches-bin/data_batch_" + std::to_string(i) + ".bin"),
+        std::string(3073 * 2 - 5, '\1'));
+  }
+  expect_refusal(score(dir.path().string()), 3, "data_batch_1.bin");
+}
+
+TEST(BadInput, DamagedStatistics) {
+  const TempDir dir;
+  const auto stats = dir / "s.npz";
+  const auto made =
+      run_program({"stats", "--data", kNoise, "--out", stats.string(), "--features", "fashion-mnist-small"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  fs::resize_file(stats, fs::file_size(stats) / 2);
+  const auto result = score(stats.string());
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("s.npz"));
+}
+
+TEST(BadInput, TruncatedWeights) {
+  const TempDir dir;
+  put(dir / "w.pth", std::string("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46", 8));
+  expect_refusal(
+      run_program({"fid", "--real", kNoise, "--fake", kNoise, "--weights", (dir / "w.pth").string()}), 3,
+      "w.pth");
+}
+
+TEST(BadInput, AConfigurationWithAWrongTypeOrKey) {
+  const TempDir dir;
+  put(dir / "type.toml", "[train]\nbatch_size = 'many'\n");
+  expect_refusal(
+      run_program({"train", "--config", (dir / "type.toml").string(), "--out", (dir / "r").string()}), 2,
+      "train.batch_size: expected an integer, found a string");
+  put(dir / "key.toml", "[train]\nbatchsize = 4\n");
+  expect_refusal(
+      run_program({"train", "--config", (dir / "key.toml").string(), "--out", (dir / "r").string()}), 2,
+      "did you mean 'batch_size'?");
+}
+
+TEST(BadInput, OutputsThatCannotBeWritten) {
+  const TempDir dir;
+  put(dir / "file", "in the way");
+  expect_refusal(run_program({"stats", "--data", kNoise, "--out", (dir / "no/such/s.npz").string(),
+                              "--features", "fashion-mnist-small"}),
+                 7, "no/such/s.npz");
+  expect_refusal(score(kNoise, {"--json", "/dev/full/x"}), 7, "/dev/full/x");
+  put(dir / "c.toml",
+      "[data]\nsource = 'swiss-roll'\npoints = 10\n[model]\nkind = 'mlp'\n[train]\nflip = false\n"
+      "[sample]\nclip = false\n");
+  expect_refusal(
+      run_program({"train", "--config", (dir / "c.toml").string(), "--out", (dir / "file").string()}), 7,
+      "file");
+}
+
+TEST(BadInput, FewerImagesThanFeaturesIsANamedNote) {
+  const auto result = score("gaussian-noise:28x28x1?num=20&seed=4");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("note: "));
+  EXPECT_THAT(result.err, HasSubstr("20"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval

@@ -1,0 +1,113 @@
+#include "base/data/sinks.h"
+#include "tests/support/program.h"
+#include "tests/support/synthetic_inception.h"
+#include "tests/support/temp_dir.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <ATen/core/Dict.h>
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+#include <torch/csrc/jit/serialization/pickle.h>
+#include <torch/types.h>
+
+// The FID Inception through the program: weights from a file that LibTorch wrote, images from a folder and an
+// archive.
+namespace ddpm_eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+using nlohmann::json;
+using testing::error_line;
+using ::testing::HasSubstr;
+using testing::run_program;
+
+class SlowInceptionProgramTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = new testing::TempDir;
+    c10::Dict<std::string, at::Tensor> state;
+    for (const auto& [name, tensor] : testing::synthetic_inception_weights()) {
+      state.insert(name, tensor);
+    }
+    const auto bytes = torch::jit::pickle_save(state);
+    std::ofstream(path("weights.pth"), std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    write_images("real.npz", "real");
+    write_images("fake", "fake");
+  }
+
+  static void TearDownTestSuite() {
+    delete dir_;
+    dir_ = nullptr;
+  }
+
+  static std::string path(const std::string& name) { return (*dir_ / name).string(); }
+
+  static void write_images(const std::string& target, const std::string& set) {
+    const auto sink = data::open_image_sink(path(target));
+    sink->write(testing::synthetic_images(set, 12, 32, 32));
+    sink->finish();
+  }
+
+  static json record_of(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--weights", path("weights.pth"), "--json", "-"});
+    const auto result = run_program(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return json::parse(result.out);
+  }
+
+  static inline testing::TempDir* dir_ = nullptr;
+};
+
+TEST_F(SlowInceptionProgramTest, FidOfAFolderAgainstAnArchiveIsOneRecord) {
+  const auto record = record_of({"fid", "--real", path("real.npz"), "--fake", path("fake")});
+  EXPECT_GT(record["metrics"]["frechet_inception_distance"].get<double>(), 0.0);
+  EXPECT_EQ(record["features"]["name"], "inception-v3-fid");
+  EXPECT_EQ(record["features"]["dim"], 2048);
+  EXPECT_THAT(record["features"]["note"].get<std::string>(), HasSubstr("published"));
+  EXPECT_EQ(record["real"]["count"], 12);
+}
+
+TEST_F(SlowInceptionProgramTest, StatisticsOfAnotherPresetAreNotComparable) {
+  record_of({"stats", "--data", path("real.npz"), "--out", path("a.npz")});
+  record_of({"stats", "--data", path("real.npz"), "--out", path("b.npz"), "--preset", "pytorch-fid"});
+  const auto refused = run_program({"fid", "--real", path("a.npz"), "--fake", path("b.npz")});
+  EXPECT_EQ(refused.exit_code, 6) << refused.err;
+  EXPECT_THAT(error_line(refused),
+              HasSubstr("preset of the features differs: real torch-fidelity, fake pytorch-fid"));
+  const auto forced =
+      run_program({"fid", "--real", path("a.npz"), "--fake", path("b.npz"), "--allow-mismatch"});
+  EXPECT_EQ(forced.exit_code, 0) << forced.err;
+  const auto same = run_program({"fid", "--real", path("a.npz"), "--fake", path("a.npz")});
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("frechet_inception_distance"));
+}
+
+TEST_F(SlowInceptionProgramTest, InceptionScoreOfTooFewImagesNamesTheCounts) {
+  const auto result =
+      run_program({"is", "--fake", path("fake") + "?num=5", "--weights", path("weights.pth")});
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("5"));
+}
+
+TEST_F(SlowInceptionProgramTest, WeightsWithATensorMissingNameIt) {
+  c10::Dict<std::string, at::Tensor> state;
+  for (const auto& [name, tensor] : testing::synthetic_inception_weights()) {
+    if (name != "Mixed_7c.branch_pool.conv.weight") {
+      state.insert(name, tensor);
+    }
+  }
+  const auto bytes = torch::jit::pickle_save(state);
+  std::ofstream(path("missing.pth"), std::ios::binary)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  const auto result = run_program(
+      {"fid", "--real", path("real.npz"), "--fake", path("fake"), "--weights", path("missing.pth")});
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("Mixed_7c.branch_pool.conv.weight"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval

@@ -1,0 +1,171 @@
+#include "tests/support/program.h"
+#include "tests/support/temp_dir.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+// Training and sampling through the program, on networks small enough for a test.
+namespace ddpm_eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::error_line;
+using ::testing::HasSubstr;
+using testing::run_program;
+using testing::TempDir;
+
+std::string slurp(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// A U-Net with every kind of layer, dropout and attention among them.
+const std::string kConfig =
+    "[data]\nsource = 'gaussian-noise:8x8x3?num=32'\n"
+    "[model.unet]\nbase_channels = 8\nmultipliers = [1, 2]\nres_blocks = 1\nattention_resolutions = [4]\n"
+    "dropout = 0.1\ngroups = 4\n"
+    "[process]\nsteps = 10\n"
+    "[train]\nsteps = 8\nbatch_size = 4\nwarmup_steps = 2\nlog_every = 2\ncheckpoint_every = 3\n"
+    "grid_every = 4\ngrid_samples = 4\n"
+    "[sample]\nsampler = 'ddim'\nsteps = 3\nmicro_batch = 4\n";
+
+class RunTest : public ::testing::Test {
+ protected:
+  RunTest() { std::ofstream(dir_ / "c.toml") << kConfig; }
+
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+
+  void train(const std::string& run, std::vector<std::string> extra = {}) const {
+    std::vector<std::string> arguments = {"train", "--config", path("c.toml"), "--out", path(run)};
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    const auto result = run_program(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+
+  void sample(const std::string& run, const std::string& out, std::vector<std::string> extra = {}) const {
+    std::vector<std::string> arguments = {"sample", "--run", path(run), "--num", "6", "--out", path(out)};
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    const auto result = run_program(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(RunTest, AResumedRunEndsInTheBytesOfAnUnbrokenOne) {
+  train("whole");
+  train("parts", {"--set", "train.steps=4"});
+  EXPECT_NE(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
+  train("parts", {"--resume"});
+  EXPECT_EQ(slurp(dir_ / "parts/grids/step-0000008.png"), slurp(dir_ / "whole/grids/step-0000008.png"));
+  sample("whole", "whole.npz");
+  sample("parts", "parts.npz");
+  EXPECT_EQ(slurp(dir_ / "parts.npz"), slurp(dir_ / "whole.npz"));
+  EXPECT_EQ(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
+}
+
+TEST_F(RunTest, ARunIsNeverOverwrittenByAFreshOne) {
+  train("run");
+  const auto again = run_program({"train", "--config", path("c.toml"), "--out", path("run")});
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(error_line(again), HasSubstr("--resume goes on with it"));
+}
+
+TEST_F(RunTest, ResumingWithAnotherConfigurationNamesTheKey) {
+  train("run");
+  const auto result = run_program(
+      {"train", "--config", path("c.toml"), "--out", path("run"), "--resume", "--set", "train.batch_size=2"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("train.batch_size"));
+}
+
+TEST_F(RunTest, SamplesDependOnSeedAndIndexAlone) {
+  train("run");
+  sample("run", "a.npz");
+  sample("run", "b.npz", {"--seed", "0"});
+  sample("run", "c.npz", {"--seed", "1"});
+  EXPECT_EQ(slurp(dir_ / "a.npz"), slurp(dir_ / "b.npz"));
+  EXPECT_NE(slurp(dir_ / "a.npz"), slurp(dir_ / "c.npz"));
+  sample("run", "folder");
+  EXPECT_TRUE(fs::exists(dir_ / "folder/000005.png"));
+  EXPECT_FALSE(fs::exists(dir_ / "folder/000006.png"));
+}
+
+TEST_F(RunTest, ScoringARunEqualsScoringItsSamples) {
+  // 28 x 28, for the built-in features.
+  const std::vector<std::string> size = {"--set", "data.source='gaussian-noise:28x28x1?num=16'", "--set",
+                                         "model.unet.attention_resolutions=[14]"};
+  train("run", size);
+  sample("run", "folder");
+  const auto score = [&](const std::string& fake) {
+    const auto result = run_program({"fid", "--real", "gaussian-noise:28x28x1?num=20", "--fake", fake,
+                                     "--features", "fashion-mnist-small", "--json", "-"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return nlohmann::json::parse(result.out)["metrics"]["frechet_distance"].get<double>();
+  };
+  EXPECT_EQ(score("run:" + path("run") + "?num=6"), score(path("folder")));
+}
+
+TEST_F(RunTest, TheLogAndTheRecordSayWhatHappened) {
+  train("run");
+  std::istringstream lines(slurp(dir_ / "run/log.jsonl"));
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const auto entry = nlohmann::json::parse(line);
+    EXPECT_EQ(entry["step"], 2 * (count + 1));
+    EXPECT_GT(entry["loss"].get<double>(), 0.0);
+    EXPECT_GT(entry["grad_norm"].get<double>(), 0.0);
+    EXPECT_TRUE(entry.contains("images_per_second"));
+  }
+  EXPECT_EQ(count, 4);
+  const auto record = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+  EXPECT_EQ(record["step"], 8);
+  EXPECT_EQ(record["config"]["train"]["batch_size"], 4);
+  EXPECT_EQ(record["data"]["count"], 32);
+  const auto page = run_program({"report", path("run")});
+  EXPECT_EQ(page.exit_code, 0) << page.err;
+  EXPECT_THAT(slurp(dir_ / "run/index.html"), HasSubstr("<td>8</td>"));
+}
+
+TEST_F(RunTest, CtrlCSavesAndSaysHowToGoOn) {
+  const auto result = run_program({"train", "--config", path("c.toml"), "--out", path("run"), "--set",
+                                   "train.steps=100000000", "--set", "train.grid_every=0"},
+                                  {.kill_after_ms = 3000});
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("--resume"));
+  EXPECT_TRUE(fs::exists(dir_ / "run/checkpoint.safetensors"));
+}
+
+TEST_F(RunTest, DivergenceIsExitCode5) {
+  const auto result =
+      run_program({"train", "--config", path("c.toml"), "--out", path("run"), "--set",
+                   "train.learning_rate=1e30", "--set", "train.clip_norm=0", "--set", "train.grid_every=0"});
+  EXPECT_EQ(result.exit_code, 5) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("step"));
+}
+
+TEST_F(RunTest, BadSamplingOptionsAreRefused) {
+  train("run");
+  auto result =
+      run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--steps", "11"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("steps"));
+  result =
+      run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--sampler", "dim"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("ddim"));
+  result = run_program({"sample", "--run", path("none"), "--num", "2", "--out", path("o")});
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  result = run_program({"sample", "--run", path("run"), "--num", "0", "--out", path("o")});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+}
+
+}  // namespace
+}  // namespace ddpm_eval

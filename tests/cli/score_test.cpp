@@ -1,0 +1,129 @@
+#include "tests/support/program.h"
+#include "tests/support/temp_dir.h"
+
+#include <cmath>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+// Scores end to end, through the program, on noise and the built-in features: what holds them to the
+// published tools is in tests/metrics.
+namespace ddpm_eval {
+namespace {
+
+using nlohmann::json;
+using testing::error_line;
+using ::testing::HasSubstr;
+using testing::run_program;
+
+const std::string kNoise = "gaussian-noise:28x28x1?num=200&seed=1";
+const std::string kOtherNoise = "gaussian-noise:28x28x1?num=200&seed=2";
+
+/// Runs a command with --json - and gives the record, which must be all of standard output.
+json record_of(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--json", "-"});
+  const auto result = run_program(arguments);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const auto record = json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+  EXPECT_TRUE(record.is_object()) << result.out;
+  return record;
+}
+
+json fid(const std::string& real, const std::string& fake) {
+  return record_of({"fid", "--real", real, "--fake", fake, "--features", "fashion-mnist-small"});
+}
+
+TEST(Score, ARecordCarriesItsContext) {
+  const auto record = fid(kNoise, kOtherNoise);
+  EXPECT_EQ(record["kind"], "score");
+  EXPECT_GT(record["metrics"]["frechet_distance"].get<double>(), 0.0);
+  EXPECT_FALSE(record["metrics"].contains("frechet_inception_distance"))
+      << "these are not the FID Inception's features";
+  EXPECT_EQ(record["real"]["source"], kNoise);
+  EXPECT_EQ(record["real"]["count"], 200);
+  EXPECT_EQ(record["fake"]["count"], 200);
+  EXPECT_EQ(record["features"]["name"], "fashion-mnist-small");
+  EXPECT_EQ(record["features"]["weights_sha256"].get<std::string>().size(), 64U);
+  EXPECT_EQ(record["runtime"]["threads"], 1);
+  EXPECT_EQ(record["preset"], "torch-fidelity");
+}
+
+TEST(Score, ASetAgainstItselfIsZeroAndSidesMaySwap) {
+  const auto self = fid(kNoise, kNoise);
+  const double trace = self["parts"]["frechet"]["trace_real"].get<double>();
+  EXPECT_NEAR(self["metrics"]["frechet_distance"].get<double>(), 0.0, 1e-9 * trace);
+  const double forward = fid(kNoise, kOtherNoise)["metrics"]["frechet_distance"].get<double>();
+  const double backward = fid(kOtherNoise, kNoise)["metrics"]["frechet_distance"].get<double>();
+  EXPECT_NEAR(forward, backward, 1e-9 * forward);
+}
+
+TEST(Score, StatisticsGiveTheScoreOfTheirImages) {
+  const testing::TempDir dir;
+  const auto stats = (dir / "noise.npz").string();
+  record_of({"stats", "--data", kNoise, "--out", stats, "--features", "fashion-mnist-small"});
+  const double direct = fid(kNoise, kOtherNoise)["metrics"]["frechet_distance"].get<double>();
+  const auto record = fid(stats, kOtherNoise);
+  EXPECT_NEAR(record["metrics"]["frechet_distance"].get<double>(), direct, 1e-8 * direct);
+  EXPECT_EQ(record["real"]["count"], 200) << "the count travels in the file's provenance";
+}
+
+TEST(Score, BothScoresAndYardsticksComeFromOnePass) {
+  const auto record =
+      record_of({"score", "--real", kNoise, "--fake", kOtherNoise, "--features", "fashion-mnist-small",
+                 "--yardstick", "gaussian-noise:28x28x1?num=200&seed=3"});
+  EXPECT_GE(record["metrics"]["classifier_score_mean"].get<double>(), 1.0);
+  EXPECT_LE(record["metrics"]["classifier_score_mean"].get<double>(), 10.0);
+  ASSERT_EQ(record["yardsticks"].size(), 1U);
+  EXPECT_EQ(record["yardsticks"][0]["count"], 200);
+  EXPECT_GT(record["yardsticks"][0]["metrics"]["frechet_distance"].get<double>(), 0.0);
+}
+
+TEST(Score, YardsticksOfAnotherCountAreRefused) {
+  const auto result = run_program({"score", "--real", kNoise, "--fake", kOtherNoise, "--features",
+                                   "fashion-mnist-small", "--yardstick", "gaussian-noise:28x28x1?num=100"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("100 images, but --fake has 200"));
+}
+
+TEST(Score, PointSetsAreScoredWithTheirFloor) {
+  const auto record =
+      record_of({"score", "--real", "swiss-roll?num=500&seed=1", "--fake", "swiss-roll?num=500&seed=2"});
+  const double distance = record["metrics"]["sliced_wasserstein_distance"].get<double>();
+  EXPECT_GT(distance, 0.0);
+  EXPECT_LT(distance, 3 * record["floor"]["sliced_wasserstein_distance"].get<double>());
+  const auto far = record_of({"score", "--real", "swiss-roll?num=500", "--fake", "moons?num=500"});
+  EXPECT_GT(far["metrics"]["sliced_wasserstein_distance"].get<double>(), 10 * distance);
+}
+
+TEST(Score, TheGeneralRootAgreesOnFullRank) {
+  const std::string real = "gaussian-noise:28x28x1?num=600&seed=1";
+  const std::string fake = "gaussian-noise:28x28x1?num=600&seed=2";
+  const auto symmetric = fid(real, fake);
+  const auto general = record_of(
+      {"fid", "--real", real, "--fake", fake, "--features", "fashion-mnist-small", "--sqrt", "general"});
+  EXPECT_EQ(general["sqrt"], "general");
+  const double scale = symmetric["parts"]["frechet"]["trace_real"].get<double>();
+  EXPECT_NEAR(symmetric["metrics"]["frechet_distance"].get<double>(),
+              general["metrics"]["frechet_distance"].get<double>(), 1e-6 * scale);
+}
+
+TEST(Score, InceptionScoreNeedsAPresetThatHasIt) {
+  const auto result = run_program({"is", "--fake", kNoise, "--preset", "pytorch-fid"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("torch-fidelity"));
+}
+
+TEST(Score, MissingWeightsNameTheFileTheDigestAndTheCommand) {
+  const testing::TempDir home;
+  const auto result = run_program({"fid", "--real", kNoise, "--fake", kOtherNoise},
+                                  {.environment = {"DDPM_EVAL_HOME=" + home.path().string()}});
+  EXPECT_EQ(result.exit_code, 3);
+  const auto message = error_line(result);
+  EXPECT_THAT(message, HasSubstr(home.path().string() + "/weights/pt_inception-2015-12-05-6726825d.pth"));
+  EXPECT_THAT(message, HasSubstr("6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"));
+  EXPECT_THAT(message, HasSubstr("ddpm-eval weights fetch inception-fid"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval
