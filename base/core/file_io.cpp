@@ -99,10 +99,17 @@ void make_folders(const fs::path& folder) {
 
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   static std::atomic<int> serial{0};
-  temporary_ = target_;
-  temporary_ += fmt::format(".tmp-{}-{}", ::getpid(), serial++);
-  if (fs::is_directory(target_)) {
+  std::error_code ignored;
+  if (fs::is_symlink(target_, ignored)) {
+    target_ = fs::weakly_canonical(target_);  // the rename must replace the file, not the link to it
+  }
+  if (fs::is_directory(target_, ignored)) {
     throw ResourceError("{}: is a folder where a file is to be written", target_.string());
+  }
+  direct_ = fs::exists(target_, ignored) && !fs::is_regular_file(target_, ignored);
+  temporary_ = target_;
+  if (!direct_) {
+    temporary_ += fmt::format(".tmp-{}-{}", ::getpid(), serial++);
   }
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) {
@@ -114,7 +121,7 @@ AtomicFile::~AtomicFile() {
   if (descriptor_ >= 0) {
     ::close(descriptor_);
   }
-  if (!committed_) {
+  if (!committed_ && !direct_) {
     ::unlink(temporary_.c_str());
   }
 }
@@ -145,6 +152,10 @@ void AtomicFile::overwrite(uint64_t offset, std::string_view bytes) {
 
 void AtomicFile::commit(Durability durability) {
   DDPM_CHECK(!committed_ && descriptor_ >= 0, "{} committed twice", target_.string());
+  if (direct_) {
+    committed_ = true;
+    return;
+  }
   if (durability == Durability::kSynced && ::fsync(descriptor_) != 0) {
     fail("sync failed", errno);
   }

@@ -26,7 +26,8 @@ enum class Durability { kSynced, kLater };
 
 /// A file that appears whole or not at all: bytes go to a temporary name beside the target, and commit()
 /// syncs it and renames it over the target. Without commit() the destructor removes the temporary file. Every
-/// failure, a full disk among them, throws ResourceError naming the target.
+/// failure, a full disk among them, throws ResourceError naming the target. A link is followed; a device or a
+/// pipe is written in place.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path target);
@@ -50,6 +51,7 @@ class AtomicFile {
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   int descriptor_ = -1;
+  bool direct_ = false;  ///< a device or a pipe: written in place
   bool committed_ = false;
 };
 

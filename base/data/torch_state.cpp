@@ -18,6 +18,8 @@ static_assert(std::endian::native == std::endian::little, "storages are copied a
 
 constexpr std::string_view kRebuildTensor = "torch._utils _rebuild_tensor";
 constexpr std::string_view kRebuildTensorV2 = "torch._utils _rebuild_tensor_v2";
+/// LibTorch's own pickle_save wraps containers in this call: the value and the name of its type.
+constexpr std::string_view kTypeTag = "torch.jit._pickle restore_type_tag";
 constexpr std::string_view kRebuildParameter = "torch._utils _rebuild_parameter";
 
 struct StorageType {
@@ -75,6 +77,7 @@ class StateReader {
   StateReader(const Storages& storages, const std::string& origin) : storages_(storages), origin_(origin) {}
 
   tensor::NamedTensors read(PickleRef root) const {
+    root = untagged(root);
     if (root->kind != Kind::kDict) {
       throw core::DataError("{}: holds {}, not a state dict", origin_, kind_name(root));
     }
@@ -98,6 +101,12 @@ class StateReader {
   [[noreturn]] void fail(std::string_view name, fmt::format_string<Args...> format, Args&&... args) const {
     throw core::DataError("{}: tensor '{}': {}", origin_, name,
                           fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  static PickleRef untagged(PickleRef value) {
+    const bool tagged =
+        value->kind == Kind::kCall && value->items[0]->text == kTypeTag && value->items[1]->items.size() == 2;
+    return tagged ? value->items[1]->items[0] : value;
   }
 
   static bool holds_tensor(PickleRef dict) {
@@ -225,7 +234,7 @@ class StateReader {
 std::span<const std::string_view> torch_globals() {
   static const auto globals = [] {
     std::vector<std::string_view> all = {"collections OrderedDict", kRebuildTensor, kRebuildTensorV2,
-                                         kRebuildParameter};
+                                         kRebuildParameter, kTypeTag};
     for (const auto& type : kStorageTypes) {
       all.push_back(type.global);
     }

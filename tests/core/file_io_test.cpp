@@ -55,6 +55,17 @@ TEST(FileIo, AFullDiskIsAResourceError) {
               HasSubstr("No space left on device"));
 }
 
+TEST(FileIo, DevicesAreWrittenInPlaceAndLinksFollowed) {
+  write_file("/dev/null", "x");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  const testing::TempDir dir;
+  write_file(dir / "target", "old");
+  std::filesystem::create_symlink(dir / "target", dir / "link");
+  write_file(dir / "link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(dir / "link"));
+  EXPECT_EQ(read_text(dir / "target"), "new");
+}
+
 TEST(FileIo, ReadingMissingFoldersAndTooLargeFilesIsADataError) {
   const testing::TempDir dir;
   EXPECT_THAT(message_of<DataError>([&] { read_file(dir / "none"); }), HasSubstr("No such file"));

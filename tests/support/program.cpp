@@ -2,6 +2,7 @@
 
 #include "tests/support/temp_dir.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -30,7 +31,6 @@ std::string slurp(const std::filesystem::path& path) {
   ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
   ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
-  ::setenv("OMP_NUM_THREADS", "1", 0);
   for (const auto& variable : options.environment) {
     const size_t equals = variable.find('=');
     ::setenv(variable.substr(0, equals).c_str(), variable.c_str() + equals + 1, 1);
@@ -40,6 +40,10 @@ std::string slurp(const std::filesystem::path& path) {
   }
   std::vector<std::string> words = {std::getenv("DDPM_EVAL_BINARY")};
   words.insert(words.end(), arguments.begin(), arguments.end());
+  const bool is_command = !arguments.empty() && !arguments.front().starts_with("-");
+  if (is_command && std::find(arguments.begin(), arguments.end(), "--threads") == arguments.end()) {
+    words.insert(words.end(), {"--threads", "1"});
+  }
   std::vector<char*> argv;
   for (auto& word : words) {
     argv.push_back(word.data());
