@@ -30,16 +30,23 @@ Json features_json(const metrics::FeatureNetInfo& info) {
   return json;
 }
 
+/// A field that holds text, or "" for anything else: provenance comes from a file.
+std::string text_field(const Json& object, const char* key) {
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 /// What a statistics file says it was made with, or null.
 Json provenance_features(const Side& side) {
   const auto provenance = Json::parse(side.provenance, nullptr, /*allow_exceptions=*/false);
-  return provenance.is_object() && provenance.contains("features") ? provenance["features"] : Json();
+  const bool told = provenance.is_object() && provenance.contains("features") && provenance["features"].is_object();
+  return told ? provenance["features"] : Json();
 }
 
 /// Statistics of other tools do not say what they are: 2048 columns are taken for the FID Inception's, as
 /// everywhere.
 bool uses_fid_inception(const Json& features, int64_t dim) {
-  return features.is_object() ? features.value("name", "") == kFidInception : dim == 2048;
+  return features.is_object() ? text_field(features, "name") == kFidInception : dim == 2048;
 }
 
 /// Refuses to compare numbers made with different features, unless told to.
@@ -50,11 +57,12 @@ void require_same_features(const Json& real, const Json& fake, const ScoreOption
     return;
   }
   for (const char* key : {"name", "weights_sha256", "preset"}) {
-    if (real.value(key, "") == fake.value(key, "")) {
+    const auto of_real = text_field(real, key);
+    const auto of_fake = text_field(fake, key);
+    if (of_real == of_fake) {
       continue;
     }
-    const auto difference = fmt::format("{} of the features differs: real {}, fake {}", key,
-                                        real.value(key, "?"), fake.value(key, "?"));
+    const auto difference = fmt::format("{} of the features differs: real {}, fake {}", key, of_real, of_fake);
     if (!options.allow_mismatch) {
       throw core::NotComparableError("{}; --allow-mismatch compares them all the same", difference);
     }
@@ -230,8 +238,8 @@ void print_score(const Json& record) {
   }
   if (record.contains("features") && record["features"].is_object()) {
     const auto& features = record["features"];
-    fmt::print("{:<30} {}, preset {}, weights {}\n", "features", features.value("name", "?"),
-               features.value("preset", "?"), features.value("weights_sha256", "?").substr(0, 12));
+    fmt::print("{:<30} {}, preset {}, weights {}\n", "features", text_field(features, "name"),
+               text_field(features, "preset"), text_field(features, "weights_sha256").substr(0, 12));
   }
 }
 

@@ -19,6 +19,8 @@
 namespace ddpm_eval::tensor {
 namespace {
 
+constexpr int kMaxThreads = 1024;  ///< far more than helps; OpenMP aborts where the system has no more
+
 /// The CPU quota of the process's control group in processors, rounded up; 0 if there is none.
 int cgroup_quota() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
@@ -68,8 +70,8 @@ int available_processors() {
 }
 
 void configure_runtime(int threads) {
-  if (threads < 0) {
-    throw core::UsageError("--threads {}: expected 0 (every processor) or a positive number", threads);
+  if (threads < 0 || threads > kMaxThreads) {
+    throw core::UsageError("--threads {}: expected 0 (every processor) or a number up to {}", threads, kMaxThreads);
   }
   const int count = threads == 0 ? available_processors() : threads;
   at::set_num_threads(count);
