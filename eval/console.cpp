@@ -12,6 +12,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Never throws: a closed terminal must not end a training.
+void put(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
 std::string duration(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
   if (whole >= 3600) {
@@ -60,9 +63,9 @@ class Progress {
       for (int64_t i = 0; total > 0 && i < kWidth; ++i) {
         bar += i < filled ? '#' : '.';
       }
-      fmt::print(stderr, "\r\033[K{}{}{}", bar, bar.empty() ? "" : " ", line);
+      put(fmt::format("\r\033[K{}{}{}", bar, bar.empty() ? "" : " ", line));
     } else {
-      fmt::print(stderr, "{}\n", line);
+      put(line + "\n");
     }
     std::fflush(stderr);
   }
@@ -87,8 +90,8 @@ ProgressFn console_progress(const std::string& what, const std::string& unit, bo
   return [progress](int64_t done, int64_t total) { progress->update(done, total); };
 }
 
-void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
+void print_note(const std::string& text) { put("note: " + text + "\n"); }
 
-void print_warning(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
+void print_warning(const std::string& text) { put("warning: " + text + "\n"); }
 
 }  // namespace ddpm_eval::eval

@@ -15,6 +15,8 @@
 
 #include <filesystem>
 
+#include <nlohmann/json.hpp>
+
 namespace ddpm_eval::eval {
 namespace {
 
@@ -77,10 +79,26 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
     names.push_back(file.name);
   }
   if (fs::path(features).extension() == ".safetensors") {
-    return metrics::load_small_net(features);
+    auto net = metrics::load_small_net(features);
+    if (net->info().name == kFidInception) {
+      throw core::DataError("{}: calls itself {}, a name that only the FID Inception may bear", features,
+                            kFidInception);
+    }
+    return net;
   }
   throw core::UsageError("--features {}: neither a .safetensors file nor one of {}{}", features,
                          core::join_or(names), core::did_you_mean(features, names));
+}
+
+core::Json features_json(const metrics::FeatureNetInfo& info) {
+  core::Json json = {{"name", info.name},
+                     {"weights_sha256", info.weights_sha256},
+                     {"preset", info.preset},
+                     {"dim", info.dim}};
+  if (!info.note.empty()) {
+    json["note"] = info.note;
+  }
+  return json;
 }
 
 std::vector<BuiltInNet> built_in_nets() {

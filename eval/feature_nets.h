@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/core/record.h"
 #include "metrics/feature_net.h"
 
 #include <memory>
@@ -25,6 +26,10 @@ std::string default_features(const std::string& reference_source);
 /// command that fetches it: nothing is ever replaced silently.
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source);
+
+/// What a record or a statistics file says of the features: name, weights_sha256, preset, dim and, if there
+/// is one, note.
+core::Json features_json(const metrics::FeatureNetInfo& info);
 
 /// A feature network that is part of the program.
 struct BuiltInNet {

@@ -6,8 +6,11 @@
 #include "eval/command.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <new>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -31,7 +34,7 @@ constexpr AddCommand kCommands[] = {
 };
 
 int fail(ExitCode code, const std::string& message) {
-  fmt::print(stderr, "ddpm-eval: error: {}\n", message);
+  std::fputs(("ddpm-eval: error: " + message + "\n").c_str(), stderr);
   return static_cast<int>(code);
 }
 
@@ -43,7 +46,8 @@ std::string command_hint(const CLI::App& program, int argc, char** argv) {
   }
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (!word.empty() && word[0] != '-') {
+    const bool is_value = std::string_view(argv[i - 1]) == "--threads";
+    if (!word.empty() && word[0] != '-' && !is_value) {
       return "unknown command '" + word + "'" + ddpm_eval::core::did_you_mean(word, names);
     }
   }
@@ -63,6 +67,12 @@ int run(const Session& session) {
     return static_cast<int>(ExitCode::kDone);
   } catch (const ddpm_eval::core::Error& error) {
     return fail(error.code(), error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(ExitCode::kResources, error.path1().string() + ": " + error.code().message());
+  } catch (const std::system_error& error) {  // fmt's, when standard output cannot be written
+    return fail(ExitCode::kResources, error.what());
+  } catch (const std::length_error&) {
+    return fail(ExitCode::kResources, "out of memory");
   } catch (const std::bad_alloc&) {
     return fail(ExitCode::kResources, "out of memory");
   } catch (const c10::Error& error) {

@@ -56,7 +56,7 @@ std::string text_of(const Json& value) {
   if (value.is_number_float()) {
     return fmt::format("{:.4g}", value.get<double>());
   }
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>() : core::json_text(value);
 }
 
 /// The fake side and its yardsticks, a row each, a column per metric.
@@ -67,22 +67,25 @@ std::string score_table(const Json& record) {
   }
   std::vector<std::vector<std::string>> rows;
   const auto add = [&](const std::string& label, const Json& side, const Json& metrics) {
-    std::vector<std::string> cells = {label, side.contains("count") ? text_of(side["count"]) : "?"};
+    std::vector<std::string> cells = {label, side.contains("count") ? text_of(side.at("count")) : "?"};
     for (size_t i = 2; i < head.size(); ++i) {
-      cells.push_back(metrics.contains(head[i]) ? text_of(metrics[head[i]]) : "");
+      cells.push_back(metrics.contains(head[i]) ? text_of(metrics.at(head[i])) : "");
     }
     rows.push_back(std::move(cells));
   };
-  add("samples: " + text_of(record.at("fake").at("source")), record["fake"], record["metrics"]);
+  add("samples: " + text_of(record.at("fake").at("source")), record.at("fake"), record.at("metrics"));
   for (const auto& yardstick : record.value("yardsticks", Json::array())) {
     add("yardstick: " + text_of(yardstick.at("source")), yardstick, yardstick.at("metrics"));
   }
   std::string caption;
   if (record.contains("real")) {
-    caption = fmt::format(
-        "<p>Against {}, N = {}. Features: {}.</p>", escape_html(text_of(record["real"]["source"])),
-        record["real"].contains("count") ? text_of(record["real"]["count"]) : "?",
-        escape_html(record["features"].is_object() ? record["features"].value("name", "?") : "?"));
+    const auto& real = record.at("real");
+    caption = fmt::format("<p>Against {}, N = {}.", escape_html(text_of(real.at("source"))),
+                          real.contains("count") ? escape_html(text_of(real.at("count"))) : "?");
+    if (record.contains("features") && record.at("features").is_object()) {
+      caption += " Features: " + escape_html(record.at("features").value("name", "?")) + ".";
+    }
+    caption += "</p>";
   }
   return table(head, rows) + caption;
 }
@@ -110,7 +113,7 @@ std::string log_table(const fs::path& path) {
     const auto& entry = entries[(i + 1) * entries.size() / count - 1];
     std::vector<std::string> cells;
     for (const auto& key : head) {
-      cells.push_back(entry.contains(key) ? text_of(entry[key]) : "");
+      cells.push_back(entry.contains(key) ? text_of(entry.at(key)) : "");
     }
     rows.push_back(std::move(cells));
   }
@@ -155,7 +158,7 @@ std::string render_run_page(const fs::path& folder) {
     } catch (const Json::exception& error) {
       throw core::DataError("{}: not a score record: {}", (folder / "score.json").string(), error.what());
     }
-    context = section("Full record", "<pre>" + escape_html(record.dump(2)) + "</pre>");
+    context = section("Full record", "<pre>" + escape_html(core::record_text(record)) + "</pre>");
   }
   if (fs::exists(folder / "grid.png")) {
     const auto bytes = core::read_file(folder / "grid.png", 64 << 20);

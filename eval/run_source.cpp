@@ -21,6 +21,7 @@ class RunSource final : public data::ImageSource {
   std::string name() const override { return name_; }
   std::optional<int64_t> size() const override { return count_; }
   const data::SourceReport& report() const override { return report_; }
+  std::string context_json() const override { return core::json_text(run_.record); }
 
   at::Tensor next(int64_t max_images) override {
     if (buffered_ == 0) {

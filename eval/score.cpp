@@ -19,17 +19,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Json features_json(const metrics::FeatureNetInfo& info) {
-  Json json = {{"name", info.name},
-               {"weights_sha256", info.weights_sha256},
-               {"preset", info.preset},
-               {"dim", info.dim}};
-  if (!info.note.empty()) {
-    json["note"] = info.note;
-  }
-  return json;
-}
-
 /// A field that holds text, or "" for anything else: provenance comes from a file.
 std::string text_field(const Json& object, const char* key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
@@ -39,7 +28,8 @@ std::string text_field(const Json& object, const char* key) {
 /// What a statistics file says it was made with, or null.
 Json provenance_features(const Side& side) {
   const auto provenance = Json::parse(side.provenance, nullptr, /*allow_exceptions=*/false);
-  const bool told = provenance.is_object() && provenance.contains("features") && provenance["features"].is_object();
+  const bool told =
+      provenance.is_object() && provenance.contains("features") && provenance["features"].is_object();
   return told ? provenance["features"] : Json();
 }
 
@@ -62,7 +52,8 @@ void require_same_features(const Json& real, const Json& fake, const ScoreOption
     if (of_real == of_fake) {
       continue;
     }
-    const auto difference = fmt::format("{} of the features differs: real {}, fake {}", key, of_real, of_fake);
+    const auto difference =
+        fmt::format("{} of the features differs: real {}, fake {}", key, of_real, of_fake);
     if (!options.allow_mismatch) {
       throw core::NotComparableError("{}; --allow-mismatch compares them all the same", difference);
     }
@@ -159,7 +150,6 @@ Json score_images(const ScoreOptions& options, const Session& session) {
 
   auto record = core::new_record("score");
   record["metrics"] = Json::object();
-  record["preset"] = preset.name;
   record["features"] = Json();
   record["notes"] = Json::array();
   std::unique_ptr<metrics::FeatureNet> net;
@@ -186,6 +176,12 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     fake = measure_side(fake_request, *fake_images, *net, session);
   }
   record["features"] = fake_features.is_null() ? real_features : fake_features;
+  if (const auto used = text_field(record["features"], "preset"); !used.empty()) {
+    record["preset"] = used;
+  }
+  if (const auto note = text_field(record["features"], "note"); !note.empty()) {
+    record["notes"].push_back(note);
+  }
   const bool standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
   if (with_real) {
     record["real"] = real.record;

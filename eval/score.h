@@ -20,6 +20,7 @@ struct ScoreOptions {
   bool frechet = true;
   bool inception_score = false;
   bool strict = false;
+  bool allow_points = false;    ///< whether point sets may be scored, by their own distances
   bool allow_mismatch = false;  ///< compare statistics whose provenance differs
   metrics::SqrtMethod sqrt = metrics::SqrtMethod::kSymmetric;
 };

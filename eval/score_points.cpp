@@ -75,6 +75,13 @@ bool are_points(const ScoreOptions& options) {
 }
 
 Json score_points(const ScoreOptions& options) {
+  if (!options.allow_points) {
+    throw core::UsageError("{} and {} are points, which have no FID; `ddpm-eval score` has their distances",
+                           options.real, options.fake);
+  }
+  if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty()) {
+    throw core::UsageError("points take no --yardstick, --features or --weights");
+  }
   const auto fake = open_points(options.fake, kDefaultCount);
   const auto real = open_points(options.real, fake.points.size(0));
   auto record = core::new_record("score");

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/data/statistics_file.h"
+#include "base/tensor/runtime.h"
 #include "eval/console.h"
 #include "eval/run_source.h"
 #include "metrics/extract.h"
@@ -65,6 +66,7 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
     return open_run_source(spec);
   }
   data::SourceOptions options;
+  options.threads = tensor::runtime_info().threads;
   options.on_bad_file = request.strict ? data::OnBadFile::kFail : data::OnBadFile::kSkip;
   auto source = data::open_image_source(spec, options);
   if (const auto size = source->size()) {
@@ -108,6 +110,9 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
                    {"prepare", report.prepare_seconds},
                    {"forward", report.forward_seconds},
                    {"metrics", report.consume_seconds}}}};
+  if (const auto context = images.context_json(); !context.empty()) {
+    side.record["context"] = Json::parse(context);
+  }
   return side;
 }
 

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
+#include "base/core/seeds.h"
 #include "base/data/points.h"
 #include "base/data/source_spec.h"
 #include "base/tensor/noise.h"
@@ -29,7 +30,12 @@ struct TrainingData {
 TrainingData load_data(const ddpm::RunConfig& config) {
   const auto spec = data::parse_source(config.data.source);
   if (spec.kind == data::SourceKind::kPoints) {
-    const auto seed = static_cast<uint64_t>(config.train.seed);
+    if (!spec.query.empty()) {
+      throw core::UsageError("data.source '{}': data.points and train.seed say which points are drawn",
+                             spec.text);
+    }
+    // A stream of its own: a reference drawn from any small seed shares no point with the training data.
+    const auto seed = core::stream_key(static_cast<uint64_t>(config.train.seed), "train.points");
     return {data::make_points(spec.name, 0, config.data.points, seed), spec.text};
   }
   auto set = data::load_image_dataset(spec);
@@ -122,6 +128,9 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
     }
   };
   const auto report = training::run_loop(*task, config.train.loop, {folder, config_json}, state, hooks);
+  if (report.steps_done == 0 && fs::exists(folder / "run.json")) {
+    return core::read_record(folder / "run.json");  // the run was complete: its record stays
+  }
   auto record = run_record(config, data, model, state, report);
   core::write_record(folder / "run.json", record);
   return record;

@@ -87,6 +87,9 @@ FrechetParts frechet_distance(Moments real, Moments fake, SqrtMethod method) {
   parts.trace_sqrt = trace.value;
   parts.route = trace.route;
   parts.distance = parts.mean_term + parts.trace_real + parts.trace_fake - 2.0 * parts.trace_sqrt;
+  if (!std::isfinite(parts.distance)) {
+    throw core::DataError("the statistics are so large that their Frechet distance is not finite");
+  }
 
   add_count_note(real, "real", parts.notes);
   add_count_note(fake, "fake", parts.notes);

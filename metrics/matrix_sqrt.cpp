@@ -20,6 +20,11 @@ enum class Clip {
 
 /// The sum of the square roots of ascending eigenvalues.
 double sum_of_roots(const std::vector<double>& values, Clip clip) {
+  // Rounding makes eigenvalues of -1e-12 of the largest; -1e-6 means that an input was no covariance.
+  if (!values.empty() && values.front() < -1e-6 * std::max(values.back(), 0.0)) {
+    throw core::DataError(
+        "a covariance has a negative eigenvalue: the statistics are no mean and covariance");
+  }
   double floor = 0.0;
   if (clip == Clip::kNoise && !values.empty()) {
     floor = static_cast<double>(values.size()) * kEpsilon * values.back();
@@ -101,7 +106,7 @@ double trace_from_rows(at::Tensor real, at::Tensor fake) {
   return sum_of_roots(dense::symmetric_eigenvalues(gram), Clip::kNoise);
 }
 
-double trace_from_gram(at::Tensor rows, at::Tensor covariance) {
+double trace_from_gram(const at::Tensor& rows, at::Tensor covariance) {
   auto half = at::mm(rows, covariance);
   covariance.reset();
   const auto gram = at::mm(half, rows.t());

@@ -125,7 +125,7 @@ SmallNetTask::SmallNetTask(const SmallNetOptions& options, const SmallNetTrainin
   training_.validate();
   check_dataset(options_, dataset_);
   const auto layout = small_net::make_layout(options_);
-  const auto add = [&](const std::string& name, at::Tensor value) {
+  const auto add = [&](const std::string& name, const at::Tensor& value) {
     parameters_.push_back({name, value.requires_grad_(true)});
   };
   for (const auto& unit : small_net::units(layout)) {

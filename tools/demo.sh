@@ -14,7 +14,7 @@ noise='gaussian-noise:28x28x1?num=2000&seed=1'
 
 say() { printf '\n== %s\n' "$1" >&2; }
 
-say 'Training on Fashion-MNIST (at most five minutes)'
+say 'Training on Fashion-MNIST (about five minutes on two cores)'
 resume=()
 if [ -e "$run/checkpoint.safetensors" ]; then
   resume=(--resume)

@@ -2,6 +2,7 @@
 
 #include "base/core/config_tree.h"
 #include "base/core/error.h"
+#include "base/core/record.h"
 #include "base/core/text.h"
 
 #include <algorithm>
@@ -193,6 +194,6 @@ void ConfigWriter::enter(std::string_view key) {
 
 void ConfigWriter::leave() { impl_->open.pop_back(); }
 
-std::string ConfigWriter::json() const { return impl_->root.dump(); }
+std::string ConfigWriter::json() const { return json_text(impl_->root); }
 
 }  // namespace ddpm_eval::core::detail

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -42,6 +43,30 @@ int write_all(int descriptor, const char* bytes, size_t count) {
   return 0;
 }
 
+/// A pipe, whose size is not known beforehand.
+std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max_bytes) {
+  constexpr uint64_t kMaxPiped = uint64_t{1} << 30;
+  const uint64_t limit = std::min(max_bytes, kMaxPiped);
+  std::vector<char> bytes;
+  std::vector<char> chunk(1 << 16);
+  for (;;) {
+    const ssize_t got = ::read(descriptor, chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      throw DataError("{}: read error: {}", path.string(), std::strerror(errno));
+    }
+    if (got == 0) {
+      return bytes;
+    }
+    bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + got);
+    if (bytes.size() > limit) {
+      throw DataError("{}: more than the {} bytes such a file may have", path.string(), limit);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
@@ -55,6 +80,9 @@ std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
   }
   if (S_ISDIR(status.st_mode)) {
     throw DataError("{}: is a folder, not a file", path.string());
+  }
+  if (S_ISFIFO(status.st_mode)) {
+    return read_to_end(file.value, path, max_bytes);
   }
   if (static_cast<uint64_t>(status.st_size) > max_bytes) {
     throw DataError("{}: {} bytes, more than the {} such a file may have", path.string(), status.st_size,

@@ -4,7 +4,7 @@
 // installs the handler: a library user keeps its own.
 namespace ddpm_eval::core {
 
-/// SIGINT and SIGTERM set the flag; a second one ends the process at once with exit code 130.
+/// SIGINT, SIGTERM and SIGHUP set the flag; a second one ends the process at once with exit code 130.
 void install_interrupt_handler();
 
 bool interrupt_requested();

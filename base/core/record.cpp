@@ -50,9 +50,13 @@ Json new_record(const std::string& kind) {
   return record;
 }
 
+std::string json_text(const Json& value) {
+  return value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
 std::string record_text(const Json& record) {
   require_finite(record, "");
-  return record.dump(2) + "\n";
+  return record.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }
 
 void write_record(const std::filesystem::path& path, const Json& record) {

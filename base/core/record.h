@@ -19,8 +19,11 @@ inline constexpr int64_t kRecordSchema = 1;
 /// reproducible files.
 Json new_record(const std::string& kind);
 
-/// Indented JSON with a trailing newline. Non-finite numbers throw LogicError: a record says why a number is
-/// missing instead of storing null.
+/// JSON on one line; bytes that are no UTF-8, as file names may hold, become replacement characters.
+std::string json_text(const Json& value);
+
+/// Indented JSON with a trailing newline, bytes as json_text(). Non-finite numbers throw LogicError: a record
+/// says why a number is missing instead of storing null.
 std::string record_text(const Json& record);
 
 /// Writes record_text() atomically. Throws ResourceError.

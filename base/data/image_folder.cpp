@@ -32,6 +32,13 @@ bool is_image_name(const fs::path& path) {
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
+/// Pipes, sockets and devices: opening one may wait forever. A file that is missing is told when it is read.
+bool is_special(const fs::path& path) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status);
+}
+
 /// Collects image files. `visited` holds device and inode of every folder, against loops of links.
 void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
              std::vector<fs::path>& files) {
@@ -53,7 +60,7 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
   for (const auto& entry : entries) {
     if (fs::is_directory(entry, error)) {
       collect(entry, visited, files);
-    } else if (is_image_name(entry)) {
+    } else if (is_image_name(entry) && !is_special(entry)) {
       files.push_back(entry);
     }
   }

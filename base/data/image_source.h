@@ -35,6 +35,10 @@ class ImageSource {
   virtual at::Tensor next(int64_t max_images) = 0;
 
   virtual const SourceReport& report() const = 0;
+
+  /// What else the images depend on, as a JSON object: a sampler's checkpoint, its step and settings. Empty
+  /// for sets that their name describes.
+  virtual std::string context_json() const { return {}; }
 };
 
 }  // namespace ddpm_eval::data

@@ -30,6 +30,8 @@ constexpr NamedSet kSets[] = {{"cifar", "cifar10", SourceKind::kCifar10},
                               {"cifar10", "cifar10", SourceKind::kCifar10},
                               {"mnist", "mnist", SourceKind::kMnist},
                               {"fashion-mnist", "fashion-mnist", SourceKind::kFashionMnist}};
+/// More than any set holds; sums of two such counts stay far from overflow.
+constexpr int64_t kMaxCount = int64_t{1} << 40;
 constexpr std::string_view kRunPrefix = "run:";
 constexpr std::string_view kNoisePrefix = "gaussian-noise:";
 
@@ -62,7 +64,7 @@ std::map<std::string, std::string> parse_query(std::string_view query, const std
 int64_t parse_count(const std::string& key, const std::string& value, const std::string& text) {
   int64_t count = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
-  if (error != std::errc() || end != value.data() + value.size() || count < 0) {
+  if (error != std::errc() || end != value.data() + value.size() || count < 0 || count > kMaxCount) {
     throw UsageError("source '{}': {}={} is no count", text, key, value);
   }
   return count;
@@ -112,7 +114,7 @@ bool parse_named(std::string_view base, SourceSpec& spec) {
   base.remove_prefix(word_end);
   const size_t split_end = std::min(base.find('@'), base.size());
   const auto split = base.substr(0, split_end);
-  if (split != "" && split != ":train" && split != ":test") {
+  if (!split.empty() && split != ":train" && split != ":test") {
     throw UsageError("source '{}': '{}' is no part of {}; there are train and test", spec.text,
                      split.substr(1), set->name);
   }

@@ -54,7 +54,7 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
   return count;
 }
 
-std::unique_ptr<ImageSource> make_tensor_source(std::string name, at::Tensor images_u8,
+std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,
                                                 const Subset& subset) {
   tensor::expect(images_u8, at::kByte, {-1, -1, -1, -1}, "images_u8");
   DDPM_CHECK(images_u8.size(1) == 1 || images_u8.size(1) == 3, "images_u8 is {}",

@@ -23,7 +23,7 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
 
 /// Images that are in memory: uint8 [n, 1 or 3, H, W]. Greyscale is replicated to RGB batch by batch. Shares
 /// the tensor's memory.
-std::unique_ptr<ImageSource> make_tensor_source(std::string name, at::Tensor images_u8,
+std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,
                                                 const Subset& subset = {});
 
 }  // namespace ddpm_eval::data

@@ -71,7 +71,8 @@ int available_processors() {
 
 void configure_runtime(int threads) {
   if (threads < 0 || threads > kMaxThreads) {
-    throw core::UsageError("--threads {}: expected 0 (every processor) or a number up to {}", threads, kMaxThreads);
+    throw core::UsageError("--threads {}: expected 0 (every processor) or a number up to {}", threads,
+                           kMaxThreads);
   }
   const int count = threads == 0 ? available_processors() : threads;
   at::set_num_threads(count);

@@ -51,7 +51,7 @@ void update_block(const Slot& slot, const detail::Block& block, const detail::Ad
 }
 
 /// The same arithmetic by LibTorch's operators, for other devices, dtypes and tensors with gaps.
-void update_by_operators(Slot slot, const detail::AdamCoefficients<double>& c) {
+void update_by_operators(const Slot& slot, const detail::AdamCoefficients<double>& c) {
   const at::Tensor grad = slot.grad * c.grad_scale;
   slot.exp_avg.mul_(c.beta1).add_(grad, c.one_minus_beta1);
   slot.exp_avg_sq.mul_(c.beta2).addcmul_(grad, grad, c.one_minus_beta2);

@@ -57,6 +57,9 @@ void fetch_items(const CatalogueCommand& command, const Choices& choices, bool q
   for (const auto& name : choices.names) {
     const auto status = data::fetch_item(command.shelf, name, options);
     print_status(status, status.note);
+    if (status.state != data::ItemState::kPresent) {
+      throw core::DataError("{}: fetched, but what is there is not usable: {}", name, status.note);
+    }
   }
 }
 

@@ -35,7 +35,9 @@ struct SampleCommand {
 void stop_if_asked(int64_t done, int64_t total) {
   if (core::interrupt_requested()) {
     throw core::InterruptedError(
-        "interrupted after {} of {} samples; the same command makes the same samples again", done, total);
+        "interrupted after {} of {} samples; remove what there is of them and the same command makes the "
+        "same ones",
+        done, total);
   }
 }
 
@@ -116,7 +118,7 @@ void add_sample_command(CLI::App& program, Session& session) {
       ->required();
   command->add_option("--seed", options->request.seed, "Sample i depends on the seed and i alone")
       ->capture_default_str();
-  // Every key of the [sample] section is a flag as well; the run's own values are the defaults.
+  // What shapes the samples is a flag as well; the run's own [sample] section has the defaults.
   for (const char* key : {"sampler", "steps", "eta", "variance", "spacing", "clip"}) {
     command->add_option_function<std::string>(
         std::string("--") + key,

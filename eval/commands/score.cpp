@@ -9,6 +9,7 @@ void add_score_command(CLI::App& program, Session& session) {
       "score", "Every score that suits the data, from one pass: FID and IS, or 2-D distances");
   auto options = std::make_shared<ScoreOptions>();
   options->inception_score = true;
+  options->allow_points = true;
   add_score_options(*command, *options, SidesNeeded::kBoth);
   add_frechet_options(*command, *options);
   add_scoring_command(*command, options, session);

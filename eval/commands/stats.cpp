@@ -29,15 +29,12 @@ void run_stats(const StatsOptions& options, const Session& session) {
   auto side = measure_side(request, *images, *net, session);
   const auto& info = net->info();
   auto record = core::new_record("statistics");
-  record["features"] = {{"name", info.name},
-                        {"weights_sha256", info.weights_sha256},
-                        {"preset", info.preset},
-                        {"dim", info.dim}};
+  record["features"] = features_json(info);
   record["count"] = side.moments.count;
   record["data"] = side.record;
   record["runtime"] = tensor::runtime_context();
   data::write_statistics(options.out,
-                         {side.moments.mean, side.moments.covariance, record.dump(), options.out});
+                         {side.moments.mean, side.moments.covariance, core::json_text(record), options.out});
   if (!write_json(options.json, record)) {
     fmt::print("{}: mu [{}], sigma [{} x {}] of {} images\n", options.out, info.dim, info.dim, info.dim,
                side.moments.count);

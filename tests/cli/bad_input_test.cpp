@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 // What users do wrong ends in one clear line and the right exit code. The readers' own tests hold every way
 // in which a file can be damaged; here is one of each kind, through the program.
@@ -60,6 +61,12 @@ TEST(BadInput, AnEmptyFolder) {
 }
 
 TEST(BadInput, AFolderThatIsNotThere) { expect_refusal(score("/no/such/folder"), 3, "/no/such/folder"); }
+
+TEST(BadInput, APipeAmongImagesIsNoImage) {
+  const TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "pipe.png").c_str(), 0600), 0);
+  expect_refusal(score(dir.path().string()), 3, "no image");
+}
 
 TEST(BadInput, OneImage) {
   const TempDir dir;
@@ -128,6 +135,11 @@ TEST(BadInput, AConfigurationWithAWrongTypeOrKey) {
   expect_refusal(
       run_program({"train", "--config", (dir / "key.toml").string(), "--out", (dir / "r").string()}), 2,
       "did you mean 'batch_size'?");
+}
+
+TEST(BadInput, PointsHaveNoFid) {
+  expect_refusal(run_program({"fid", "--real", "moons?num=10", "--fake", "swiss-roll?num=10"}), 2,
+                 "ddpm-eval score");
 }
 
 TEST(BadInput, OutputsThatCannotBeWritten) {

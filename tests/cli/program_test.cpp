@@ -60,8 +60,9 @@ TEST(Program, InfoShowsThreadsInEffectAndAFastBlas) {
 }
 
 TEST(Program, AFullStandardOutputIsAResourceError) {
-  const auto result = run_program({"info", "--json", "/dev/full"});
+  const auto result = run_program({"info"}, {.standard_output = "/dev/full"});
   EXPECT_EQ(result.exit_code, 7) << result.err;
+  EXPECT_EQ(run_program({"info", "--json", "/dev/full"}).exit_code, 7);
 }
 
 }  // namespace

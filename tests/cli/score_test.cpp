@@ -46,7 +46,7 @@ TEST(Score, ARecordCarriesItsContext) {
   EXPECT_EQ(record["features"]["name"], "fashion-mnist-small");
   EXPECT_EQ(record["features"]["weights_sha256"].get<std::string>().size(), 64U);
   EXPECT_EQ(record["runtime"]["threads"], 1);
-  EXPECT_EQ(record["preset"], "torch-fidelity");
+  EXPECT_EQ(record["preset"], record["features"]["preset"]) << "the one that was applied";
 }
 
 TEST(Score, ASetAgainstItselfIsZeroAndSidesMaySwap) {
@@ -94,6 +94,15 @@ TEST(Score, PointSetsAreScoredWithTheirFloor) {
   EXPECT_LT(distance, 3 * record["floor"]["sliced_wasserstein_distance"].get<double>());
   const auto far = record_of({"score", "--real", "swiss-roll?num=500", "--fake", "moons?num=500"});
   EXPECT_GT(far["metrics"]["sliced_wasserstein_distance"].get<double>(), 3 * distance);
+}
+
+TEST(Score, APointScoreHasAPage) {
+  const testing::TempDir dir;
+  const auto scored = run_program({"score", "--real", "moons?num=20&seed=1", "--fake", "moons?num=20&seed=2",
+                                   "--json", (dir / "score.json").string()});
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  const auto page = run_program({"report", dir.path().string()});
+  EXPECT_EQ(page.exit_code, 0) << page.err;
 }
 
 TEST(Score, TheGeneralRootAgreesOnFullRank) {

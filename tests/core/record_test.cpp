@@ -37,6 +37,13 @@ TEST(Record, NonFiniteNumbersAreABug) {
   EXPECT_THAT(message_of<LogicError>([&] { record_text(record); }), HasSubstr("/metrics/fid is not finite"));
 }
 
+TEST(Record, BytesThatAreNoUtf8BecomeReplacementCharacters) {
+  auto record = new_record("score");
+  record["unreadable"] = {std::string("caf\xe9.png")};
+  EXPECT_THAT(record_text(record), HasSubstr("caf\xef\xbf\xbd.png"));
+  EXPECT_THAT(json_text(record), HasSubstr("caf\xef\xbf\xbd.png"));
+}
+
 TEST(Record, OtherJsonAndNewerSchemasAreRefused) {
   const testing::TempDir dir;
   write_file(dir / "a.json", "{");

@@ -196,5 +196,20 @@ TEST(Frechet, RefusesStatisticsThatAreNone) {
   EXPECT_THAT(message(bad), HasSubstr("the mean has 8 features and the covariance is [7, 8]"));
 }
 
+TEST(Frechet, AnIndefiniteCovarianceIsRefused) {
+  const auto identity = torch::eye(2, torch::kFloat64);
+  const auto indefinite =
+      torch::tensor({1.0, 2.0, 2.0, 1.0}, torch::kFloat64).view({2, 2});  // eigenvalues -1 and 3
+  const auto zero = torch::zeros({2}, torch::kFloat64);
+  EXPECT_THROW(frechet_distance({zero, indefinite, 0, {}}, {zero, identity, 0, {}}), core::DataError);
+  EXPECT_THROW(frechet_distance({zero, identity, 0, {}}, {zero, indefinite, 0, {}}), core::DataError);
+}
+
+TEST(Frechet, ADistanceBeyondFloat64IsRefused) {
+  const auto identity = torch::eye(2, torch::kFloat64);
+  const auto zero = torch::zeros({2}, torch::kFloat64);
+  EXPECT_THROW(frechet_distance({zero, identity, 0, {}}, {zero + 1e300, identity, 0, {}}), core::DataError);
+}
+
 }  // namespace
 }  // namespace ddpm_eval::metrics

@@ -65,7 +65,8 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
     throw std::runtime_error("fork failed");
   }
   if (child == 0) {
-    become_program(arguments, options, dir / "out", dir / "err");
+    become_program(arguments, options,
+                   options.standard_output.empty() ? dir / "out" : options.standard_output, dir / "err");
   }
   if (options.kill_after_ms > 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(options.kill_after_ms));
