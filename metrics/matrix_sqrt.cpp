@@ -187,10 +187,10 @@ TraceSqrt trace_sqrt_product(Spread real, Spread fake) {
     result.value = trace_from_rows(std::move(real.centred), std::move(fake.centred));
   } else if (result.real_deficient) {
     result.route = "gram";
-    result.value = trace_from_gram(std::move(real.centred), std::move(fake.covariance));
+    result.value = trace_from_gram(real.centred, std::move(fake.covariance));
   } else if (result.fake_deficient) {
     result.route = "gram";
-    result.value = trace_from_gram(std::move(fake.centred), std::move(real.covariance));
+    result.value = trace_from_gram(fake.centred, std::move(real.covariance));
   } else {
     return trace_from_covariances(std::move(real.covariance), std::move(fake.covariance));
   }

@@ -1,6 +1,7 @@
 #include "base/data/cifar10.h"
 
 #include "base/core/error.h"
+#include "base/core/paths.h"
 #include "tests/support/environment.h"
 #include "tests/support/errors.h"
 #include "tests/support/files.h"
@@ -93,6 +94,18 @@ TEST_F(Cifar10, AnotherFolderIsNamed) {
   std::filesystem::create_directory(dir_ / "empty");
   EXPECT_THAT(message_of<DataError>([&] { load_cifar10(dir_ / "empty", Split::kTrain); }),
               HasSubstr("empty: no CIFAR-10 in it"));
+}
+
+TEST_F(Cifar10, TheWholeSetHasItsCounts) {
+  const auto folder = core::data_candidates("cifar-10-batches-bin").front();
+  if (!is_cifar10_folder(folder)) {
+    GTEST_SKIP() << "no CIFAR-10 at " << folder;
+  }
+  const auto train = load_cifar10({}, Split::kTrain);
+  EXPECT_EQ(train.images_u8.sizes(), (std::vector<int64_t>{50000, 3, 32, 32}));
+  EXPECT_TRUE(torch::equal(torch::bincount(train.labels), torch::full({10}, 5000, torch::kInt64)));
+  const auto test = load_cifar10({}, Split::kTest);
+  EXPECT_EQ(test.images_u8.size(0), 10000);
 }
 
 }  // namespace
