@@ -112,6 +112,28 @@ Json score_yardsticks(const metrics::Moments& real, int64_t fake_count, const Sc
   return yardsticks;
 }
 
+/// A row for the samples and one for each yardstick, a column for each metric.
+void print_beside_yardsticks(const Json& record) {
+  const auto print_row = [&](const std::string& label, const Json& side, const Json& metrics) {
+    fmt::print("{:<44} {:>7}", label, side.at("count").get<int64_t>());
+    for (const auto& [key, value] : metrics.items()) {
+      fmt::print("  {:>{}.5g}", value.get<double>(), key.size());
+    }
+    fmt::print("\n");
+  };
+  fmt::print("{:<44} {:>7}", "images", "N");
+  for (const auto& [key, unused] : record["metrics"].items()) {
+    fmt::print("  {}", key);
+  }
+  fmt::print("\n");
+  print_row(record["fake"]["source"].get<std::string>(), record["fake"], record["metrics"]);
+  for (const auto& yardstick : record["yardsticks"]) {
+    print_row("yardstick " + yardstick["source"].get<std::string>(), yardstick, yardstick["metrics"]);
+  }
+  fmt::print("against {}, N = {}; features {}\n", record["real"]["source"].get<std::string>(),
+             record["real"]["count"].get<int64_t>(), text_field(record["features"], "name"));
+}
+
 }  // namespace
 
 Json score_images(const ScoreOptions& options, const Session& session) {
@@ -210,6 +232,10 @@ Json score_images(const ScoreOptions& options, const Session& session) {
 }
 
 void print_score(const Json& record) {
+  if (record.contains("yardsticks")) {
+    print_beside_yardsticks(record);
+    return;
+  }
   for (const auto& [key, value] : record["metrics"].items()) {
     fmt::print("{:<30} {:.7g}\n", key, value.get<double>());
   }
@@ -220,12 +246,6 @@ void print_score(const Json& record) {
   for (const char* role : {"real", "fake"}) {
     if (record.contains(role)) {
       print_side(role, record[role]);
-    }
-  }
-  for (const auto& yardstick : record.value("yardsticks", Json::array())) {
-    print_side("yardstick", yardstick);
-    for (const auto& [key, value] : yardstick["metrics"].items()) {
-      fmt::print("  {:<28} {:.7g}\n", key, value.get<double>());
     }
   }
   if (record.contains("floor")) {
