@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 
-mapfile -t files < <(git ls-files -- '*.h' '*.cpp' ':!tools/lint')
+mapfile -t files < <(git ls-files -- '*.h' '*.cpp')
 clang-format --dry-run -Werror "${files[@]}"
 
 # Clang cannot read GCC's precompiled header: it gets one of its own, made with the flags of the target that carries it.
