@@ -20,7 +20,7 @@ void MlpConfig::fields(core::ConfigVisitor& v) {
   v.value("residual", residual);
 }
 
-Mlp::Mlp(const MlpConfig& config, int64_t dimensions, uint64_t seed)
+Mlp::Mlp(const MlpConfig& config, int64_t dimensions, ParameterMaker maker)
     : config_(config), dimensions_(dimensions) {
   DDPM_CHECK(dimensions >= 1, "points of {} dimensions", dimensions);
   if (config.width < 4 || config.width > kMaxWidth || config.width % 2 != 0) {
@@ -29,7 +29,6 @@ Mlp::Mlp(const MlpConfig& config, int64_t dimensions, uint64_t seed)
   if (config.layers < 1 || config.layers > kMaxLayers) {
     throw core::UsageError("model.mlp.layers: {} is not within 1..{}", config.layers, kMaxLayers);
   }
-  ParameterMaker maker(seed);
   time_0_ = Dense::make(maker, "time.0", config.width, config.width);
   time_1_ = Dense::make(maker, "time.1", config.width, (config.layers + 1) * config.width);
   in_ = Dense::make(maker, "in", dimensions, config.width);

@@ -22,8 +22,9 @@ struct MlpConfig {
 /// swish layer over the sinusoidal time embedding. Starts near zero.
 class Mlp final : public DiffusionNetwork {
  public:
-  /// For x of [n, dimensions]. Throws UsageError naming the key of a number out of range.
-  Mlp(const MlpConfig& config, int64_t dimensions, uint64_t seed);
+  /// For x of [n, dimensions], weights from `maker`. Throws UsageError naming the key of a number out of
+  /// range.
+  Mlp(const MlpConfig& config, int64_t dimensions, ParameterMaker maker);
 
   const tensor::NamedTensors& parameters() const override { return parameters_; }
 

@@ -11,14 +11,14 @@ namespace {
 /// No channel count or side of a checkpoint is above this; more would be a damaged file asking for memory.
 constexpr int64_t kMaxSide = 65'536;
 
-std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntArrayRef row_shape) {
-  const auto seed = static_cast<uint64_t>(config.train.seed);
+std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntArrayRef row_shape,
+                                               ParameterMaker maker) {
   const auto& source = config.data.source;
   if (config.model.kind == NetworkKind::kMlp) {
     if (row_shape.size() != 1) {
       throw core::UsageError("model.kind: 'mlp' is for points, and {} has images; use 'unet'", source);
     }
-    return std::make_unique<Mlp>(config.model.mlp, row_shape[0], seed);
+    return std::make_unique<Mlp>(config.model.mlp, row_shape[0], std::move(maker));
   }
   if (row_shape.size() != 3) {
     throw core::UsageError("model.kind: 'unet' is for images, and {} has points; use 'mlp'", source);
@@ -29,7 +29,7 @@ std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntA
   }
   const UNetShape shape{
       .in_channels = row_shape[0], .out_channels = row_shape[0], .image_side = row_shape[1]};
-  return std::make_unique<UNet>(config.model.unet, shape, seed);
+  return std::make_unique<UNet>(config.model.unet, shape, std::move(maker));
 }
 
 /// Takes the data's mean and standard deviation into the model and returns the standardised points.
@@ -46,6 +46,29 @@ at::Tensor standardise(Model& model, const at::Tensor& points) {
   return (points - model.mean) / model.std;
 }
 
+Model assemble(const RunConfig& config, at::IntArrayRef row_shape, ParameterMaker maker) {
+  Model model{.network = make_network(config, row_shape, std::move(maker)),
+              .process = DiffusionProcess(make_betas(config.process)),
+              .row_shape = row_shape.vec(),
+              .mean = {},
+              .std = {}};
+  if (!model.makes_images()) {
+    model.mean = torch::zeros({row_shape[0]}, torch::kFloat32);
+    model.std = torch::ones({row_shape[0]}, torch::kFloat32);
+  }
+  return model;
+}
+
+/// Runs `make`; a configuration that does not suit is a damaged file here, nothing that the user has written.
+template <class Make>
+auto from_stored_config(const std::string& origin, Make make) {
+  try {
+    return make();
+  } catch (const core::UsageError& error) {
+    throw core::DataError("{}: the checkpoint's configuration is not usable: {}", origin, error.what());
+  }
+}
+
 }  // namespace
 
 tensor::NamedTensors Model::buffers() const {
@@ -58,16 +81,7 @@ tensor::NamedTensors Model::buffers() const {
 }
 
 Model make_model(const RunConfig& config, at::IntArrayRef row_shape) {
-  Model model{.network = make_network(config, row_shape),
-              .process = DiffusionProcess(make_betas(config.process)),
-              .row_shape = row_shape.vec(),
-              .mean = {},
-              .std = {}};
-  if (!model.makes_images()) {
-    model.mean = torch::zeros({row_shape[0]}, torch::kFloat32);
-    model.std = torch::ones({row_shape[0]}, torch::kFloat32);
-  }
-  return model;
+  return assemble(config, row_shape, ParameterMaker(static_cast<uint64_t>(config.train.seed)));
 }
 
 std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const at::Tensor& data) {
@@ -81,8 +95,10 @@ std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const
 }
 
 RunConfig restore_config(const training::SavedWeights& weights, const std::string& origin) {
-  auto tree = core::ConfigTree::from_json(weights.config_json, origin);
-  return read_run_config(tree);
+  return from_stored_config(origin, [&] {
+    auto tree = core::ConfigTree::from_json(weights.config_json, origin);
+    return read_run_config(tree);
+  });
 }
 
 Model restore_model(const training::SavedWeights& weights, const std::string& origin) {
@@ -95,8 +111,9 @@ Model restore_model(const training::SavedWeights& weights, const std::string& or
     throw core::DataError("{}: not a checkpoint of a diffusion model: no usable tensor 'data.shape'", origin);
   }
   const at::Tensor plain = shape.contiguous();
-  Model model = make_model(config, {plain.data_ptr<int64_t>(), static_cast<size_t>(plain.numel())});
-  tensor::copy_exactly(weights.parameters, model.network->parameters(), origin);
+  const at::IntArrayRef row_shape(plain.data_ptr<int64_t>(), static_cast<size_t>(plain.numel()));
+  Model model = from_stored_config(
+      origin, [&] { return assemble(config, row_shape, ParameterMaker(weights.parameters, origin)); });
   tensor::copy_exactly(weights.buffers, model.buffers(), origin);
   return model;
 }

@@ -1,6 +1,8 @@
 #include "ddpm/parameter_maker.h"
 
+#include "base/core/error.h"
 #include "base/tensor/noise.h"
+#include "base/tensor/shape.h"
 #include "ddpm/network.h"
 
 #include <cmath>
@@ -17,7 +19,17 @@ int64_t count_elements(const tensor::NamedTensors& tensors) {
   return count;
 }
 
+ParameterMaker::ParameterMaker(const tensor::NamedTensors& saved, std::string origin)
+    : from_checkpoint_(true), origin_(std::move(origin)) {
+  for (const auto& [name, values] : saved) {
+    unused_.emplace(name, values);
+  }
+}
+
 at::Tensor ParameterMaker::glorot(const std::string& name, at::IntArrayRef shape, double scale) {
+  if (from_checkpoint_) {
+    return saved(name, shape);
+  }
   int64_t receptive = 1;
   for (size_t i = 2; i < shape.size(); ++i) {
     receptive *= shape[i];
@@ -31,7 +43,28 @@ at::Tensor ParameterMaker::glorot(const std::string& name, at::IntArrayRef shape
 }
 
 at::Tensor ParameterMaker::constant(const std::string& name, int64_t size, double value) {
-  return add(name, torch::full({size}, value, torch::kFloat32));
+  return from_checkpoint_ ? saved(name, {size}) : add(name, torch::full({size}, value, torch::kFloat32));
+}
+
+tensor::NamedTensors ParameterMaker::take() {
+  if (!unused_.empty()) {
+    throw core::DataError("{}: tensor '{}' is not part of this network", origin_, unused_.begin()->first);
+  }
+  return std::move(parameters_);
+}
+
+at::Tensor ParameterMaker::saved(const std::string& name, at::IntArrayRef shape) {
+  const auto found = unused_.find(name);
+  if (found == unused_.end()) {
+    throw core::DataError("{}: tensor '{}' is missing", origin_, name);
+  }
+  const at::Tensor values = found->second;
+  if (values.sizes() != shape || values.scalar_type() != torch::kFloat32) {
+    throw core::DataError("{}: tensor '{}' is {} where float32 {} is needed", origin_, name,
+                          tensor::describe(values), tensor::describe(shape));
+  }
+  unused_.erase(found);
+  return add(name, values.detach().contiguous());
 }
 
 at::Tensor ParameterMaker::add(const std::string& name, at::Tensor values) {

@@ -4,16 +4,23 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 
 #include <ATen/core/Tensor.h>
 
 namespace ddpm_eval::ddpm {
 
-/// Creates and registers a network's parameters. Random ones are drawn from streams keyed by their names, so
-/// that a layer's start depends neither on the order of construction nor on the other layers.
+/// Creates and registers a network's parameters: drawn anew, or taken from a checkpoint.
 class ParameterMaker {
  public:
+  /// Random ones are drawn from streams keyed by their names, so that a layer's start depends neither on the
+  /// order of construction nor on the other layers.
   explicit ParameterMaker(uint64_t seed) : seed_(seed) {}
+
+  /// Every parameter is the tensor of its name in `saved`, whose storage it shares, so that a network takes
+  /// no more memory than its file has bytes. Throws DataError naming `origin` for a tensor that is missing,
+  /// of another shape or not float32.
+  ParameterMaker(const tensor::NamedTensors& saved, std::string origin);
 
   /// Variance scaling, fan_avg, uniform: bound sqrt(6 scale / (fan_in + fan_out)). `scale` 1 is Glorot &
   /// Bengio 2010; the official DDPM code's "zero" layers have 1e-10. `shape`: [out, in] or [out, in, kh, kw].
@@ -21,13 +28,18 @@ class ParameterMaker {
 
   at::Tensor constant(const std::string& name, int64_t size, double value);
 
-  tensor::NamedTensors take() { return std::move(parameters_); }
+  /// The parameters made. Throws DataError if a checkpoint has others besides.
+  tensor::NamedTensors take();
 
  private:
   at::Tensor add(const std::string& name, at::Tensor values);
+  at::Tensor saved(const std::string& name, at::IntArrayRef shape);
 
-  uint64_t seed_;
+  uint64_t seed_ = 0;
   tensor::NamedTensors parameters_;
+  bool from_checkpoint_ = false;
+  std::string origin_;
+  std::unordered_map<std::string, at::Tensor> unused_;  ///< of the checkpoint's
 };
 
 }  // namespace ddpm_eval::ddpm

@@ -177,9 +177,9 @@ struct UNet::Layers {
   Conv conv_out;
 };
 
-UNet::UNet(const UNetConfig& config, const UNetShape& shape, uint64_t seed) : config_(config), shape_(shape) {
+UNet::UNet(const UNetConfig& config, const UNetShape& shape, ParameterMaker maker)
+    : config_(config), shape_(shape) {
   check(config, shape);
-  ParameterMaker maker(seed);
   layers_ = std::make_unique<Layers>(maker, config, shape);
   parameters_ = maker.take();
 }

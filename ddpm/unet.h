@@ -2,6 +2,7 @@
 
 #include "base/core/config.h"
 #include "ddpm/network.h"
+#include "ddpm/parameter_maker.h"
 
 #include <cstdint>
 #include <memory>
@@ -35,10 +36,10 @@ struct UNetShape {
 /// conv2, proj_out and conv_out near zero.
 class UNet final : public DiffusionNetwork {
  public:
-  /// Weights are drawn from `seed`. Throws UsageError naming the key for a side that is not divisible by
+  /// Weights come from `maker`. Throws UsageError naming the key for a side that is not divisible by
   /// 2^(levels - 1), an attention resolution that no level has, groups that do not divide base_channels, or
   /// any number out of range.
-  UNet(const UNetConfig& config, const UNetShape& shape, uint64_t seed);
+  UNet(const UNetConfig& config, const UNetShape& shape, ParameterMaker maker);
   ~UNet() override;
 
   /// As the base class says; x_t [n, in_channels, image_side, image_side] gives [n, out_channels, ...].

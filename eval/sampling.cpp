@@ -19,16 +19,17 @@ LoadedRun load_run(const SamplingRequest& request) {
   const auto saved =
       ema ? training::load_ema_weights(request.run) : training::load_model_weights(request.run);
   const auto origin = request.run.string();
-  const auto config = ddpm::restore_config(saved, origin);
+  auto config = ddpm::restore_config(saved, origin);
 
-  LoadedRun run{ddpm::restore_model(saved, origin), config.sample, {}};
-  core::ConfigTree tree;
+  auto tree = core::ConfigTree::from_text("", "sampling settings");
   for (const auto& setting : request.settings) {
     tree.set(setting);
   }
-  core::read_config(tree, run.options);
+  core::read_config(tree, config.sample);
+  config.validate();
+
+  LoadedRun run{ddpm::restore_model(saved, origin), config.sample, {}};
   run.options.seed = request.seed;
-  run.options.validate(run.model.process.steps());
   run.record = {{"run", origin},
                 {"step", saved.step},
                 {"weights", ema ? "ema" : "last"},

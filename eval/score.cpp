@@ -2,11 +2,13 @@
 
 #include "base/core/error.h"
 #include "base/tensor/runtime.h"
+#include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "metrics/inception_score.h"
 #include "metrics/preset.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -19,46 +21,156 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// A field that holds text, or "" for anything else: provenance comes from a file.
-std::string text_field(const Json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
+/// A side from its opening to its measurement.
+struct Entrant {
+  SideRequest request;
+  std::unique_ptr<data::ImageSource> images;  ///< null for statistics, which are read at once
+  Side side;
 
-/// What a statistics file says it was made with, or null.
-Json provenance_features(const Side& side) {
-  const auto provenance = Json::parse(side.provenance, nullptr, /*allow_exceptions=*/false);
-  const bool told =
-      provenance.is_object() && provenance.contains("features") && provenance["features"].is_object();
-  return told ? provenance["features"] : Json();
-}
+  bool is_statistics() const { return images == nullptr; }
+};
 
-/// Statistics of other tools do not say what they are: 2048 columns are taken for the FID Inception's, as
-/// everywhere.
-bool uses_fid_inception(const Json& features, int64_t dim) {
-  return features.is_object() ? text_field(features, "name") == kFidInception : dim == 2048;
-}
-
-/// Refuses to compare numbers made with different features, unless told to.
-void require_same_features(const Json& real, const Json& fake, const ScoreOptions& options, Json& notes) {
-  if (real.is_null() || fake.is_null()) {
-    notes.push_back(
-        "a statistics file does not say which features it was made with: they are taken to be the same");
-    return;
+Entrant open_entrant(const SideRequest& request) {
+  if (is_statistics(request.source)) {
+    return {request, nullptr, read_side(request)};
   }
-  for (const char* key : {"name", "weights_sha256", "preset"}) {
-    const auto of_real = text_field(real, key);
-    const auto of_fake = text_field(fake, key);
-    if (of_real == of_fake) {
-      continue;
-    }
-    const auto difference =
-        fmt::format("{} of the features differs: real {}, fake {}", key, of_real, of_fake);
-    if (!options.allow_mismatch) {
-      throw core::NotComparableError("{}; --allow-mismatch compares them all the same", difference);
-    }
-    notes.push_back(difference);
+  return {request, open_images(request), {}};
+}
+
+/// All that a score reads, in the order in which it is measured.
+struct Field {
+  std::optional<Entrant> real;
+  Entrant fake;
+  std::vector<Entrant> yardsticks;
+
+  bool needs_net() const { return !fake.is_statistics() || (real && !real->is_statistics()); }
+
+  /// What a statistics file says of the features to use, or null.
+  Json told_features() const {
+    const auto by_real = real ? provenance_features(real->side) : Json();
+    return by_real.is_null() ? provenance_features(fake.side) : by_real;
   }
+};
+
+Field open_field(const ScoreOptions& options) {
+  Field field;
+  if (options.frechet()) {
+    field.real = open_entrant({"real", options.real, options.strict, false});
+  }
+  field.fake = open_entrant({"fake", options.fake, options.strict, options.inception_score});
+  for (const auto& source : options.yardsticks) {
+    field.yardsticks.push_back(open_entrant({"yardstick", source, options.strict, options.inception_score}));
+  }
+  return field;
+}
+
+/// A distance falls with N, so that only equal counts can stand side by side.
+void require_count(const std::string& yardstick, int64_t count, int64_t fake_count) {
+  if (count != fake_count) {
+    throw core::UsageError("--yardstick {}: {} images, but --fake has {}: counts must be equal", yardstick,
+                           count, fake_count);
+  }
+}
+
+/// What can be refused without the network.
+void check_field(const Field& field, const ScoreOptions& options) {
+  if (options.inception_score && field.fake.is_statistics()) {
+    throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
+                           options.fake);
+  }
+  if (!field.needs_net()) {
+    for (const auto& [flag, value] : {std::pair{"--features", options.features},
+                                      {"--weights", options.weights},
+                                      {"--preset", options.preset}}) {
+      if (!value.empty()) {
+        throw core::UsageError("{} {}: both sides are statistics files, whose features are settled", flag,
+                               value);
+      }
+    }
+  }
+  for (const auto& yardstick : field.yardsticks) {
+    if (yardstick.is_statistics() || field.fake.is_statistics() || field.real->is_statistics()) {
+      throw core::UsageError("--yardstick needs images on both sides, not statistics files");
+    }
+    if (yardstick.images->size() && field.fake.images->size()) {
+      require_count(yardstick.request.source, *yardstick.images->size(), *field.fake.images->size());
+    }
+  }
+}
+
+/// The network that was asked for; what was left open is decided by a statistics file that says what it was
+/// made with, else by the data set.
+FeatureRequest resolve_features(const Field& field, const ScoreOptions& options) {
+  FeatureRequest request{options.features, options.weights, options.preset};
+  const auto told = field.told_features();
+  const auto name = text_field(told, "name");
+  if (request.features.empty() && name == kFidInception) {
+    request.features = "inception";
+  } else if (request.features.empty() && !name.empty()) {
+    const auto nets = built_in_nets();
+    if (std::none_of(nets.begin(), nets.end(), [&](const BuiltInNet& net) { return net.name == name; })) {
+      throw core::UsageError(
+          "a statistics file was made with the features '{}': name their file with --features", name);
+    }
+    request.features = name;
+  }
+  if (request.preset.empty()) {
+    const auto preset = text_field(told, "preset");
+    const auto& known = metrics::presets();
+    const bool is_known =
+        std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
+    request.preset = is_known ? preset : std::string(metrics::kDefaultPreset);
+  }
+  return request;
+}
+
+void require_dimension(const Entrant& entrant, const metrics::FeatureNetInfo& net) {
+  const int64_t dim = entrant.side.moments.mean.size(0);
+  if (dim != net.dim) {
+    throw core::UsageError("{}: statistics of {} features, but '{}' gives {}; choose others with --features",
+                           entrant.request.source, dim, net.name, net.dim);
+  }
+}
+
+/// Opens the network that the images need, and refuses sides that cannot be compared. Null where there are
+/// statistics alone.
+std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureRequest& request,
+                                              const ScoreOptions& options, Json& record) {
+  std::unique_ptr<metrics::FeatureNet> net;
+  if (field.needs_net()) {
+    net = open_feature_net(request, field.real ? options.real : options.fake);
+    if (options.inception_score && net->info().classes == 0) {
+      throw core::UsageError("--features {}: these features have no classes to take an Inception Score of",
+                             net->info().name);
+    }
+  }
+  const auto features_of = [&](const Entrant& entrant) {
+    if (entrant.is_statistics()) {
+      return provenance_features(entrant.side);
+    }
+    return features_json(net->info());
+  };
+  const auto fake = features_of(field.fake);
+  record["features"] = fake;
+  if (field.real) {
+    const auto real = features_of(*field.real);
+    require_same_features(real, fake, options.allow_mismatch, record["notes"]);
+    record["features"] = fake.is_null() ? real : fake;
+  }
+  if (net) {
+    for (const auto* entrant : {field.real ? &*field.real : nullptr, &field.fake}) {
+      if (entrant != nullptr && entrant->is_statistics()) {
+        require_dimension(*entrant, net->info());
+      }
+    }
+  }
+  if (const auto used = text_field(record["features"], "preset"); !used.empty()) {
+    record["preset"] = used;
+  }
+  if (const auto note = text_field(record["features"], "note"); !note.empty()) {
+    record["notes"].push_back(note);
+  }
+  return net;
 }
 
 /// The metrics of one side against the reference, under names that tell the FID Inception from other
@@ -92,134 +204,58 @@ SideScores score_side(const metrics::Moments* real, Side& side, const ScoreOptio
   return scores;
 }
 
-/// Scores each yardstick as the fake side was. Throws UsageError if its count differs: a distance falls with
-/// N, so that only equal counts can stand side by side.
-Json score_yardsticks(const metrics::Moments& real, int64_t fake_count, const ScoreOptions& options,
-                      const metrics::Preset& preset, const metrics::FeatureNet& net, const Session& session) {
-  Json yardsticks = Json::array();
-  for (const auto& source : options.yardsticks) {
-    const SideRequest request{"yardstick", source, options.strict, options.inception_score};
-    const auto images = open_images(request);
-    auto side = measure_side(request, *images, net, session);
-    if (side.moments.count != fake_count) {
-      throw core::UsageError("--yardstick {}: {} images, but --fake has {}: counts must be equal", source,
-                             side.moments.count, fake_count);
-    }
-    Json entry = side.record;
-    entry["metrics"] = score_side(&real, side, options, preset, net.info().name == kFidInception).metrics;
-    yardsticks.push_back(std::move(entry));
-  }
-  return yardsticks;
-}
-
-/// A row for the samples and one for each yardstick, a column for each metric.
-void print_beside_yardsticks(const Json& record) {
-  const auto print_row = [&](const std::string& label, const Json& side, const Json& metrics) {
-    fmt::print("{:<44} {:>7}", label, side.at("count").get<int64_t>());
-    for (const auto& [key, value] : metrics.items()) {
-      fmt::print("  {:>{}.5g}", value.get<double>(), key.size());
-    }
-    fmt::print("\n");
-  };
-  fmt::print("{:<44} {:>7}", "images", "N");
-  for (const auto& [key, unused] : record["metrics"].items()) {
-    fmt::print("  {}", key);
-  }
-  fmt::print("\n");
-  print_row(record["fake"]["source"].get<std::string>(), record["fake"], record["metrics"]);
-  for (const auto& yardstick : record["yardsticks"]) {
-    print_row("yardstick " + yardstick["source"].get<std::string>(), yardstick, yardstick["metrics"]);
-  }
-  fmt::print("against {}, N = {}; features {}\n", record["real"]["source"].get<std::string>(),
-             record["real"]["count"].get<int64_t>(), text_field(record["features"], "name"));
-}
-
 }  // namespace
 
 Json score_images(const ScoreOptions& options, const Session& session) {
   const auto start = std::chrono::steady_clock::now();
-  const bool with_real = options.frechet;
-  const SideRequest real_request{"real", options.real, options.strict, false};
-  const SideRequest fake_request{"fake", options.fake, options.strict, options.inception_score};
-  const auto& preset = metrics::find_preset(options.preset);
-  if (options.inception_score) {
-    metrics::require_metric(preset, metrics::kInceptionScore);
-    if (is_statistics(options.fake)) {
-      throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
-                             options.fake);
-    }
-  }
-
-  if (!options.yardsticks.empty() && (is_statistics(options.real) || is_statistics(options.fake))) {
-    throw core::UsageError("--yardstick needs images on both sides, not statistics files");
-  }
-
-  // Everything that can be refused is refused before the network is loaded.
-  std::unique_ptr<data::ImageSource> real_images;
-  std::unique_ptr<data::ImageSource> fake_images;
-  Side real;
-  Side fake;
-  if (with_real && is_statistics(options.real)) {
-    real = read_side(real_request);
-  } else if (with_real) {
-    real_images = open_images(real_request);
-  }
-  if (is_statistics(options.fake)) {
-    fake = read_side(fake_request);
-  } else {
-    fake_images = open_images(fake_request);
-  }
-
   auto record = core::new_record("score");
   record["metrics"] = Json::object();
   record["features"] = Json();
   record["notes"] = Json::array();
-  std::unique_ptr<metrics::FeatureNet> net;
-  Json real_features = provenance_features(real);
-  Json fake_features = provenance_features(fake);
-  if (real_images || fake_images) {
-    net = open_feature_net({options.features, options.weights, options.preset},
-                           with_real ? options.real : options.fake);
-    if (options.inception_score && net->info().classes == 0) {
-      throw core::UsageError("--features {}: these features have no classes to take an Inception Score of",
-                             net->info().name);
+
+  // Everything that can be refused is refused before the network is loaded, and the rest before it runs.
+  if (!options.preset.empty()) {
+    metrics::find_preset(options.preset);
+  }
+  Field field = open_field(options);
+  check_field(field, options);
+  const auto request = resolve_features(field, options);
+  const auto& preset = metrics::find_preset(request.preset);
+  if (options.inception_score) {
+    metrics::require_metric(preset, metrics::kInceptionScore);
+  }
+  const auto net = open_net(field, request, options, record);
+
+  const auto measure = [&](Entrant& entrant) {
+    if (!entrant.is_statistics()) {
+      entrant.side = measure_side(entrant.request, *entrant.images, *net, session);
+      entrant.images.reset();
     }
-    const auto used = features_json(net->info());
-    real_features = real_images ? used : real_features;
-    fake_features = fake_images ? used : fake_features;
+  };
+  if (field.real) {
+    measure(*field.real);
+    record["real"] = field.real->side.record;
   }
-  if (with_real) {
-    require_same_features(real_features, fake_features, options, record["notes"]);
-  }
-  if (real_images) {
-    real = measure_side(real_request, *real_images, *net, session);
-  }
-  if (fake_images) {
-    fake = measure_side(fake_request, *fake_images, *net, session);
-  }
-  record["features"] = fake_features.is_null() ? real_features : fake_features;
-  if (const auto used = text_field(record["features"], "preset"); !used.empty()) {
-    record["preset"] = used;
-  }
-  if (const auto note = text_field(record["features"], "note"); !note.empty()) {
-    record["notes"].push_back(note);
-  }
-  const bool standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
-  if (with_real) {
-    record["real"] = real.record;
-  }
+  auto& fake = field.fake.side;
+  measure(field.fake);
   record["fake"] = fake.record;
+  const auto* real = field.real ? &field.real->side.moments : nullptr;
   const int64_t fake_count = fake.moments.count;
-  auto scores = score_side(with_real ? &real.moments : nullptr, fake, options, preset, standard);
+  const bool standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  auto scores = score_side(real, fake, options, preset, standard);
   record["metrics"] = std::move(scores.metrics);
   record["parts"] = std::move(scores.parts);
   for (const auto& note : scores.notes) {
     record["notes"].push_back(note);
   }
-  if (!options.yardsticks.empty()) {
-    record["yardsticks"] = score_yardsticks(real.moments, fake_count, options, preset, *net, session);
+  for (auto& yardstick : field.yardsticks) {
+    measure(yardstick);
+    require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);
+    Json entry = yardstick.side.record;
+    entry["metrics"] = score_side(real, yardstick.side, options, preset, standard).metrics;
+    record["yardsticks"].push_back(std::move(entry));
   }
-  if (options.frechet) {
+  if (options.frechet()) {
     record["sqrt"] = options.sqrt == metrics::SqrtMethod::kSymmetric ? "symmetric" : "general";
   }
   record["precision"] = "float32 features, float64 moments";
@@ -229,34 +265,6 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     print_note(note.get<std::string>());
   }
   return record;
-}
-
-void print_score(const Json& record) {
-  if (record.contains("yardsticks")) {
-    print_beside_yardsticks(record);
-    return;
-  }
-  for (const auto& [key, value] : record["metrics"].items()) {
-    fmt::print("{:<30} {:.7g}\n", key, value.get<double>());
-  }
-  const auto print_side = [&](const std::string& role, const Json& side) {
-    const auto count = side.contains("count") ? fmt::format(", N = {}", side["count"].get<int64_t>()) : "";
-    fmt::print("{:<30} {}{}\n", role, side["source"].get<std::string>(), count);
-  };
-  for (const char* role : {"real", "fake"}) {
-    if (record.contains(role)) {
-      print_side(role, record[role]);
-    }
-  }
-  if (record.contains("floor")) {
-    fmt::print("{:<30} {:.7g} (real against real, same counts)\n", "floor",
-               record["floor"]["sliced_wasserstein_distance"].get<double>());
-  }
-  if (record.contains("features") && record["features"].is_object()) {
-    const auto& features = record["features"];
-    fmt::print("{:<30} {}, preset {}, weights {}\n", "features", text_field(features, "name"),
-               text_field(features, "preset"), text_field(features, "weights_sha256").substr(0, 12));
-  }
 }
 
 }  // namespace ddpm_eval::eval

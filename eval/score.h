@@ -16,13 +16,14 @@ struct ScoreOptions {
   std::vector<std::string> yardsticks;  ///< sources of fake's count, scored the same way and set beside it
   std::string features;
   std::string weights;
-  std::string preset;
-  bool frechet = true;
+  std::string preset;  ///< empty: a statistics file's own, else the default
   bool inception_score = false;
   bool strict = false;
   bool allow_points = false;    ///< whether point sets may be scored, by their own distances
   bool allow_mismatch = false;  ///< compare statistics whose provenance differs
   metrics::SqrtMethod sqrt = metrics::SqrtMethod::kSymmetric;
+
+  bool frechet() const { return !real.empty(); }
 };
 
 /// Scores image sets in one pass over each and returns the record: metrics, parts, both sides, features,

@@ -1,7 +1,6 @@
 #include "eval/score_options.h"
 
 #include "eval/output.h"
-#include "metrics/preset.h"
 
 #include <map>
 
@@ -11,13 +10,28 @@
 
 namespace ddpm_eval::eval {
 
+namespace {
+
+std::string refuse_empty(const std::string& source) {
+  return source.empty() ? "names no source" : std::string();
+}
+
+}  // namespace
+
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides) {
   if (sides == SidesNeeded::kBoth) {
-    command.add_option("--real", options.real, "Reference: a source or a statistics .npz")->required();
+    command.add_option("--real", options.real, "Reference: a source or a statistics .npz")
+        ->required()
+        ->check(refuse_empty);
   }
-  command.add_option("--fake", options.fake, "What is scored: a source or a statistics .npz")->required();
-  options.preset = std::string(metrics::kDefaultPreset);
-  command.add_option("--preset", options.preset, "The tool whose numbers are wanted")->capture_default_str();
+  command.add_option("--fake", options.fake, "What is scored: a source or a statistics .npz")
+      ->required()
+      ->check(refuse_empty);
+  command
+      .add_option(
+          "--preset", options.preset,
+          "The tool whose numbers are wanted. Default: that of a statistics file, else torch-fidelity")
+      ->option_text("TEXT");
   command.add_option("--features", options.features,
                      "inception, a built-in network (features list) or a .safetensors file of one");
   command.add_option("--weights", options.weights, "File of the FID Inception's weights (.pth)");
@@ -43,6 +57,7 @@ void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>&
   add_json_option(command, *json);
   command.callback([options, json, &session] {
     session.action = [options, json, &session] {
+      require_json_target(*json);
       const auto record = are_points(*options) ? score_points(*options) : score_images(*options, session);
       if (!write_json(*json, record)) {
         print_score(record);

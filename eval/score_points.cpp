@@ -79,8 +79,9 @@ Json score_points(const ScoreOptions& options) {
     throw core::UsageError("{} and {} are points, which have no FID; `ddpm-eval score` has their distances",
                            options.real, options.fake);
   }
-  if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty()) {
-    throw core::UsageError("points take no --yardstick, --features or --weights");
+  if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty() ||
+      !options.preset.empty()) {
+    throw core::UsageError("points take no --yardstick, --features, --weights or --preset");
   }
   const auto fake = open_points(options.fake, kDefaultCount);
   const auto real = open_points(options.real, fake.points.size(0));

@@ -5,6 +5,7 @@
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
 #include "eval/run_source.h"
+#include "eval/sample_output.h"
 #include "metrics/extract.h"
 
 #include <filesystem>
@@ -30,6 +31,16 @@ void warn_unreadable(const std::string& role, const std::vector<std::string>& un
   if (unreadable.size() > kListedFiles) {
     print_warning(fmt::format("  and {} more", unreadable.size() - kListedFiles));
   }
+}
+
+/// What images depend on beyond their names: a sampler's checkpoint and settings, if they are samples.
+Json context_of(const SideRequest& request, const data::ImageSource& images) {
+  if (const auto context = images.context_json(); !context.empty()) {
+    return Json::parse(context);
+  }
+  const auto spec = data::parse_source(request.source);
+  const bool may_be_samples = spec.kind == data::SourceKind::kFolder || spec.kind == data::SourceKind::kArray;
+  return may_be_samples ? read_sample_provenance(spec.path) : Json();
 }
 
 void require_two(const SideRequest& request, int64_t count) {
@@ -110,8 +121,15 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
                    {"prepare", report.prepare_seconds},
                    {"forward", report.forward_seconds},
                    {"metrics", report.consume_seconds}}}};
-  if (const auto context = images.context_json(); !context.empty()) {
-    side.record["context"] = Json::parse(context);
+  if (auto context = context_of(request, images); !context.is_null()) {
+    const auto said = context.find("count");
+    if (said != context.end() && said->is_number_integer() && said->get<int64_t>() > report.images) {
+      const auto note = fmt::format("{} of the {} samples that {} is meant to hold were scored",
+                                    report.images, said->get<int64_t>(), request.source);
+      print_note(request.role + ": " + note);
+      side.record["notes"].push_back(note);
+    }
+    side.record["context"] = std::move(context);
   }
   return side;
 }

@@ -51,6 +51,11 @@ class GridWriter {
   GridWriter(const ddpm::RunConfig& config, const ddpm::Model& model, fs::path folder)
       : config_(config), preview_(ddpm::make_model(config, model.row_shape)), folder_(std::move(folder)) {}
 
+  /// Whether this state's grid is due and not there: an interrupt while drawing leaves it to the resumed run.
+  bool owes(const training::TrainState& state) const {
+    return state.step > 0 && state.step % config_.train.grid_every == 0 && !fs::exists(target(state.step));
+  }
+
   void write(const training::TrainState& state) {
     tensor::copy_exactly(state.ema.parameters(), preview_.network->parameters(), "the averaged weights");
     const auto stop_if_asked = [](int64_t, int64_t) {
@@ -61,10 +66,12 @@ class GridWriter {
     const auto images = ddpm::sample_data(preview_, config_.sample,
                                           tensor::index_range(0, config_.train.grid_samples), stop_if_asked);
     core::make_folders(folder_ / "grids");
-    write_grid(folder_ / "grids" / fmt::format("step-{:07}.png", state.step), images);
+    write_grid(target(state.step), images);
   }
 
  private:
+  fs::path target(int64_t step) const { return folder_ / "grids" / fmt::format("step-{:07}.png", step); }
+
   ddpm::RunConfig config_;
   ddpm::Model preview_;
   fs::path folder_;
@@ -80,7 +87,7 @@ core::Json run_record(const ddpm::RunConfig& config, const TrainingData& data, c
   record["loss"] = report.last_loss;
   record["stopped_by_time"] = report.stopped_by_time;
   record["images_per_second"] = report.images_per_second;
-  record["seconds"] = report.seconds;
+  record["seconds"] = report.total_seconds;
   record["runtime"] = tensor::runtime_context();
   return record;
 }
@@ -106,6 +113,7 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   }
 
   core::make_folders(folder);
+  const core::FolderLock lock(folder);
   const auto config_json = core::config_to_json(config);
   auto state = training::new_state(*task, config.train.loop);
   if (saved) {
@@ -118,6 +126,9 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   std::unique_ptr<GridWriter> grids;
   if (model.makes_images() && config.train.grid_every > 0) {
     grids = std::make_unique<GridWriter>(config, model, folder);
+    if (grids->owes(state)) {
+      grids->write(state);
+    }
   }
   const auto progress = console_progress("training " + data.name, "steps", session.quiet);
   training::LoopHooks hooks;

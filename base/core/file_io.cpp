@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,20 @@ namespace ddpm_eval::core {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::string_view kTemporaryMark = ".tmp-";
+
+/// Whether AtomicFile gives such names: something, the mark, digits, a dash, digits.
+bool is_temporary(std::string_view name) {
+  const size_t mark = name.rfind(kTemporaryMark);
+  if (mark == std::string_view::npos || mark == 0) {
+    return false;
+  }
+  const auto rest = name.substr(mark + kTemporaryMark.size());
+  const size_t dash = rest.find('-');
+  return dash != std::string_view::npos && dash > 0 && dash + 1 < rest.size() &&
+         rest.find_first_not_of("0123456789-") == std::string_view::npos;
+}
 
 /// Closes on every way out.
 struct Descriptor {
@@ -125,6 +140,21 @@ void make_folders(const fs::path& folder) {
   }
 }
 
+FolderLock::FolderLock(const fs::path& folder)
+    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(descriptor_);
+    throw ResourceError("{}: another process is writing there; wait for it or choose another folder",
+                        folder.string());
+  }
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+  }
+}
+
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   static std::atomic<int> serial{0};
   std::error_code ignored;
@@ -137,7 +167,7 @@ AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   direct_ = fs::exists(target_, ignored) && !fs::is_regular_file(target_, ignored);
   temporary_ = target_;
   if (!direct_) {
-    temporary_ += fmt::format(".tmp-{}-{}", ::getpid(), serial++);
+    temporary_ += fmt::format("{}{}-{}", kTemporaryMark, ::getpid(), serial++);
   }
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) {
@@ -208,10 +238,32 @@ void AtomicFile::commit(Durability durability) {
   }
 }
 
+void remove_abandoned_files(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> abandoned;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (is_temporary(it->path().filename().native())) {
+      abandoned.push_back(it->path());
+    }
+  }
+  for (const auto& path : abandoned) {
+    fs::remove(path, error);
+  }
+}
+
 void write_file(const fs::path& target, std::string_view contents) {
   AtomicFile file(target);
   file.write(contents);
   file.commit();
+}
+
+void require_writable(const fs::path& target) {
+  std::error_code error;
+  const auto status = fs::status(target, error);
+  const bool in_place = fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+  if (!in_place) {  // opening a pipe twice would end it for its reader
+    const AtomicFile probe(target);
+  }
 }
 
 void append_to_file(const fs::path& target, std::string_view contents) {

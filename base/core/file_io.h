@@ -19,6 +19,20 @@ std::string read_text(const std::filesystem::path& path, uint64_t max_bytes = 64
 /// the way).
 void make_folders(const std::filesystem::path& folder);
 
+/// Keeps other processes out of a folder for as long as it lives; the lock goes with the process, however
+/// that ends. Where the file system has no locks there is none.
+class FolderLock {
+ public:
+  /// `folder` must exist. Throws ResourceError if another process holds it.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
 /// kSynced: on the disk before commit() returns. kLater: whenever the operating system writes it, which a
 /// writer of thousands of small files wants; the name still never shows a partial file unless the power
 /// fails.
@@ -55,8 +69,16 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+/// Deletes what processes killed while writing with AtomicFile have left in `folder` itself. Nobody may be
+/// writing there: hold its lock.
+void remove_abandoned_files(const std::filesystem::path& folder);
+
 /// AtomicFile, write and commit in one.
 void write_file(const std::filesystem::path& target, std::string_view contents);
+
+/// Throws ResourceError unless `target` can be written as AtomicFile would: to be asked before the work whose
+/// result goes there.
+void require_writable(const std::filesystem::path& target);
 
 /// Appends to a file and flushes it to the operating system; one call is one write(2), so lines of several
 /// writers do not mix. Throws ResourceError.

@@ -28,30 +28,27 @@ void expect_images(const at::Tensor& images_u8) {
              tensor::describe(images_u8));
 }
 
+constexpr int64_t kMaxPngFiles = 1'000'000;
+
+std::string png_name(int64_t index) { return fmt::format("{:06}.png", index); }
+
 class PngFolderSink final : public ImageSink {
  public:
-  PngFolderSink(fs::path folder, const PngFolderOptions& options)
-      : folder_(std::move(folder)), next_index_(options.first_index) {
+  PngFolderSink(fs::path folder, int64_t first_index) : folder_(std::move(folder)), next_index_(first_index) {
     core::make_folders(folder_);
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(folder_, error)) {
-      if (entry.path().extension() == ".png") {
-        throw core::UsageError("{}: holds PNG files already; name another folder or remove them",
-                               folder_.string());
-      }
-    }
-    if (error) {
-      throw ResourceError("{}: cannot be read: {}", folder_.string(), error.message());
-    }
   }
 
   void write(const at::Tensor& images_u8) override {
     expect_images(images_u8);
+    if (next_index_ + images_u8.size(0) > kMaxPngFiles) {
+      throw core::UsageError("{}: a folder of PNGs holds at most {} images; write an .npz", folder_.string(),
+                             kMaxPngFiles);
+    }
     const at::Tensor images = images_u8.cpu();
     at::parallel_for(0, images.size(0), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const auto png = encode_png(images[i]);
-        core::AtomicFile file(folder_ / fmt::format("{:06}.png", next_index_ + i));
+        core::AtomicFile file(folder_ / png_name(next_index_ + i));
         file.write(png.data(), png.size());
         file.commit(core::Durability::kLater);
       }
@@ -79,7 +76,8 @@ class PngFolderSink final : public ImageSink {
 
 class NpzSink final : public ImageSink {
  public:
-  explicit NpzSink(const fs::path& target) : name_(target.string()), zip_(target) {}
+  NpzSink(const fs::path& target, std::string provenance_json)
+      : name_(target.string()), zip_(target), provenance_json_(std::move(provenance_json)) {}
 
   void write(const at::Tensor& images_u8) override {
     expect_images(images_u8);
@@ -101,6 +99,9 @@ class NpzSink final : public ImageSink {
       throw core::DataError("{}: no images to write", name_);
     }
     zip_.end(header());
+    if (!provenance_json_.empty()) {
+      zip_.add(kSampleProvenance, provenance_json_);
+    }
     zip_.commit();
   }
 
@@ -112,6 +113,7 @@ class NpzSink final : public ImageSink {
 
   std::string name_;
   ZipWriter zip_;
+  std::string provenance_json_;
   int64_t count_ = 0;
   int64_t height_ = 0;
   int64_t width_ = 0;
@@ -119,14 +121,33 @@ class NpzSink final : public ImageSink {
 
 }  // namespace
 
-std::unique_ptr<ImageSink> make_png_folder_sink(const fs::path& folder, const PngFolderOptions& options) {
-  return std::make_unique<PngFolderSink>(folder, options);
+std::unique_ptr<ImageSink> make_png_folder_sink(const fs::path& folder, int64_t first_index) {
+  return std::make_unique<PngFolderSink>(folder, first_index);
 }
 
-std::unique_ptr<ImageSink> make_npz_sink(const fs::path& target) { return std::make_unique<NpzSink>(target); }
+int64_t count_png_sequence(const fs::path& folder) {
+  int64_t count = 0;
+  std::error_code error;
+  for (;; ++count) {
+    const auto bytes = fs::file_size(folder / png_name(count), error);
+    if (error || bytes == 0) {
+      return count;
+    }
+  }
+}
 
-std::unique_ptr<ImageSink> open_image_sink(const fs::path& target) {
-  return target.extension() == ".npz" ? make_npz_sink(target) : make_png_folder_sink(target);
+bool holds_png(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".png") {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::unique_ptr<ImageSink> make_npz_sink(const fs::path& target, const std::string& provenance_json) {
+  return std::make_unique<NpzSink>(target, provenance_json);
 }
 
 }  // namespace ddpm_eval::data

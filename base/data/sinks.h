@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -20,21 +21,26 @@ class ImageSink {
   virtual void finish() = 0;
 };
 
-struct PngFolderOptions {
-  int64_t first_index = 0;  ///< number in the first file's name
-};
-
 /// PNG files 000000.png, 000001.png, ... in `folder`, which is made if need be. Each file appears whole;
-/// files are encoded in parallel. Throws UsageError if the folder holds PNG files already and ResourceError
-/// if it cannot be made.
-std::unique_ptr<ImageSink> make_png_folder_sink(const std::filesystem::path& folder,
-                                                const PngFolderOptions& options = {});
+/// files are encoded in parallel. `first_index` is the number in the first file's name; files of the same
+/// names are replaced. Throws UsageError beyond a million files, whose names would not sort in order, and
+/// ResourceError if the folder cannot be made.
+std::unique_ptr<ImageSink> make_png_folder_sink(const std::filesystem::path& folder, int64_t first_index = 0);
+
+/// How many files 000000.png, 000001.png, ... `folder` holds before the first gap. Empty files, which a power
+/// cut may leave, count as gaps.
+int64_t count_png_sequence(const std::filesystem::path& folder);
+
+/// Whether `folder` has any .png directly in it.
+bool holds_png(const std::filesystem::path& folder);
 
 /// One `.npz` as guided-diffusion ("ADM") writes it: `arr_0`, uint8 [N, H, W, 3], uncompressed; greyscale is
-/// replicated. Images must be of one size. The file appears on finish(); memory does not depend on N.
-std::unique_ptr<ImageSink> make_npz_sink(const std::filesystem::path& target);
+/// replicated. Images must be of one size. Other tools ignore the member kSampleProvenance, which holds
+/// `provenance_json` if there is any. The file appears on finish(); memory does not depend on N.
+std::unique_ptr<ImageSink> make_npz_sink(const std::filesystem::path& target,
+                                         const std::string& provenance_json = {});
 
-/// The `.npz` sink for such a name, else the folder sink.
-std::unique_ptr<ImageSink> open_image_sink(const std::filesystem::path& target);
+/// The name under which samples say how they were made: a member of an .npz, a file in a folder.
+inline constexpr const char* kSampleProvenance = "samples.json";
 
 }  // namespace ddpm_eval::data

@@ -214,14 +214,4 @@ SavedWeights load_ema_weights(const fs::path& folder) { return load_weights(fold
 
 SavedWeights load_model_weights(const fs::path& folder) { return load_weights(folder, "model.", "buffer."); }
 
-void remove_stale_files(const fs::path& folder) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(std::string(kFileName) + ".tmp-")) {
-      fs::remove(entry.path(), ignored);
-    }
-  }
-}
-
 }  // namespace ddpm_eval::training

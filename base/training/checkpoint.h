@@ -63,7 +63,4 @@ struct SavedWeights {
 SavedWeights load_ema_weights(const std::filesystem::path& folder);
 SavedWeights load_model_weights(const std::filesystem::path& folder);
 
-/// Deletes what processes killed while saving have left in `folder`. No other process may be training there.
-void remove_stale_files(const std::filesystem::path& folder);
-
 }  // namespace ddpm_eval::training

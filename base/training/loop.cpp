@@ -28,7 +28,7 @@ class Loop {
       : task_(task), config_(config), run_(run), state_(state), hooks_(hooks) {
     if (saves()) {
       core::make_folders(run_.path);
-      remove_stale_files(run_.path);
+      core::remove_abandoned_files(run_.path);
       log_.emplace(run_.path / "log.jsonl", state_.step);
     }
   }
@@ -44,12 +44,14 @@ class Loop {
       between_steps();
     }
     report_.seconds = seconds_since(start_);
+    report_.total_seconds = seconds_before() + report_.seconds;
     report_.images_per_second = rate(report_.steps_done * task_.batch_size(), step_seconds_);
     return report_;
   }
 
  private:
   bool saves() const { return !run_.path.empty(); }
+  double seconds_before() const { return log_ ? log_->seconds_before() : 0; }
 
   /// Loss, gradients, update. Returns the loss.
   double one_step() {
@@ -150,7 +152,7 @@ class Loop {
         .clipped_share = state_.window.mean("clipped"),
         .learning_rate = learning_rate_at(config_, state_.step - 1),
         .images_per_second = rate((report_.steps_done - window_begin_) * task_.batch_size(), window_seconds_),
-        .seconds = (log_ ? log_->seconds_before() : 0) + seconds_since(start_)};
+        .seconds = seconds_before() + seconds_since(start_)};
     state_.window.clear();
     window_begin_ = report_.steps_done;
     window_seconds_ = 0;

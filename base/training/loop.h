@@ -32,6 +32,7 @@ struct LoopHooks {
 struct LoopReport {
   int64_t steps_done = 0;        ///< in this call
   double seconds = 0;            ///< in this call, hooks and checkpoints included
+  double total_seconds = 0;      ///< of the whole run, resumed parts added up as in the log
   double last_loss = 0;          ///< of the last step; 0 if there was none
   double images_per_second = 0;  ///< over the steps alone, without hooks, log and checkpoints
   bool stopped_by_time = false;  ///< time_limit_s ended the run before `steps`

@@ -2,13 +2,12 @@
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
 #include "base/data/npy.h"
-#include "base/data/sinks.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
 #include "eval/console.h"
 #include "eval/output.h"
-#include "eval/sampling.h"
+#include "eval/sample_output.h"
 
 #include <chrono>
 
@@ -32,34 +31,34 @@ struct SampleCommand {
   bool last_weights = false;
 };
 
-void stop_if_asked(int64_t done, int64_t total) {
+void stop_if_asked(int64_t done, int64_t total, const char* advice) {
   if (core::interrupt_requested()) {
-    throw core::InterruptedError(
-        "interrupted after {} of {} samples; remove what there is of them and the same command makes the "
-        "same ones",
-        done, total);
+    throw core::InterruptedError("interrupted after {} of {} samples; {}", done, total, advice);
   }
 }
 
 void sample_images(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
-  const auto sink = data::open_image_sink(command.out);
-  std::vector<at::Tensor> shown;
-  int64_t kept = 0;
-  for (int64_t begin = 0; begin < command.count; begin += run.options.micro_batch) {
+  if (!command.grid.empty()) {
+    core::require_writable(command.grid);
+  }
+  const auto output =
+      open_sample_output(command.out, sample_provenance(run, command.count), run.options.micro_batch);
+  if (output.first > 0) {
+    print_note(
+        fmt::format("{}: {} of {} samples are there", command.out.string(), output.first, command.count));
+  }
+  const char* advice = output.lock ? "the same command goes on from there"
+                                   : "an .npz appears only when whole: the same command begins anew";
+  for (int64_t begin = output.first; begin < command.count; begin += run.options.micro_batch) {
     const int64_t end = std::min(command.count, begin + run.options.micro_batch);
-    const auto images = ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
-                                          [&](int64_t, int64_t) { stop_if_asked(begin, command.count); });
-    sink->write(images);
-    if (kept < kGridImages && !command.grid.empty()) {
-      shown.push_back(images);
-      kept += images.size(0);
-    }
+    output.sink->write(
+        ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
+                          [&](int64_t, int64_t) { stop_if_asked(begin, command.count, advice); }));
     progress(end, command.count);
   }
-  sink->finish();
-  if (!shown.empty()) {
-    const auto images = torch::cat(shown);
-    write_grid(command.grid, images.narrow(0, 0, std::min(kGridImages, images.size(0))));
+  output.sink->finish();
+  if (!command.grid.empty()) {
+    write_sample_grid(command.out, std::min(kGridImages, command.count), command.grid);
   }
 }
 
@@ -70,11 +69,13 @@ void sample_points(const SampleCommand& command, const LoadedRun& run, const Pro
   if (!command.grid.empty()) {
     throw core::UsageError("--grid {}: this run makes points, not images", command.grid.string());
   }
+  core::require_writable(command.out);
   std::vector<at::Tensor> parts;
   for (int64_t begin = 0; begin < command.count; begin += kPointsPerCall) {
     const int64_t end = std::min(command.count, begin + kPointsPerCall);
-    parts.push_back(ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
-                                      [&](int64_t, int64_t) { stop_if_asked(begin, command.count); }));
+    parts.push_back(ddpm::sample_data(
+        run.model, run.options, tensor::index_range(begin, end),
+        [&](int64_t, int64_t) { stop_if_asked(begin, command.count, "the same command begins anew"); }));
     progress(end, command.count);
   }
   const auto npy = data::to_npy(torch::cat(parts));
@@ -85,6 +86,7 @@ void run_sample(SampleCommand command, const Session& session) {
   if (command.count < 1) {
     throw core::UsageError("--num {}: expected a positive number", command.count);
   }
+  require_json_target(command.json);
   command.request.weights = command.last_weights ? Weights::kLast : Weights::kEma;
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);

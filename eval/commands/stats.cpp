@@ -1,3 +1,4 @@
+#include "base/core/file_io.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/feature_nets.h"
@@ -23,6 +24,8 @@ struct StatsOptions {
 };
 
 void run_stats(const StatsOptions& options, const Session& session) {
+  require_json_target(options.json);
+  core::require_writable(options.out);
   const SideRequest request{"data", options.data, options.strict, false};
   const auto images = open_images(request);
   const auto net = open_feature_net({options.features, options.weights, options.preset}, options.data);

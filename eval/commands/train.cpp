@@ -33,6 +33,7 @@ core::ConfigTree open_config(const TrainOptions& options) {
 }
 
 void run_train(const TrainOptions& options, const Session& session) {
+  require_json_target(options.json);
   auto tree = open_config(options);
   for (const auto& setting : options.settings) {
     tree.set(setting);

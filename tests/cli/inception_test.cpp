@@ -47,7 +47,8 @@ class SlowInceptionProgramTest : public ::testing::Test {
   static std::string path(const std::string& name) { return (*dir_ / name).string(); }
 
   static void write_images(const std::string& target, const std::string& set) {
-    const auto sink = data::open_image_sink(path(target));
+    const bool npz = target.ends_with(".npz");
+    const auto sink = npz ? data::make_npz_sink(path(target)) : data::make_png_folder_sink(path(target));
     sink->write(testing::synthetic_images(set, 12, 32, 32));
     sink->finish();
   }

@@ -1,6 +1,8 @@
+#include "base/core/file_io.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -36,6 +38,10 @@ const std::string kConfig =
     "grid_every = 4\ngrid_samples = 4\n"
     "[sample]\nsampler = 'ddim'\nsteps = 3\nmicro_batch = 4\n";
 
+/// 28 x 28, for the built-in features.
+const std::vector<std::string> kBuiltInSize = {"--set", "data.source='gaussian-noise:28x28x1?num=16'",
+                                               "--set", "model.unet.attention_resolutions=[14]"};
+
 class RunTest : public ::testing::Test {
  protected:
   RunTest() { std::ofstream(dir_ / "c.toml") << kConfig; }
@@ -50,7 +56,10 @@ class RunTest : public ::testing::Test {
   }
 
   void sample(const std::string& run, const std::string& out, std::vector<std::string> extra = {}) const {
-    std::vector<std::string> arguments = {"sample", "--run", path(run), "--num", "6", "--out", path(out)};
+    std::vector<std::string> arguments = {"sample", "--run", path(run), "--out", path(out)};
+    if (std::find(extra.begin(), extra.end(), "--num") == extra.end()) {
+      extra.insert(extra.end(), {"--num", "6"});
+    }
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     const auto result = run_program(arguments);
     ASSERT_EQ(result.exit_code, 0) << result.err;
@@ -99,10 +108,7 @@ TEST_F(RunTest, SamplesDependOnSeedAndIndexAlone) {
 }
 
 TEST_F(RunTest, ScoringARunEqualsScoringItsSamples) {
-  // 28 x 28, for the built-in features.
-  const std::vector<std::string> size = {"--set", "data.source='gaussian-noise:28x28x1?num=16'", "--set",
-                                         "model.unet.attention_resolutions=[14]"};
-  train("run", size);
+  train("run", kBuiltInSize);
   sample("run", "folder");
   const auto score = [&](const std::string& fake) {
     const auto result = run_program({"fid", "--real", "gaussian-noise:28x28x1?num=20", "--fake", fake,
@@ -111,6 +117,79 @@ TEST_F(RunTest, ScoringARunEqualsScoringItsSamples) {
     return nlohmann::json::parse(result.out)["metrics"]["frechet_distance"].get<double>();
   };
   EXPECT_EQ(score("run:" + path("run") + "?num=6"), score(path("folder")));
+}
+
+TEST_F(RunTest, AFolderOfSamplesIsGoneOnWith) {
+  train("run");
+  sample("run", "whole", {"--grid", path("whole.png")});
+  sample("run", "parts");
+  for (const char* lost : {"000003.png", "000005.png"}) {  // as after a kill: files are written side by side
+    fs::remove(dir_ / "parts" / lost);
+  }
+  std::ofstream(dir_ / "parts/000003.png.tmp-1-1") << "half";
+  sample("run", "parts", {"--grid", path("parts.png")});
+  for (int i = 0; i < 6; ++i) {
+    const auto name = "00000" + std::to_string(i) + ".png";
+    EXPECT_EQ(slurp(dir_ / "parts" / name), slurp(dir_ / "whole" / name)) << name;
+  }
+  EXPECT_FALSE(fs::exists(dir_ / "parts/000003.png.tmp-1-1"));
+  EXPECT_EQ(slurp(dir_ / "parts/samples.json"), slurp(dir_ / "whole/samples.json"));
+  EXPECT_EQ(slurp(dir_ / "parts.png"), slurp(dir_ / "whole.png"));
+
+  const auto call = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"sample", "--run", path("run"), "--out", path("parts")});
+    return run_program(arguments);
+  };
+  EXPECT_EQ(call({"--num", "9"}).exit_code, 0) << "more of the same samples";
+  sample("run", "nine.npz", {"--num", "9"});
+  auto result = call({"--num", "8"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("holds 9 samples already, more than --num 8"));
+  result = call({"--num", "10", "--seed", "1"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("holds samples with another seed: 0 there, 1 here"));
+  result = call({"--num", "10", "--steps", "2"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("another sampler"));
+  fs::remove(dir_ / "parts/samples.json");
+  result = call({"--num", "10"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("PNG files of unknown making"));
+}
+
+TEST_F(RunTest, AnOwedGridIsDrawnOnResume) {
+  train("run");
+  const auto grid = slurp(dir_ / "run/grids/step-0000008.png");
+  fs::remove(dir_ / "run/grids/step-0000008.png");  // as after an interrupt while it was drawn
+  train("run", {"--resume"});
+  EXPECT_EQ(slurp(dir_ / "run/grids/step-0000008.png"), grid);
+}
+
+TEST_F(RunTest, AFolderHasOneWriterAtATime) {
+  fs::create_directory(dir_ / "run");
+  const core::FolderLock lock(dir_ / "run");
+  const auto result = run_program({"train", "--config", path("c.toml"), "--out", path("run")});
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_THAT(error_line(result), HasSubstr("run: another process is writing there"));
+}
+
+TEST_F(RunTest, ScoresOfSamplesSayHowTheyWereMade) {
+  train("run", kBuiltInSize);
+  sample("run", "samples");
+  sample("run", "samples.npz");
+  fs::remove(dir_ / "samples/000005.png");
+  const auto fake = [&](const std::string& source) {
+    const auto result = run_program({"fid", "--real", "gaussian-noise:28x28x1?num=20", "--fake", path(source),
+                                     "--features", "fashion-mnist-small", "--json", "-"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return nlohmann::json::parse(result.out)["fake"];
+  };
+  const auto of_folder = fake("samples");
+  EXPECT_EQ(of_folder["context"]["sampler"]["steps"], 3);
+  EXPECT_EQ(of_folder["context"]["seed"], 0);
+  EXPECT_EQ(of_folder["context"]["checkpoint_sha256"].get<std::string>().size(), 64U);
+  EXPECT_THAT(of_folder["notes"].dump(), HasSubstr("5 of the 6 samples"));
+  EXPECT_EQ(fake("samples.npz")["context"], of_folder["context"]);
 }
 
 TEST_F(RunTest, TheLogAndTheRecordSayWhatHappened) {
@@ -160,6 +239,7 @@ TEST_F(RunTest, BadSamplingOptionsAreRefused) {
   result =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--sampler", "dim"});
   EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("sampling settings: sampler"));
   EXPECT_THAT(error_line(result), HasSubstr("ddim"));
   result = run_program({"sample", "--run", path("none"), "--num", "2", "--out", path("o")});
   EXPECT_EQ(result.exit_code, 3) << result.err;

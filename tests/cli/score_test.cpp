@@ -68,6 +68,41 @@ TEST(Score, StatisticsGiveTheScoreOfTheirImages) {
   EXPECT_EQ(record["real"]["count"], 200) << "the count travels in the file's provenance";
 }
 
+TEST(Score, WhatStatisticsSayDecidesWhatIsLeftOpen) {
+  const testing::TempDir dir;
+  const auto stats = (dir / "noise.npz").string();
+  record_of({"stats", "--data", kNoise, "--out", stats, "--features", "fashion-mnist-small"});
+  const auto record = record_of({"fid", "--real", stats, "--fake", kOtherNoise});
+  EXPECT_EQ(record["features"]["name"], "fashion-mnist-small");
+  EXPECT_EQ(record["metrics"], fid(stats, kOtherNoise)["metrics"]);
+}
+
+TEST(Score, OptionsWithoutEffectAreRefused) {
+  const testing::TempDir dir;
+  const auto stats = (dir / "noise.npz").string();
+  record_of({"stats", "--data", kNoise, "--out", stats, "--features", "fashion-mnist-small"});
+  for (const auto& [flag, value] : {std::pair<std::string, std::string>{"--features", "inception"},
+                                    {"--weights", "w.pth"},
+                                    {"--preset", "pytorch-fid"}}) {
+    const auto result = run_program({"fid", "--real", stats, "--fake", stats, flag, value});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(error_line(result), HasSubstr(flag + " " + value + ": both sides are statistics files"));
+  }
+  auto result = run_program({"score", "--real", "moons", "--fake", "moons", "--preset", "pytorch-fid"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("points take no"));
+  result = run_program({"fid", "--real", "", "--fake", stats});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("names no source"));
+}
+
+TEST(Score, ResultsThatCannotBeWrittenAreToldBeforeTheWork) {
+  const auto result = run_program(
+      {"fid", "--real", "cifar@/nowhere", "--fake", "cifar@/nowhere", "--json", "/nowhere/score.json"});
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_THAT(error_line(result), HasSubstr("/nowhere/score.json: cannot be written"));
+}
+
 TEST(Score, BothScoresAndYardsticksComeFromOnePass) {
   const auto record =
       record_of({"score", "--real", kNoise, "--fake", kOtherNoise, "--features", "fashion-mnist-small",

@@ -66,6 +66,44 @@ TEST(FileIo, DevicesAreWrittenInPlaceAndLinksFollowed) {
   EXPECT_EQ(read_text(dir / "target"), "new");
 }
 
+TEST(FileIo, WhetherATargetCanBeWrittenIsToldWithoutTouchingIt) {
+  const testing::TempDir dir;
+  write_file(dir / "kept", "kept");
+  require_writable(dir / "kept");
+  require_writable(dir / "new");
+  require_writable("/dev/null");
+  EXPECT_EQ(read_text(dir / "kept"), "kept");
+  EXPECT_FALSE(std::filesystem::exists(dir / "new"));
+  EXPECT_THAT(message_of<ResourceError>([&] { require_writable(dir / "kept/below"); }),
+              HasSubstr("kept/below: cannot be written"));
+  EXPECT_THAT(message_of<ResourceError>([&] { require_writable(dir / "none/file"); }),
+              HasSubstr("No such file"));
+  EXPECT_THAT(message_of<ResourceError>([&] { require_writable(dir.path()); }), HasSubstr("is a folder"));
+}
+
+TEST(FileIo, AFolderIsLockedAgainstASecondWriterUntilTheFirstIsGone) {
+  const testing::TempDir dir;
+  {
+    const FolderLock first(dir.path());
+    EXPECT_THAT(message_of<ResourceError>([&] { const FolderLock second(dir.path()); }),
+                HasSubstr("another process is writing there"));
+  }
+  const FolderLock third(dir.path());
+}
+
+TEST(FileIo, OnlyWhatAtomicFilesLeaveIsRemoved) {
+  const testing::TempDir dir;
+  for (const char* name : {"a.png.tmp-12-0", "b.tmp-345-67", "c.tmp-1", "d.tmp-x-1", ".tmp-1-2", "e.png"}) {
+    write_file(dir / name, "x");
+  }
+  remove_abandoned_files(dir.path());
+  std::vector<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    left.push_back(entry.path().filename().string());
+  }
+  EXPECT_THAT(left, ::testing::UnorderedElementsAre("c.tmp-1", "d.tmp-x-1", ".tmp-1-2", "e.png"));
+}
+
 TEST(FileIo, ReadingMissingFoldersAndTooLargeFilesIsADataError) {
   const testing::TempDir dir;
   EXPECT_THAT(message_of<DataError>([&] { read_file(dir / "none"); }), HasSubstr("No such file"));

@@ -28,7 +28,7 @@ class Sinks : public ::testing::Test {
 };
 
 TEST_F(Sinks, APngFolderHoldsTheImagesInOrder) {
-  const auto sink = open_image_sink(dir_ / "new/folder");
+  const auto sink = make_png_folder_sink(dir_ / "new/folder");
   sink->write(images_.narrow(0, 0, 4));
   sink->write(images_.narrow(0, 4, 3));
   sink->finish();
@@ -40,18 +40,32 @@ TEST_F(Sinks, APngFolderHoldsTheImagesInOrder) {
 
 TEST_F(Sinks, GreyscalePngsAndALaterStart) {
   const at::Tensor grey = images_.narrow(1, 0, 1).contiguous();
-  const auto sink = make_png_folder_sink(dir_ / "out", {.first_index = 999'998});
+  const auto sink = make_png_folder_sink(dir_ / "out", 3);
   sink->write(grey);
   sink->finish();
-  EXPECT_TRUE(std::filesystem::exists(dir_ / "out/999998.png"));
-  EXPECT_TRUE(std::filesystem::exists(dir_ / "out/1000004.png"));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "out/000003.png"));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "out/000009.png"));
+  EXPECT_THAT(open_image_folder(dir_ / "out")->next(100), TensorEq(grey.expand({7, 3, 5, 6})));
 }
 
-TEST_F(Sinks, OldImagesAreNotMixedWithNewOnes) {
-  const auto sink = make_png_folder_sink(dir_ / "out");
-  sink->write(images_);
-  EXPECT_THAT(message_of<core::UsageError>([&] { make_png_folder_sink(dir_ / "out"); }),
-              HasSubstr("out: holds PNG files already"));
+TEST_F(Sinks, NamesThatWouldNotSortInOrderAreRefused) {
+  EXPECT_THAT(
+      message_of<core::UsageError>([&] { make_png_folder_sink(dir_ / "out", 999'994)->write(images_); }),
+      HasSubstr("at most 1000000 images"));
+  make_png_folder_sink(dir_ / "out", 999'993)->write(images_);
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "out/999999.png"));
+}
+
+TEST_F(Sinks, ASequenceEndsAtItsFirstGapOrEmptyFile) {
+  EXPECT_EQ(count_png_sequence(dir_ / "none"), 0);
+  EXPECT_FALSE(holds_png(dir_ / "none"));
+  make_png_folder_sink(dir_ / "out")->write(images_);
+  EXPECT_EQ(count_png_sequence(dir_ / "out"), 7);
+  EXPECT_TRUE(holds_png(dir_ / "out"));
+  std::filesystem::resize_file(dir_ / "out/000005.png", 0);
+  EXPECT_EQ(count_png_sequence(dir_ / "out"), 5);
+  std::filesystem::remove(dir_ / "out/000002.png");
+  EXPECT_EQ(count_png_sequence(dir_ / "out"), 2);
 }
 
 TEST_F(Sinks, AFolderThatCannotBeMadeOrIsGone) {
@@ -83,12 +97,20 @@ TEST_F(Sinks, AFullDiskLeavesNoPartialFile) {
 }
 
 TEST_F(Sinks, AnNpzHasAdmsLayout) {
-  const auto sink = open_image_sink(dir_ / "a.npz");
+  const auto sink = make_npz_sink(dir_ / "a.npz");
   sink->write(images_.narrow(0, 0, 5));
   sink->write(images_.narrow(0, 5, 2));
   EXPECT_FALSE(std::filesystem::exists(dir_ / "a.npz"));
   sink->finish();
   EXPECT_THAT(NpzReader(dir_ / "a.npz").read("arr_0"), TensorEq(images_.permute({0, 2, 3, 1}).contiguous()));
+  EXPECT_THAT(open_array_source(dir_ / "a.npz")->next(100), TensorEq(images_));
+}
+
+TEST_F(Sinks, AnNpzCarriesItsProvenance) {
+  const auto sink = make_npz_sink(dir_ / "a.npz", "{\"seed\": 1}");
+  sink->write(images_);
+  sink->finish();
+  EXPECT_EQ(NpzReader(dir_ / "a.npz").read_text(kSampleProvenance), "{\"seed\": 1}");
   EXPECT_THAT(open_array_source(dir_ / "a.npz")->next(100), TensorEq(images_));
 }
 

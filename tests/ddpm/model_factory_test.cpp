@@ -113,6 +113,23 @@ TEST(ModelFactory, RefusesCheckpointsOfSomethingElse) {
   weights.parameters.pop_back();
   EXPECT_EQ(refusal(), "run: tensor 'out.bias' is missing");
   weights.parameters = model.network->parameters();
+  weights.parameters.push_back({"out.more", torch::zeros({1})});
+  EXPECT_EQ(refusal(), "run: tensor 'out.more' is not part of this network");
+  weights.parameters = model.network->parameters();
+  weights.parameters[0].tensor = weights.parameters[0].tensor.detach().to(torch::kFloat64);
+  EXPECT_THAT(refusal(), HasSubstr("run: tensor 'time.0.weight' is float64"));
+  weights.parameters = model.network->parameters();
+  auto wide = config;
+  wide.model.mlp.width = 4096;  // refused by the first tensor, before memory is taken for the rest
+  weights.config_json = core::config_to_json(wide);
+  EXPECT_THAT(refusal(),
+              HasSubstr("run: tensor 'time.0.weight' is float32 [8, 8] where float32 [4096, 4096]"));
+  wide.model.mlp.width = 3;
+  weights.config_json = core::config_to_json(wide);
+  EXPECT_THAT(refusal(), HasSubstr("run: the checkpoint's configuration is not usable: model.mlp.width: 3"));
+  weights.config_json = "{\"model\": {\"kind\": \"transformer\"}}";
+  EXPECT_THAT(refusal(), HasSubstr("run: the checkpoint's configuration is not usable"));
+  weights.config_json = core::config_to_json(config);
   weights.buffers[0].tensor = torch::tensor({int64_t{1} << 40});
   EXPECT_THAT(refusal(), HasSubstr("data.shape"));
   weights.buffers.clear();

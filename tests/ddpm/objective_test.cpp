@@ -164,7 +164,7 @@ double sliced_distance(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST(SlowObjective, TrainingLearnsEightGaussians) {
-  const Mlp network({.width = 64}, 2, 0);
+  const Mlp network({.width = 64}, 2, ParameterMaker(0));
   const auto process = process_of(50);
   DdpmTask task(network, process, eight_gaussians(20000, 1), {.batch_size = 256, .flip = false});
   const training::LoopConfig loop{.steps = 2000,

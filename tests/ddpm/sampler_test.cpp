@@ -172,7 +172,7 @@ TEST(Sampler, ClippingKeepsSamplesWithinOne) {
 
 TEST(Sampler, ASampleDependsOnSeedAndIndexAlone) {
   UNet network({.base_channels = 8, .multipliers = {1, 2}, .attention_resolutions = {4}, .groups = 4},
-               {.in_channels = 1, .out_channels = 1, .image_side = 8}, 4);
+               {.in_channels = 1, .out_channels = 1, .image_side = 8}, ParameterMaker(4));
   {
     const at::NoGradGuard no_grad;
     for (const auto& named : network.parameters()) {

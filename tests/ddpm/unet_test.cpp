@@ -82,7 +82,7 @@ at::Tensor golden_numbers(const std::string& name) {
 
 TEST(UNet, ForwardEqualsTheGoldenOne) {
   const UNet network({.base_channels = 32, .multipliers = {1, 2}, .attention_resolutions = {4}, .groups = 8},
-                     {.in_channels = 3, .out_channels = 3, .image_side = 8}, 0);
+                     {.in_channels = 3, .out_channels = 3, .image_side = 8}, ParameterMaker(0));
   set_hashed_weights(network);
   const at::NoGradGuard no_grad;
   const auto output = network.forward(hashed("x_t", {2, 3, 8, 8}), torch::tensor({7, 911}, torch::kInt64))
@@ -93,7 +93,7 @@ TEST(UNet, ForwardEqualsTheGoldenOne) {
 }
 
 TEST(UNet, Cifar10HasThePapersParameters) {
-  const UNet network({}, {}, 0);
+  const UNet network({}, {}, ParameterMaker(0));
   EXPECT_EQ(count_elements(network.parameters()), 35'746'307);
   ASSERT_EQ(network.parameters().size(), 328U);
   std::set<std::string> names;
@@ -120,7 +120,7 @@ TEST(UNet, Cifar10HasThePapersParameters) {
 
 TEST(UNet, PublishedSizesOfOtherConfigurations) {
   const auto size = [](const UNetConfig& config, const UNetShape& shape) {
-    return count_elements(UNet(config, shape, 0).parameters());
+    return count_elements(UNet(config, shape, ParameterMaker(0)).parameters());
   };
   EXPECT_EQ(size({}, {.in_channels = 1, .out_channels = 1}), 35'741'697);
   EXPECT_EQ(size({}, {.out_channels = 6}), 35'749'766);
@@ -131,16 +131,16 @@ TEST(UNet, OutputHasTheInputsShape) {
   const at::NoGradGuard no_grad;
   const UNet fashion(
       {.base_channels = 8, .multipliers = {1, 2, 2}, .attention_resolutions = {7}, .groups = 4},
-      {.in_channels = 1, .out_channels = 1, .image_side = 28}, 0);
+      {.in_channels = 1, .out_channels = 1, .image_side = 28}, ParameterMaker(0));
   EXPECT_EQ(fashion.forward(images(2, 1, 28), steps(2)).sizes(), (at::IntArrayRef{2, 1, 28, 28}));
   const UNet colour(
       {.base_channels = 8, .multipliers = {1, 1, 1, 1}, .attention_resolutions = {}, .groups = 4},
-      {.in_channels = 3, .out_channels = 6, .image_side = 32}, 0);
+      {.in_channels = 3, .out_channels = 6, .image_side = 32}, ParameterMaker(0));
   EXPECT_EQ(colour.forward(images(2, 3, 32), steps(2)).sizes(), (at::IntArrayRef{2, 6, 32, 32}));
 }
 
 TEST(UNet, StartsNearZeroAndWithinGlorotsBounds) {
-  const UNet network(small_config(), kSmallShape, 0);
+  const UNet network(small_config(), kSmallShape, ParameterMaker(0));
   const at::NoGradGuard no_grad;
   // conv_out: |w| <= sqrt(6e-10 / ((16 + 1) 9)), and 144 of them meet a normalised input.
   EXPECT_LT(network.forward(images(2, 1, 8), steps(2)).abs().max().item<double>(), 1e-3);
@@ -161,9 +161,9 @@ TEST(UNet, StartsNearZeroAndWithinGlorotsBounds) {
 TEST(UNet, InitialWeightsDependOnSeedAndNameAlone) {
   auto deeper = small_config();
   deeper.res_blocks = 2;
-  const UNet one(small_config(), kSmallShape, 1);
-  const UNet two(deeper, kSmallShape, 1);
-  const UNet other_seed(small_config(), kSmallShape, 2);
+  const UNet one(small_config(), kSmallShape, ParameterMaker(1));
+  const UNet two(deeper, kSmallShape, ParameterMaker(1));
+  const UNet other_seed(small_config(), kSmallShape, ParameterMaker(2));
   const char* name = "down.0.block.0.conv1.weight";
   EXPECT_THAT(tensor::find(two.parameters(), name), TensorEq(tensor::find(one.parameters(), name)));
   EXPECT_FALSE(
@@ -171,7 +171,7 @@ TEST(UNet, InitialWeightsDependOnSeedAndNameAlone) {
 }
 
 TEST(UNet, EveryParameterGetsAGradient) {
-  const UNet network(small_config(), kSmallShape, 0);
+  const UNet network(small_config(), kSmallShape, ParameterMaker(0));
   set_hashed_weights(network);
   network.forward(images(2, 1, 8), steps(2), TrainingPass{}).pow(2).mean().backward();
   for (const auto& [name, parameter] : network.parameters()) {
@@ -184,7 +184,7 @@ TEST(UNet, EveryParameterGetsAGradient) {
 }
 
 TEST(UNet, DropoutIsKeyedByTheStepAndOffAtEvaluation) {
-  const UNet network(small_config(), kSmallShape, 0);
+  const UNet network(small_config(), kSmallShape, ParameterMaker(0));
   set_hashed_weights(network);
   const at::NoGradGuard no_grad;
   const auto run = [&](const std::optional<TrainingPass>& pass) {
@@ -226,7 +226,7 @@ TEST(UNet, HalvingPadsRightAndBottom) {
 
 TEST(UNet, RefusesWhatCannotBeBuilt) {
   const auto refusal = [](UNetConfig config, UNetShape shape) {
-    return message_of<core::UsageError>([&] { UNet(config, shape, 0); });
+    return message_of<core::UsageError>([&] { UNet(config, shape, ParameterMaker(0)); });
   };
   EXPECT_EQ(refusal({.attention_resolutions = {}}, {.image_side = 28}),
             "images of side 28 cannot be halved 3 times; model.unet.multipliers with 4 levels needs a side "

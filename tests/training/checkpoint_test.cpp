@@ -259,7 +259,7 @@ TEST(Checkpoint, LeftoversOfKilledProcessesGo) {
   core::write_file(folder / "checkpoint.safetensors.tmp-123-0", "half");
   core::write_file(folder / "config.toml", "kept");
   EXPECT_FALSE(has_checkpoint(folder.path()));
-  remove_stale_files(folder.path());
+  core::remove_abandoned_files(folder.path());
   EXPECT_FALSE(std::filesystem::exists(folder / "checkpoint.safetensors.tmp-123-0"));
   EXPECT_TRUE(std::filesystem::exists(folder / "config.toml"));
 }

@@ -1,0 +1,48 @@
+#include "eval/comparability.h"
+
+#include "base/core/error.h"
+#include "eval/feature_nets.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+
+std::string text_field(const Json& object, const char* key) {
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+Json provenance_features(const Side& side) {
+  const auto provenance = Json::parse(side.provenance, nullptr, /*allow_exceptions=*/false);
+  const bool told =
+      provenance.is_object() && provenance.contains("features") && provenance["features"].is_object();
+  return told ? provenance["features"] : Json();
+}
+
+bool uses_fid_inception(const Json& features, int64_t dim) {
+  return features.is_object() ? text_field(features, "name") == kFidInception : dim == 2048;
+}
+
+void require_same_features(const Json& real, const Json& fake, bool allow_mismatch, Json& notes) {
+  if (real.is_null() || fake.is_null()) {
+    notes.push_back(
+        "a statistics file does not say which features it was made with: they are taken to be the same");
+    return;
+  }
+  for (const char* key : {"name", "weights_sha256", "preset"}) {
+    const auto of_real = text_field(real, key);
+    const auto of_fake = text_field(fake, key);
+    if (of_real == of_fake) {
+      continue;
+    }
+    const auto difference =
+        fmt::format("{} of the features differs: real {}, fake {}", key, of_real, of_fake);
+    if (!allow_mismatch) {
+      throw core::NotComparableError("{}; --allow-mismatch compares them all the same", difference);
+    }
+    notes.push_back(difference);
+  }
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "eval/side.h"
+
+#include <string>
+#include <vector>
+
+// Whether two sides may be compared: what a statistics file says of the features that it was made with.
+namespace ddpm_eval::eval {
+
+/// The features that a statistics file names (name, weights_sha256, preset, dim), or null: images, and files
+/// of other tools, which do not say.
+Json provenance_features(const Side& side);
+
+/// The text of a field, or "" where there is none: provenance comes from a file.
+std::string text_field(const Json& object, const char* key);
+
+/// Whether numbers on these features may bear the FID Inception's metric names. Statistics of other tools do
+/// not say what they are: 2048 columns are taken for the FID Inception's, as everywhere.
+bool uses_fid_inception(const Json& features, int64_t dim);
+
+/// Throws NotComparableError if the two sides were made with different features, unless `allow_mismatch`;
+/// what is doubtful all the same is added to `notes`.
+void require_same_features(const Json& real, const Json& fake, bool allow_mismatch, Json& notes);
+
+}  // namespace ddpm_eval::eval

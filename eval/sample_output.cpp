@@ -1,0 +1,114 @@
+#include "eval/sample_output.h"
+
+#include "base/core/error.h"
+#include "base/data/array_source.h"
+#include "base/data/image_folder.h"
+#include "base/data/npz.h"
+#include "base/tensor/runtime.h"
+#include "eval/console.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <torch/types.h>
+
+namespace ddpm_eval::eval {
+namespace fs = std::filesystem;
+
+namespace {
+
+using core::Json;
+
+bool is_npz(const fs::path& path) { return path.extension() == ".npz"; }
+
+/// Samples may only be added to others of the same making.
+void require_same_making(const fs::path& folder, const Json& there, const Json& here) {
+  for (const char* key : {"kind", "schema", "checkpoint_sha256", "weights", "sampler", "seed", "rounding"}) {
+    const Json stored = there.is_object() && there.contains(key) ? there[key] : Json();
+    if (stored != here.at(key)) {
+      throw core::UsageError("{}: holds samples with another {}: {} there, {} here; choose another folder",
+                             folder.string(), key, core::json_text(stored), core::json_text(here.at(key)));
+    }
+  }
+  for (const char* key : {"tool", "threads"}) {
+    if (!there.contains(key) || there[key] != here.at(key)) {
+      print_note(
+          fmt::format("{}: begun with another {}: single grey levels may differ from an unbroken call's",
+                      folder.string(), key));
+    }
+  }
+}
+
+int64_t continue_folder(const fs::path& folder, const Json& provenance, int64_t micro_batch) {
+  const auto stored = folder / data::kSampleProvenance;
+  if (fs::exists(stored)) {
+    require_same_making(folder, core::read_record(stored), provenance);
+  } else if (data::holds_png(folder)) {
+    throw core::UsageError("{}: holds PNG files of unknown making; name another folder or remove them",
+                           folder.string());
+  }
+  const auto count = provenance.at("count").get<int64_t>();
+  const int64_t present = data::count_png_sequence(folder);
+  if (present > count) {
+    throw core::UsageError("{}: holds {} samples already, more than --num {}; choose another folder",
+                           folder.string(), present, count);
+  }
+  core::remove_abandoned_files(folder);
+  core::write_record(stored, provenance);
+  return present == count ? count : present / micro_batch * micro_batch;
+}
+
+}  // namespace
+
+Json sample_provenance(const LoadedRun& run, int64_t count) {
+  auto provenance = core::new_record("samples");
+  provenance.erase("created");
+  for (const auto& [key, value] : run.record.items()) {
+    if (key != "run") {
+      provenance[key] = value;
+    }
+  }
+  provenance["count"] = count;
+  provenance["threads"] = tensor::runtime_info().threads;
+  return provenance;
+}
+
+Json read_sample_provenance(const fs::path& source) {
+  std::error_code error;
+  if (!is_npz(source) && !fs::is_regular_file(source / data::kSampleProvenance, error)) {
+    return {};
+  }
+  std::string text;
+  try {
+    text = is_npz(source) ? data::NpzReader(source).read_text(data::kSampleProvenance)
+                          : core::read_text(source / data::kSampleProvenance, 1 << 20);
+  } catch (const core::DataError&) {
+    return {};
+  }
+  auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : Json();
+}
+
+SampleOutput open_sample_output(const fs::path& target, const Json& provenance, int64_t micro_batch) {
+  if (is_npz(target)) {
+    return {nullptr, data::make_npz_sink(target, core::record_text(provenance)), 0};
+  }
+  SampleOutput output;
+  core::make_folders(target);
+  output.lock = std::make_unique<core::FolderLock>(target);
+  output.first = continue_folder(target, provenance, micro_batch);
+  output.sink = data::make_png_folder_sink(target, output.first);
+  return output;
+}
+
+void write_sample_grid(const fs::path& samples, int64_t images, const fs::path& target) {
+  const data::Subset first{.first = 0, .count = images};
+  const auto source = is_npz(samples) ? data::open_array_source(samples, first)
+                                      : data::open_image_folder(samples, {data::OnBadFile::kFail, first, 1});
+  std::vector<at::Tensor> parts;
+  for (at::Tensor part; (part = source->next(images)).defined();) {
+    parts.push_back(part);
+  }
+  write_grid(target, torch::cat(parts));
+}
+
+}  // namespace ddpm_eval::eval

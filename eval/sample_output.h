@@ -1,0 +1,39 @@
+#pragma once
+
+#include "base/core/file_io.h"
+#include "base/core/record.h"
+#include "base/data/sinks.h"
+#include "eval/sampling.h"
+
+#include <filesystem>
+#include <memory>
+
+// Where samples go, and what they say of themselves there.
+namespace ddpm_eval::eval {
+
+/// What goes with samples of `run`: all that they depend on, without times and places, so that equal samples
+/// have equal provenance.
+core::Json sample_provenance(const LoadedRun& run, int64_t count);
+
+/// The provenance that a folder or an .npz of samples holds, or null: other tools' files, and damaged text.
+core::Json read_sample_provenance(const std::filesystem::path& source);
+
+/// An open target.
+struct SampleOutput {
+  std::unique_ptr<core::FolderLock> lock;
+  std::unique_ptr<data::ImageSink> sink;
+  int64_t first = 0;  ///< samples below are there already, from an earlier call
+};
+
+/// An .npz, or for any other name a folder, which can be gone on with: whole micro-batches that are there
+/// stay, and a larger count adds to them. Throws UsageError for a folder with other images or samples of
+/// something else, naming what differs, or with more samples than `count`; ResourceError if it cannot be
+/// written or another process is writing there.
+SampleOutput open_sample_output(const std::filesystem::path& target, const core::Json& provenance,
+                                int64_t micro_batch);
+
+/// A PNG of the first images of finished samples side by side.
+void write_sample_grid(const std::filesystem::path& samples, int64_t images,
+                       const std::filesystem::path& target);
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,63 @@
+#include "eval/comparability.h"
+#include "eval/score.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+// A score's record for people.
+namespace ddpm_eval::eval {
+namespace {
+
+/// A row for the samples and one for each yardstick, a column for each metric.
+void print_beside_yardsticks(const Json& record) {
+  const auto print_row = [&](const std::string& label, const Json& side, const Json& metrics) {
+    fmt::print("{:<44} {:>7}", label, side.at("count").get<int64_t>());
+    for (const auto& [key, value] : metrics.items()) {
+      fmt::print("  {:>{}.5g}", value.get<double>(), key.size());
+    }
+    fmt::print("\n");
+  };
+  fmt::print("{:<44} {:>7}", "images", "N");
+  for (const auto& [key, unused] : record["metrics"].items()) {
+    fmt::print("  {}", key);
+  }
+  fmt::print("\n");
+  print_row(record["fake"]["source"].get<std::string>(), record["fake"], record["metrics"]);
+  for (const auto& yardstick : record["yardsticks"]) {
+    print_row("yardstick " + yardstick["source"].get<std::string>(), yardstick, yardstick["metrics"]);
+  }
+  fmt::print("against {}, N = {}; features {}\n", record["real"]["source"].get<std::string>(),
+             record["real"]["count"].get<int64_t>(), text_field(record["features"], "name"));
+}
+
+}  // namespace
+
+void print_score(const Json& record) {
+  if (record.contains("yardsticks")) {
+    print_beside_yardsticks(record);
+    return;
+  }
+  for (const auto& [key, value] : record["metrics"].items()) {
+    fmt::print("{:<30} {:.7g}\n", key, value.get<double>());
+  }
+  const auto print_side = [&](const std::string& role, const Json& side) {
+    const auto count = side.contains("count") ? fmt::format(", N = {}", side["count"].get<int64_t>()) : "";
+    fmt::print("{:<30} {}{}\n", role, side["source"].get<std::string>(), count);
+  };
+  for (const char* role : {"real", "fake"}) {
+    if (record.contains(role)) {
+      print_side(role, record[role]);
+    }
+  }
+  if (record.contains("floor")) {
+    fmt::print("{:<30} {:.7g} (real against real, same counts)\n", "floor",
+               record["floor"]["sliced_wasserstein_distance"].get<double>());
+  }
+  if (record.contains("features") && record["features"].is_object()) {
+    const auto& features = record["features"];
+    fmt::print("{:<30} {}, preset {}, weights {}\n", "features", text_field(features, "name"),
+               text_field(features, "preset"), text_field(features, "weights_sha256").substr(0, 12));
+  }
+}
+
+}  // namespace ddpm_eval::eval
