@@ -25,8 +25,8 @@ tests: configure
 test: tests
 	@ctest --preset release -j $(JOBS)
 
-lint: configure
-	@tools/lint.sh $(BUILD)
+lint: deps
+	@tools/lint.sh
 
 bench: configure
 	@cmake --build --preset release -j $(JOBS) --target all_bench

@@ -23,7 +23,8 @@ if(DDPM_EVAL_MOLD)
 endif()
 
 add_library(ddpm_eval_flags INTERFACE)
-# No contraction and no fast-math: the same source gives the same bits on every x86-64 processor.
+# No contraction and no fast-math: what is compiled here rounds as it is written. (LibTorch and BLAS choose kernels
+# by the processor.)
 target_compile_options(ddpm_eval_flags INTERFACE -ffp-contract=off -fpch-preprocess)
 if(DDPM_EVAL_SANITIZE)
   target_compile_options(ddpm_eval_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g1)

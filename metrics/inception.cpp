@@ -13,7 +13,7 @@ namespace ddpm_eval::metrics {
 namespace {
 
 constexpr double kBatchNormEps = 0.001;
-constexpr int64_t kMicroBatch = 8;
+constexpr int64_t kInceptionMicroBatch = 8;
 
 /// A unit ready to run.
 struct FoldedUnit {
@@ -86,7 +86,7 @@ class Inception final : public FeatureNet {
   }
 
   const FeatureNetInfo& info() const override { return info_; }
-  int64_t micro_batch() const override { return kMicroBatch; }
+  int64_t micro_batch() const override { return kInceptionMicroBatch; }
 
   at::Tensor prepare(const at::Tensor& images_u8) const override {
     const at::NoGradGuard no_grad;
@@ -97,7 +97,7 @@ class Inception final : public FeatureNet {
   }
 
   NetOutput forward(const at::Tensor& input) const override {
-    tensor::expect(input, at::kFloat, {kMicroBatch, 3, kInceptionSide, kInceptionSide}, "input");
+    tensor::expect(input, at::kFloat, {kInceptionMicroBatch, 3, kInceptionSide, kInceptionSide}, "input");
     const at::NoGradGuard no_grad;
     at::Tensor x = input.contiguous(at::MemoryFormat::ChannelsLast);
     for (const FoldedBlock& block : blocks_) {

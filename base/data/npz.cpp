@@ -16,7 +16,7 @@ using core::DataError;
 constexpr std::string_view kSuffix = ".npy";
 constexpr uint64_t kMaxTextBytes = 16 << 20;
 constexpr uint64_t kMaxMembers = 1 << 20;
-constexpr uint64_t kDeflateLimit = 1032;  // no deflate stream grows by more than this factor
+constexpr uint64_t kNpzDeflateLimit = 1032;  // no deflate stream grows by more than this factor
 
 /// One member being read.
 class MemberStream final : public ByteStream {
@@ -122,7 +122,7 @@ std::unique_ptr<ByteStream> NpzReader::open_member(const std::string& member) co
       (status.valid & kNeeded) != kNeeded) {
     throw DataError("{}: the archive is damaged: {}", origin, ::zip_strerror(zip));
   }
-  const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kDeflateLimit;
+  const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kNpzDeflateLimit;
   if (status.comp_size > archive_->file_bytes || status.size / factor > status.comp_size) {
     throw DataError("{}: the archive is damaged: {} bytes in {} cannot be", origin, status.size,
                     status.comp_size);

@@ -38,18 +38,18 @@ Point on_moons(double u, int64_t choice) {
                      : Point{1 - std::cos(angle), 0.5 - std::sin(angle)};
 }
 
-struct Kind {
+struct PointKind {
   std::string name;
   Place place;
   int64_t choices;
   double noise;
 };
 
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> kKinds{{"swiss-roll", on_swiss_roll, 1, 0.05},
-                                        {"8-gaussians", on_eight_centres, 8, 0.1},
-                                        {"moons", on_moons, 2, 0.1}};
-  return kKinds;
+const std::vector<PointKind>& kinds() {
+  static const std::vector<PointKind> kPointKinds{{"swiss-roll", on_swiss_roll, 1, 0.05},
+                                                  {"8-gaussians", on_eight_centres, 8, 0.1},
+                                                  {"moons", on_moons, 2, 0.1}};
+  return kPointKinds;
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ const std::vector<std::string>& point_kinds() {
 
 at::Tensor make_points(const std::string& name, int64_t first, int64_t count, uint64_t seed) {
   const auto kind =
-      std::find_if(kinds().begin(), kinds().end(), [&](const Kind& k) { return k.name == name; });
+      std::find_if(kinds().begin(), kinds().end(), [&](const PointKind& k) { return k.name == name; });
   if (kind == kinds().end()) {
     throw core::UsageError("unknown points '{}'{}; there are {}", name,
                            core::did_you_mean(name, point_kinds()), core::join_or(point_kinds()));

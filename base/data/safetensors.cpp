@@ -17,17 +17,18 @@ namespace {
 using core::DataError;
 using nlohmann::ordered_json;
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the Rust implementation
-constexpr size_t kMaxDimensions = 64;
+constexpr uint64_t kMaxTensorHeaderBytes = 100'000'000;  // the limit of the Rust implementation
+constexpr size_t kMaxTensorDimensions = 64;
 constexpr auto kMetadata = "__metadata__";
 
-struct Dtype {
+struct TensorDtype {
   const char* text;
   at::ScalarType type;
 };
-constexpr std::array kDtypes{Dtype{"F32", at::kFloat},     Dtype{"F64", at::kDouble}, Dtype{"I64", at::kLong},
-                             Dtype{"I32", at::kInt},       Dtype{"U8", at::kByte},    Dtype{"F16", at::kHalf},
-                             Dtype{"BF16", at::kBFloat16}, Dtype{"BOOL", at::kBool}};
+constexpr std::array kTensorDtypes{TensorDtype{"F32", at::kFloat},     TensorDtype{"F64", at::kDouble},
+                                   TensorDtype{"I64", at::kLong},      TensorDtype{"I32", at::kInt},
+                                   TensorDtype{"U8", at::kByte},       TensorDtype{"F16", at::kHalf},
+                                   TensorDtype{"BF16", at::kBFloat16}, TensorDtype{"BOOL", at::kBool}};
 
 /// Where one tensor lies.
 struct Entry {
@@ -83,15 +84,15 @@ Entry parse_entry(const std::string& name, const ordered_json& value, const std:
   Entry entry;
   entry.name = name;
   const auto& dtype = value["dtype"];
-  const auto known = std::find_if(kDtypes.begin(), kDtypes.end(),
-                                  [&](const Dtype& d) { return dtype.is_string() && dtype == d.text; });
-  if (known == kDtypes.end()) {
+  const auto known = std::find_if(kTensorDtypes.begin(), kTensorDtypes.end(),
+                                  [&](const TensorDtype& d) { return dtype.is_string() && dtype == d.text; });
+  if (known == kTensorDtypes.end()) {
     throw fail("its dtype is not one of F64, F32, F16, BF16, I64, I32, U8 and BOOL");
   }
   entry.dtype = known->type;
   int64_t bytes = static_cast<int64_t>(c10::elementSize(entry.dtype));
   const auto& shape = value["shape"];
-  if (!shape.is_array() || shape.size() > kMaxDimensions) {
+  if (!shape.is_array() || shape.size() > kMaxTensorDimensions) {
     throw fail("its shape is not a list of sizes");
   }
   for (const auto& size : shape) {
@@ -143,9 +144,10 @@ std::string header_text(const tensor::NamedTensors& tensors,
   }
   uint64_t position = 0;
   for (const auto& [name, tensor] : tensors) {
-    const auto known = std::find_if(kDtypes.begin(), kDtypes.end(),
-                                    [type = tensor.scalar_type()](const Dtype& d) { return d.type == type; });
-    DDPM_CHECK(known != kDtypes.end(), "tensor '{}' is {}", name, tensor::describe(tensor));
+    const auto known =
+        std::find_if(kTensorDtypes.begin(), kTensorDtypes.end(),
+                     [type = tensor.scalar_type()](const TensorDtype& d) { return d.type == type; });
+    DDPM_CHECK(known != kTensorDtypes.end(), "tensor '{}' is {}", name, tensor::describe(tensor));
     DDPM_CHECK(name != kMetadata && !header.contains(name), "tensor name '{}' cannot be used here", name);
     header[name] = {{"dtype", known->text},
                     {"shape", tensor.sizes().vec()},
@@ -173,7 +175,7 @@ SafeTensors read_safetensors(ByteStream& file) {
     throw DataError("{}: {} bytes are no safetensors file", origin, file_bytes);
   }
   file.read(&header_bytes, sizeof(header_bytes));
-  if (header_bytes > kMaxHeaderBytes || header_bytes > file.remaining()) {
+  if (header_bytes > kMaxTensorHeaderBytes || header_bytes > file.remaining()) {
     throw DataError("{}: is cut short or no safetensors file: a header of {} bytes in a file of {}", origin,
                     header_bytes, file_bytes);
   }

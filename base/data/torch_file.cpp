@@ -21,7 +21,7 @@ PickleOptions pickle_options(const std::string& origin) {
 // The legacy stream: five pickles, then the storages in the order of the fifth.
 
 /// 0x1950a86a20f9469cfc6c, little-endian.
-constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+constexpr std::string_view kTorchMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 constexpr int64_t kStreamVersion = 1001;
 
 class LegacyReader {
@@ -62,7 +62,7 @@ class LegacyReader {
 
   void read_preamble() {
     const Pickle magic(rest_, pickle_options(origin_));
-    if (magic.root()->kind != Kind::kInteger || magic.root()->text != kMagic) {
+    if (magic.root()->kind != Kind::kInteger || magic.root()->text != kTorchMagic) {
       throw core::DataError("{}: not a file of torch.save (its magic number is missing)", origin_);
     }
     skip(magic.size());
