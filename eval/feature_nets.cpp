@@ -13,6 +13,7 @@
 #include "metrics/preset.h"
 #include "metrics/small_net.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -110,6 +111,12 @@ std::vector<BuiltInNet> built_in_nets() {
                                            card.seed, card.command)});
   }
   return nets;
+}
+
+bool is_reserved_net_name(const std::string& name) {
+  const auto& nets = embedded_nets();
+  const auto is_that = [&](const EmbeddedFile& file) { return file.name == name; };
+  return name == kInceptionName || name == kFidInception || std::any_of(nets.begin(), nets.end(), is_that);
 }
 
 }  // namespace ddpm_eval::eval
