@@ -10,6 +10,8 @@ void add_is_command(CLI::App& program, Session& session) {
   options->frechet = false;
   options->inception_score = true;
   add_score_options(*command, *options, SidesNeeded::kFake);
+  // Statistics say nothing of the single images' classes.
+  command->get_option("--fake")->description("What is scored: a source of images");
   add_scoring_command(*command, options, session);
 }
 
