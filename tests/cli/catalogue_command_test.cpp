@@ -1,3 +1,4 @@
+#include "metrics/inception.h"
 #include "tests/support/files.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/loopback_server.h"
@@ -120,6 +121,15 @@ TEST_F(CatalogueCommandTest, AMirrorWithOtherBytesInstallsNothing) {
       EXPECT_TRUE(entry.is_directory() || entry.path().extension() == ".part") << entry.path();
     }
   }
+}
+
+TEST_F(CatalogueCommandTest, TheWeightsAskedForAreThoseThatScoresKnow) {
+  const TempDir mirror;
+  put_file(mirror / kWeightsFile, "");
+  fs::resize_file(mirror / kWeightsFile, kWeightsBytes);
+  const auto result =
+      run({"weights", "fetch", "inception-fid", "--mirror", "file://" + mirror.path().string()});
+  expect_error(result, 3, fmt::format(", not {}", metrics::kPublishedInceptionSha256));
 }
 
 TEST_F(CatalogueCommandTest, AMirrorWithoutTheFileIsAResourceError) {
