@@ -3,8 +3,8 @@
 #include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
-#include "base/core/paths.h"
 #include "base/core/text.h"
+#include "base/data/catalogue.h"
 #include "base/data/safetensors.h"
 #include "base/data/source_spec.h"
 #include "base/data/torch_file.h"
@@ -13,6 +13,7 @@
 #include "metrics/preset.h"
 #include "metrics/small_net.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -24,17 +25,17 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInceptionName = "inception";
 constexpr const char* kFashionMnistNet = "fashion-mnist-small";
-constexpr const char* kInceptionFile = "pt_inception-2015-12-05-6726825d.pth";
+constexpr const char* kInceptionItem = "inception-fid";  ///< on the shelf of weights
 
 std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& request) {
-  const fs::path path =
-      request.weights.empty() ? core::weights_path(kInceptionFile) : fs::path(request.weights);
+  const fs::path path = request.weights.empty()
+                            ? data::inspect(data::Shelf::kWeights, kInceptionItem, data::Depth::kSizes).path
+                            : fs::path(request.weights);
   if (!fs::exists(path)) {
     throw core::DataError(
-        "{}: the FID Inception's weights are not there (SHA-256 {}); run `ddpm-eval weights fetch "
-        "inception-fid` or name "
-        "the file with --weights",
-        path.string(), metrics::kPublishedInceptionSha256);
+        "{}: the FID Inception's weights are not there (SHA-256 {}); run `ddpm-eval weights fetch {}` or "
+        "name the file with --weights",
+        path.string(), metrics::kPublishedInceptionSha256, kInceptionItem);
   }
   metrics::InceptionOptions options;
   options.preset = metrics::find_preset(request.preset);
@@ -110,6 +111,12 @@ std::vector<BuiltInNet> built_in_nets() {
                                            card.seed, card.command)});
   }
   return nets;
+}
+
+bool is_reserved_net_name(const std::string& name) {
+  const auto& nets = embedded_nets();
+  const auto is_that = [&](const EmbeddedFile& file) { return file.name == name; };
+  return name == kInceptionName || name == kFidInception || std::any_of(nets.begin(), nets.end(), is_that);
 }
 
 }  // namespace ddpm_eval::eval

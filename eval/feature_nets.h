@@ -39,6 +39,9 @@ struct BuiltInNet {
 
 std::vector<BuiltInNet> built_in_nets();
 
+/// Whether `name` is that of a network which the program has already, so that no file may bear it.
+bool is_reserved_net_name(const std::string& name);
+
 /// The FID Inception keeps torch-fidelity's metric names; numbers on other features must not be mistaken for
 /// them.
 inline constexpr std::string_view kFidInception = "inception-v3-fid";

@@ -1,9 +1,9 @@
 #include "base/core/build_info.h"
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
-#include "base/core/text.h"
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
+#include "eval/command_line.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <c10/util/Exception.h>
@@ -38,20 +37,8 @@ int fail(ExitCode code, const std::string& message) {
   return static_cast<int>(code);
 }
 
-/// What to say when the command line names no known command.
-std::string command_hint(const CLI::App& program, int argc, char** argv) {
-  std::vector<std::string> names;
-  for (const auto* command : program.get_subcommands({})) {
-    names.push_back(command->get_name());
-  }
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    const bool is_value = std::string_view(argv[i - 1]) == "--threads";
-    if (!word.empty() && word[0] != '-' && !is_value) {
-      return "unknown command '" + word + "'" + ddpm_eval::core::did_you_mean(word, names);
-    }
-  }
-  return "a command is needed";
+int fail_usage(const std::string& message) {
+  return fail(ExitCode::kUsage, message + " (see ddpm-eval --help)");
 }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -93,6 +80,7 @@ int main(int argc, char** argv) {
   CLI::App program("Train, sample and score diffusion models.", "ddpm-eval");
   program.require_subcommand(1);
   program.fallthrough();
+  ddpm_eval::eval::show_global_options_in_help(program);
   program.set_version_flag("--version", std::string(ddpm_eval::core::build_info().version) + " (" +
                                             std::string(ddpm_eval::core::build_info().commit) + ")");
   program.add_option("--threads", session.threads, "Processors to use; 0 means all that the process may use")
@@ -104,14 +92,14 @@ int main(int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& request) {  // --help, --version
+    if (const auto unknown = ddpm_eval::eval::unknown_command(program)) {
+      return fail_usage(*unknown);
+    }
     return program.exit(request);
   } catch (const CLI::RequiredError& error) {
-    const bool no_command = program.get_subcommands().empty();
-    return fail(ExitCode::kUsage,
-                (no_command ? command_hint(program, argc, argv) : first_line(error.what())) +
-                    " (see ddpm-eval --help)");
+    return fail_usage(ddpm_eval::eval::command_problem(program).value_or(first_line(error.what())));
   } catch (const CLI::ParseError& error) {
-    return fail(ExitCode::kUsage, first_line(error.what()) + " (see ddpm-eval --help)");
+    return fail_usage(first_line(error.what()));
   }
   return run(session);
 }

@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
-
 namespace {
 
 std::string refuse_empty(const std::string& source) {
@@ -24,9 +23,9 @@ void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sid
         ->required()
         ->check(refuse_empty);
   }
-  command.add_option("--fake", options.fake, "What is scored: a source or a statistics .npz")
-      ->required()
-      ->check(refuse_empty);
+  const char* fake = sides == SidesNeeded::kBoth ? "What is scored: a source or a statistics .npz"
+                                                 : "What is scored: a source of images";
+  command.add_option("--fake", options.fake, fake)->required()->check(refuse_empty);
   command
       .add_option(
           "--preset", options.preset,

@@ -110,7 +110,7 @@ training::LoopConfig small_net_loop(int64_t steps) {
   loop.weight_decay = 0.01;
   loop.clip_norm = 0;
   loop.ema_decay = 0;
-  loop.checkpoint_every = 0;
+  loop.checkpoint_every = 500;
   return loop;
 }
 

@@ -1,102 +1,62 @@
-#include "base/core/error.h"
-#include "base/data/safetensors.h"
-#include "base/data/source_spec.h"
-#include "base/tensor/runtime.h"
-#include "base/training/loop.h"
+#include "base/training/checkpoint.h"
 #include "eval/command.h"
-#include "eval/console.h"
 #include "eval/feature_nets.h"
+#include "eval/feature_training.h"
 #include "eval/output.h"
-#include "metrics/small_net.h"
 
 #include <filesystem>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <torch/types.h>
 
 namespace ddpm_eval::eval {
 namespace {
 
+/// What the command line says; what it leaves out comes from the checkpoint of a resumed training, else from
+/// the defaults.
 struct FeaturesTrainOptions {
-  std::string data = "fashion-mnist:train";
-  std::string test = "fashion-mnist:test";
   std::filesystem::path out;
-  int64_t steps = metrics::small_net_loop().steps;
-  double learning_rate = metrics::small_net_loop().learning_rate;
-  int64_t width = metrics::SmallNetOptions{}.width;
-  metrics::SmallNetTraining training;
+  std::optional<std::string> data;
+  std::optional<std::string> test;
+  std::optional<int64_t> steps;
+  std::optional<int64_t> batch_size;
+  std::optional<double> learning_rate;
+  std::optional<int64_t> max_shift;
+  std::optional<int64_t> width;
+  std::optional<int64_t> seed;
+  bool resume = false;
   std::string json;
 };
 
-/// Both sets must show the same kind of images; the network takes its shape from the first.
-metrics::SmallNetOptions net_options(const data::ImageDataset& train, const data::ImageDataset& test,
-                                     int64_t width) {
-  for (const auto* set : {&train, &test}) {
-    if (!set->labels.defined()) {
-      throw core::DataError("{} has no labels, and a classifier needs them", set->name);
-    }
+FeatureTraining settings_of(const FeaturesTrainOptions& options) {
+  FeatureTraining settings;
+  if (options.resume && training::has_checkpoint(feature_run_folder(options.out))) {
+    settings = stored_feature_training(options.out);
+  } else if (options.steps) {
+    settings.loop = metrics::small_net_loop(*options.steps);
   }
-  const auto& images = train.images_u8;
-  if (images.size(2) != images.size(3) || images.sizes().slice(1) != test.images_u8.sizes().slice(1)) {
-    throw core::DataError("{} and {} must hold square images of one size and kind", train.name, test.name);
-  }
-  return {images.size(1), images.size(2), train.classes, width};
-}
-
-/// The command with every value that shaped the network, as the card keeps it.
-std::string full_command(const FeaturesTrainOptions& options) {
-  return fmt::format(
-      "ddpm-eval features train --data {} --test {} --out {} --steps {} --batch-size {} --learning-rate {} "
-      "--max-shift {} "
-      "--width {} --seed {}",
-      options.data, options.test, options.out.filename().string(), options.steps, options.training.batch_size,
-      options.learning_rate, options.training.max_shift, options.width, options.training.seed);
+  const auto take = [](const auto& option, auto& setting) { setting = option.value_or(setting); };
+  take(options.data, settings.data.train);
+  take(options.test, settings.data.test);
+  take(options.steps, settings.loop.steps);
+  take(options.batch_size, settings.classifier.batch_size);
+  take(options.learning_rate, settings.loop.learning_rate);
+  take(options.max_shift, settings.classifier.max_shift);
+  take(options.width, settings.net.width);
+  take(options.seed, settings.classifier.seed);
+  return settings;
 }
 
 void run_train(const FeaturesTrainOptions& options, const Session& session) {
-  auto loop = metrics::small_net_loop(options.steps);
-  loop.learning_rate = options.learning_rate;
-  loop.validate("features");
-  auto train = data::load_image_dataset(data::parse_source(options.data));
-  const auto test = data::load_image_dataset(data::parse_source(options.test));
-  const auto shape = net_options(train, test, options.width);
-  metrics::SmallNetCard card{options.out.stem().string(),
-                             train.name,
-                             full_command(options),
-                             options.training.seed,
-                             options.steps,
-                             0.0,
-                             test.name};
-  metrics::SmallNetTask task(shape, options.training, std::move(train));
-  auto state = training::new_state(task, loop);
-  const auto progress = console_progress("training " + card.name, "steps", session.quiet);
-  training::LoopHooks hooks;
-  hooks.on_step = [&](const training::TrainState& now, double) { progress(now.step, loop.steps); };
-  const auto report = training::run_loop(task, loop, {}, state, hooks);
-
-  auto file = metrics::small_net_file(shape, card, task.folded());
-  const auto net = metrics::make_small_net(file, card.name, "");
-  card.test_accuracy = metrics::accuracy(*net, test.images_u8, test.labels);
-  file = metrics::small_net_file(shape, card, task.folded());
-  data::write_safetensors(options.out, file.tensors, file.metadata);
-
-  auto record = core::new_record("features");
-  record["name"] = card.name;
-  record["file"] = options.out.string();
-  record["data"] = card.data;
-  record["test_data"] = card.test_data;
-  record["test_accuracy"] = card.test_accuracy;
-  record["dim"] = net->info().dim;
-  record["steps"] = card.steps;
-  record["seed"] = card.seed;
-  record["seconds"] = report.seconds;
-  record["images_per_second"] = report.images_per_second;
-  record["runtime"] = tensor::runtime_context();
+  require_json_target(options.json);
+  const auto start = options.resume ? Start::kResume : Start::kFresh;
+  const auto record = train_features(settings_of(options), options.out, start, session);
   if (!write_json(options.json, record)) {
-    fmt::print("{}: {:.2f} % on {}, {} features, {:.0f} s\n", options.out.string(), 100 * card.test_accuracy,
-               card.test_data, net->info().dim, report.seconds);
+    fmt::print("{}: {:.2f} % on {}, {} features, {:.0f} s\n", options.out.string(),
+               100 * record["test_accuracy"].get<double>(), record["test_data"]["source"].get<std::string>(),
+               record["dim"].get<int64_t>(), record["seconds"].get<double>());
   }
 }
 
@@ -119,20 +79,23 @@ void add_train(CLI::App& features, Session& session) {
   auto* command =
       features.add_subcommand("train", "Train a small Inception-style classifier as a feature network");
   auto options = std::make_shared<FeaturesTrainOptions>();
-  command->add_option("--data", options->data, "A labelled set of square images")->capture_default_str();
-  command->add_option("--test", options->test, "Where its accuracy is measured")->capture_default_str();
+  const FeatureTraining defaults;
+  const auto add = [&](const char* name, auto& option, const auto& standard, const char* help) {
+    command->add_option(name, option, help)->default_str(fmt::format("{}", standard));
+  };
   command->add_option("--out", options->out, "The .safetensors file to write; its stem is the network's name")
       ->required();
-  command->add_option("--steps", options->steps, "Optimiser steps")->capture_default_str();
-  command->add_option("--batch-size", options->training.batch_size, "Images a step")->capture_default_str();
-  command->add_option("--learning-rate", options->learning_rate, "Adam's, before its decay")
-      ->capture_default_str();
-  command->add_option("--max-shift", options->training.max_shift, "Move images by up to so many pixels")
-      ->capture_default_str();
-  command->add_option("--width", options->width, "Channels, a multiple of 8; features: four times as many")
-      ->capture_default_str();
-  command->add_option("--seed", options->training.seed, "Of weights, order and augmentation")
-      ->capture_default_str();
+  add("--data", options->data, defaults.data.train, "A labelled set of square images");
+  add("--test", options->test, defaults.data.test, "Where its accuracy is measured");
+  add("--steps", options->steps, defaults.loop.steps, "Optimiser steps");
+  add("--batch-size", options->batch_size, defaults.classifier.batch_size, "Images a step");
+  add("--learning-rate", options->learning_rate, defaults.loop.learning_rate, "Adam's, before its decay");
+  add("--max-shift", options->max_shift, defaults.classifier.max_shift,
+      "Move images by up to so many pixels");
+  add("--width", options->width, defaults.net.width,
+      "Channels, a multiple of 8; features: four times as many");
+  add("--seed", options->seed, defaults.classifier.seed, "Of weights, order and augmentation");
+  command->add_flag("--resume", options->resume, "Go on from the checkpoint beside --out, bit for bit");
   add_json_option(*command, options->json);
   command->callback(
       [options, &session] { session.action = [options, &session] { run_train(*options, session); }; });

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // What users do wrong ends in one clear line and the right exit code. The readers' own tests hold every way
 // in which a file can be damaged; here is one of each kind, through the program.
@@ -92,8 +93,9 @@ TEST(BadInput, TextNamedPng) {
   const TempDir dir;
   put(dir / "a.png", "hello");
   put(dir / "b.png", "world");
-  const auto result = score(dir.path().string());
-  EXPECT_EQ(result.exit_code, 3) << result.err;
+  expect_refusal(score(dir.path().string()), 3,
+                 "not one of its 2 image files can be read; the first: " + (dir / "a.png").string() +
+                     ": not a PNG, JPEG, WebP, TIFF, BMP or PNM image");
 }
 
 TEST(BadInput, ACutCifarBatch) {
@@ -155,6 +157,38 @@ TEST(BadInput, OutputsThatCannotBeWritten) {
   expect_refusal(
       run_program({"train", "--config", (dir / "c.toml").string(), "--out", (dir / "file").string()}), 7,
       "file");
+}
+
+/// Every command with an output, and what it writes to `folder`.
+std::vector<std::vector<std::string>> writing_commands(const fs::path& folder, const fs::path& run) {
+  const auto in = [&](const char* name) { return (folder / name).string(); };
+  return {{"stats", "--data", kNoise, "--features", "fashion-mnist-small", "--out", in("s.npz")},
+          {"info", "--json", in("i.json")},
+          {"report", run.string(), "--out", in("r.html")},
+          {"train", "--config", (run / "c.toml").string(), "--out", in("run")},
+          {"features", "train", "--data", kNoise, "--out", in("n.safetensors")}};
+}
+
+TEST(BadInput, FoldersThatCannotBeWrittenAreResourceErrors) {
+  const TempDir dir;
+  put(dir / "run/log.jsonl", "{\"step\": 1}\n");
+  put(dir / "run/c.toml",
+      "[data]\nsource = 'swiss-roll'\npoints = 10\n[model]\nkind = 'mlp'\n[train]\nflip = false\n"
+      "[sample]\nclip = false\n");
+  put(dir / "file", "in the way");
+  std::vector<fs::path> folders = {dir / "file/below", "/proc/none"};
+  if (::geteuid() != 0) {  // nothing is read-only for root
+    folders.push_back(dir / "locked");
+    fs::create_directories(dir / "locked");
+    fs::permissions(dir / "locked", fs::perms::owner_read | fs::perms::owner_exec);
+  }
+  for (const auto& folder : folders) {
+    for (const auto& command : writing_commands(folder, dir / "run")) {
+      SCOPED_TRACE(command[0] + " into " + folder.string());
+      expect_refusal(run_program(command), 7, folder.string());
+    }
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), {}), folders.size() == 3 ? 3 : 2);
 }
 
 TEST(BadInput, FewerImagesThanFeaturesIsANamedNote) {

@@ -6,8 +6,10 @@
 namespace ddpm_eval {
 namespace {
 
+using ::testing::AllOf;
 using testing::error_line;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::run_program;
 using ::testing::StartsWith;
 
@@ -27,7 +29,38 @@ TEST(Program, EachCommandHasHelp) {
     const auto help = run_program({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.out, HasSubstr("--help")) << command;
+    EXPECT_THAT(help.out, HasSubstr("\n\nOptions of every command:\n  --threads INT=0 ")) << command;
+    EXPECT_THAT(help.out, HasSubstr("\n  -q,--quiet ")) << command;
+    EXPECT_EQ(help.err, "") << command;
   }
+  const auto help = run_program({"data", "fetch", "--help"});
+  EXPECT_THAT(help.out, AllOf(HasSubstr("--mirror TEXT"), HasSubstr("\n  -q,--quiet ")));
+  EXPECT_THAT(run_program({"--help"}).out, Not(HasSubstr("Options of every command")));
+}
+
+TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
+  const auto expect_error = [](const std::vector<std::string>& arguments, const std::string& message) {
+    const auto result = run_program(arguments);
+    EXPECT_EQ(result.exit_code, 2) << result.out;
+    EXPECT_EQ(error_line(result), message + " (see ddpm-eval --help)");
+    EXPECT_EQ(result.out, "");
+  };
+  expect_error({"fidd", "--help"}, "unknown command 'fidd'; did you mean 'fid'?");
+  expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
+  expect_error({"knn", "--help"},
+               "unknown command 'knn'; choose train, sample, fid, is, score, stats, report, features, data, "
+               "weights or info");
+  expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
+  expect_error({"features", "trian", "--out", "x"},
+               "unknown command 'features trian'; did you mean 'features train'?");
+  expect_error({"weights"}, "a command is needed: weights list, weights fetch or weights verify");
+  expect_error({"--nosuch", "3"}, "unknown option '--nosuch'");
+}
+
+TEST(Program, HelpSaysWhereStatisticsServe) {
+  const std::string statistics = "What is scored: a source or a statistics .npz";
+  EXPECT_THAT(run_program({"fid", "--help"}).out, HasSubstr(statistics));
+  EXPECT_THAT(run_program({"is", "--help"}).out, Not(HasSubstr("statistics")));
 }
 
 TEST(Program, UsageErrorsAreOneLineAndExitCode2) {

@@ -7,6 +7,7 @@
 #include "ddpm/layers.h"
 #include "ddpm/time_embedding.h"
 #include "tests/support/errors.h"
+#include "tests/support/hashes.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -43,10 +44,7 @@ at::Tensor steps(int64_t n) { return torch::arange(n, torch::kInt64) * 37; }
 
 /// The weights and inputs of tools/golden/make_unet.py: uniform on [-1, 1) from the name and the position.
 at::Tensor hashed(const std::string& name, at::IntArrayRef shape) {
-  uint64_t start = 0xcbf29ce484222325ULL;
-  for (const char c : name) {
-    start = (start ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  }
+  const uint64_t start = testing::fnv1a(name);
   at::Tensor values = torch::empty(shape, torch::kFloat32);
   auto* data = values.data_ptr<float>();
   for (int64_t i = 0; i < values.numel(); ++i) {

@@ -73,7 +73,19 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
     ::kill(child, SIGINT);
   }
   int status = 0;
-  ::waitpid(child, &status, 0);
+  bool ended = false;
+  if (!options.interrupt_once_there.empty()) {
+    while (!(ended = ::waitpid(child, &status, WNOHANG) == child) &&
+           !std::filesystem::exists(options.interrupt_once_there)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    if (!ended) {
+      ::kill(child, SIGINT);
+    }
+  }
+  if (!ended) {
+    ::waitpid(child, &status, 0);
+  }
   ProgramResult result;
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.out = slurp(dir / "out");

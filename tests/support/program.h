@@ -14,10 +14,11 @@ struct ProgramResult {
 };
 
 struct ProgramOptions {
-  std::vector<std::string> environment{};   ///< "NAME=value", added to the test's own
-  std::filesystem::path working_folder{};   ///< empty: the test's own
-  std::filesystem::path standard_output{};  ///< where it goes; empty: into ProgramResult::out
-  int kill_after_ms = 0;                    ///< SIGINT after so long; 0: never
+  std::vector<std::string> environment{};        ///< "NAME=value", added to the test's own
+  std::filesystem::path working_folder{};        ///< empty: the test's own
+  std::filesystem::path standard_output{};       ///< where it goes; empty: into ProgramResult::out
+  int kill_after_ms = 0;                         ///< SIGINT after so long; 0: never
+  std::filesystem::path interrupt_once_there{};  ///< SIGINT as soon as this file is there; empty: never
 };
 
 /// Runs ddpm-eval (`$DDPM_EVAL_BINARY`, set by ctest) with one thread unless the arguments say otherwise.

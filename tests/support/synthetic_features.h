@@ -1,18 +1,16 @@
 #pragma once
 
+#include "tests/support/hashes.h"
+
 #include <cstdint>
 
 #include <torch/types.h>
 
 namespace ddpm_eval::testing {
 
-/// SplitMix64 (Steele, Lea & Flood 2014) at position `index` of the stream of `seed`, on [0, 1) with 53 bits.
+/// Output `index` of SplitMix64, on [0, 1) with 53 bits.
 inline double synthetic_uniform(uint64_t seed, uint64_t index) {
-  uint64_t z = seed + (index + 1) * 0x9E3779B97F4A7C15U;
-  z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-  z ^= z >> 31U;
-  return static_cast<double>(z >> 11U) * 0x1p-53;
+  return static_cast<double>(splitmix64(seed, index) >> 11U) * 0x1p-53;
 }
 
 /// Sum of three uniforms, centred: variance 1/4.

@@ -1,6 +1,7 @@
 #include "tests/support/synthetic_inception.h"
 
 #include "metrics/inception.h"
+#include "tests/support/hashes.h"
 
 #include <cmath>
 
@@ -35,21 +36,6 @@ Range range_of(const metrics::TensorSpec& spec) {
 }
 
 }  // namespace
-
-uint64_t fnv1a(const std::string& name) {
-  uint64_t hash = 0xCBF29CE484222325ULL;
-  for (const char c : name) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-  }
-  return hash;
-}
-
-uint64_t splitmix64(uint64_t seed, uint64_t index) {
-  uint64_t z = seed + (index + 1) * 0x9E3779B97F4A7C15ULL;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
-}
 
 tensor::NamedTensors synthetic_inception_weights() {
   tensor::NamedTensors weights;

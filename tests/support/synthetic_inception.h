@@ -10,9 +10,6 @@
 // i-th output of SplitMix64 (Steele et al. 2014) seeded with the FNV-1a hash of the name.
 namespace ddpm_eval::testing {
 
-uint64_t fnv1a(const std::string& name);
-uint64_t splitmix64(uint64_t seed, uint64_t index);
-
 /// A whole state dict of the FID Inception, counters included. Batch norm is far from the identity, so that
 /// folding is tested.
 tensor::NamedTensors synthetic_inception_weights();

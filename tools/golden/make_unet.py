@@ -13,27 +13,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from hashes import fnv1a, mix64
+
 BASE, MULTIPLIERS, RES_BLOCKS, SIDE, ATTENTION, GROUPS = 32, (1, 2), 2, 8, (4,), 8
 CHANNELS = 3
-MASK = (1 << 64) - 1
-
-
-def fnv1a(name):
-    value = 0xCBF29CE484222325
-    for byte in name.encode():
-        value = ((value ^ byte) * 0x100000001B3) & MASK
-    return value
 
 
 def hashed(name, shape):
     """Uniform on [-1, 1) with 24 bits: SplitMix64's output for FNV-1a(name) + position."""
     count = int(np.prod(shape))
     with np.errstate(over="ignore"):
-        x = np.uint64(fnv1a(name)) + np.arange(count, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        x = x ^ (x >> np.uint64(31))
-    unit = (x >> np.uint64(40)).astype(np.float64) * 2.0**-24
+        x = np.uint64(fnv1a(name)) + np.arange(count, dtype=np.uint64)
+    unit = (mix64(x) >> np.uint64(40)).astype(np.float64) * 2.0**-24
     return torch.from_numpy(2 * unit - 1).reshape(shape)
 
 

@@ -1,17 +1,12 @@
 """Features that Python and the C++ tests rebuild bit for bit from a seed: tests/support/synthetic_features.h is the twin."""
 import numpy as np
 
-GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+from hashes import splitmix64
 
 
 def uniforms(seed, index):
-    """SplitMix64 (Steele, Lea & Flood 2014) at position `index` of the stream of `seed`, on [0, 1) with 53 bits."""
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + (index.astype(np.uint64) + np.uint64(1)) * GOLDEN_GAMMA
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    """Outputs `index` of SplitMix64 seeded with `seed`, on [0, 1) with 53 bits."""
+    return (splitmix64(seed, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def bell(seed, index):

@@ -6,28 +6,17 @@ import math
 
 import numpy as np
 
-MASK = (1 << 64) - 1
+from hashes import fnv1a, splitmix64
 
 
-def fnv1a(name):
-    value = 0xCBF29CE484222325
-    for byte in name.encode():
-        value = ((value ^ byte) * 0x100000001B3) & MASK
-    return value
-
-
-def splitmix64(name, count):
+def stream(name, count):
     """uint64 [count]."""
-    with np.errstate(over="ignore"):
-        z = np.uint64(fnv1a(name)) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+    return splitmix64(fnv1a(name), np.arange(count))
 
 
 def signed_unit(name, count):
     """float64 [count] on [-1, 1), multiples of 2^-23."""
-    return (splitmix64(name, count) >> np.uint64(40)).astype(np.float64) * 2.0**-23 - 1.0
+    return (stream(name, count) >> np.uint64(40)).astype(np.float64) * 2.0**-23 - 1.0
 
 
 def tensor_value(name, shape):
@@ -64,8 +53,8 @@ def image(group, index, height, width, noise=24):
     """uint8 [3, height, width]: a bilinear field over a grid of 5 x 5 random bytes, plus noise. Integers only."""
     planes = []
     for channel in range(3):
-        stream = splitmix64(f"image/{group}/{index}/{channel}", 25 + height * width)
-        grid = (stream[:25] >> np.uint64(56)).astype(np.int64).reshape(5, 5)
+        values = stream(f"image/{group}/{index}/{channel}", 25 + height * width)
+        grid = (values[:25] >> np.uint64(56)).astype(np.int64).reshape(5, 5)
         y = np.arange(height) * 1024 // height
         x = np.arange(width) * 1024 // width
         cell_y, frac_y = (y >> 8)[:, None], (y & 255)[:, None]
@@ -73,7 +62,7 @@ def image(group, index, height, width, noise=24):
         top = grid[cell_y, cell_x] * (256 - frac_x) + grid[cell_y, cell_x + 1] * frac_x
         bottom = grid[cell_y + 1, cell_x] * (256 - frac_x) + grid[cell_y + 1, cell_x + 1] * frac_x
         smooth = (top * (256 - frac_y) + bottom * frac_y) >> 16
-        grain = ((stream[25:] >> np.uint64(32)) % np.uint64(2 * noise + 1)).astype(np.int64).reshape(height, width)
+        grain = ((values[25:] >> np.uint64(32)) % np.uint64(2 * noise + 1)).astype(np.int64).reshape(height, width)
         planes.append(np.clip(smooth + grain - noise, 0, 255).astype(np.uint8))
     return np.stack(planes)
 

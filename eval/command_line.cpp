@@ -1,0 +1,89 @@
+#include "eval/command_line.h"
+
+#include "base/core/text.h"
+
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_footer(const CLI::App* app) const override {
+    const CLI::App* program = app;
+    while (program->get_parent() != nullptr) {
+      program = program->get_parent();
+    }
+    std::string text = CLI::Formatter::make_footer(app);
+    if (program != app) {
+      const auto is_global = [&](const CLI::Option* option) {
+        return option != program->get_help_ptr() && option != program->get_version_ptr();
+      };
+      text +=
+          make_group("Options of every command", /*is_positional=*/false, program->get_options(is_global));
+      text.erase(0, text.find_first_not_of('\n'));  // make_help() has left a line empty
+    }
+    return text;
+  }
+};
+
+/// The innermost command that was given, or the program.
+const CLI::App& innermost(const CLI::App& program) {
+  const CLI::App* command = &program;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+  }
+  return *command;
+}
+
+/// "data " for the commands below `data`, nothing for those of the program.
+std::string prefix_of(const CLI::App& command) {
+  return command.get_parent() == nullptr ? std::string() : command.get_name() + " ";
+}
+
+std::vector<std::string> names_below(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const auto* below : command.get_subcommands({})) {
+    names.push_back(prefix_of(command) + below->get_name());
+  }
+  return names;
+}
+
+}  // namespace
+
+void show_global_options_in_help(CLI::App& program) { program.formatter(std::make_shared<HelpFormatter>()); }
+
+std::optional<std::string> unknown_command(const CLI::App& program) {
+  const auto& command = innermost(program);
+  const auto names = names_below(command);
+  const auto unread = program.remaining(/*recurse=*/true);
+  if (names.empty() || unread.empty() || unread.front().starts_with("-")) {
+    return std::nullopt;
+  }
+  const auto word = prefix_of(command) + unread.front();
+  const auto hint = core::did_you_mean(word, names);
+  return fmt::format("unknown command '{}'{}", word,
+                     hint.empty() ? "; choose " + core::join_or(names) : hint);
+}
+
+std::optional<std::string> command_problem(const CLI::App& program) {
+  if (auto unknown = unknown_command(program)) {
+    return unknown;
+  }
+  const auto& command = innermost(program);
+  const auto names = names_below(command);
+  if (names.empty()) {
+    return std::nullopt;
+  }
+  const auto unread = program.remaining(/*recurse=*/true);
+  if (!unread.empty()) {
+    return fmt::format("unknown option '{}'", unread.front());
+  }
+  return command.get_parent() == nullptr ? "a command is needed"
+                                         : fmt::format("a command is needed: {}", core::join_or(names));
+}
+
+}  // namespace ddpm_eval::eval

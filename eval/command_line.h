@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace ddpm_eval::eval {
+
+/// Makes the help of every command that is added from now on end with the options of `program` itself.
+void show_global_options_in_help(CLI::App& program);
+
+/// After a parse of which help was asked or which failed: what to say if a command is missing or has a name
+/// that is not known ("data lst"), with the nearest known one or, failing that, all; nothing if the command
+/// line names a command.
+std::optional<std::string> command_problem(const CLI::App& program);
+
+/// Like command_problem(), but a command that is merely missing is no problem: for a call for help.
+std::optional<std::string> unknown_command(const CLI::App& program);
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,69 @@
+#include "eval/report_page.h"
+
+#include "base/core/error.h"
+#include "base/core/record.h"
+#include "tests/support/errors.h"
+#include "tests/support/files.h"
+#include "tests/support/temp_dir.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::message_of;
+using ::testing::Not;
+using testing::put_file;
+using testing::TempDir;
+
+const std::string kScript = "<script>alert('x')</script>";
+const std::string kSafeScript = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;";
+
+TEST(ReportPage, EscapesWhatHtmlReads) {
+  EXPECT_EQ(escape_html("a & b < c > d \" e ' f"), "a &amp; b &lt; c &gt; d &quot; e &#39; f");
+  EXPECT_EQ(escape_html("&lt;"), "&amp;lt;");
+  EXPECT_EQ(escape_html("Fréchet, 1e-6"), "Fréchet, 1e-6");
+}
+
+// Names of sources, networks and metrics come from files, and a page is opened in a browser.
+TEST(ReportPage, NoTextOfARecordOrALogIsMarkup) {
+  const TempDir dir;
+  auto record = core::new_record("score");
+  record["metrics"] = {{kScript, 1.5}};
+  record["real"] = {{"source", kScript}, {"count", kScript}};
+  record["fake"] = {{"source", kScript + ".npy"}, {"count", 2}};
+  record["features"] = {{"name", kScript}};
+  record["yardsticks"] = {{{"source", kScript}, {"count", 2}, {"metrics", {{kScript, kScript}}}}};
+  core::write_record(dir / "score.json", record);
+  put_file(dir / "log.jsonl", core::Json({{kScript, kScript}}).dump() + "\n");
+  const auto page = render_run_page(dir.path());
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("<td>samples: " + kSafeScript + ".npy</td>"),
+                    HasSubstr("<td>yardstick: " + kSafeScript + "</td>"),
+                    HasSubstr("Against " + kSafeScript + ", N = " + kSafeScript + "."),
+                    HasSubstr("Features: " + kSafeScript + "."), HasSubstr("<th>" + kSafeScript + "</th>"),
+                    HasSubstr("<td>" + kSafeScript + "</td>")));
+}
+
+TEST(ReportPage, TheFoldersNameIsNotMarkup) {
+  const TempDir dir;
+  const auto folder = dir / "<b>bold";
+  std::filesystem::create_directories(folder);
+  put_file(folder / "log.jsonl", "{\"step\": 1}\n");
+  const auto page = render_run_page(folder);
+  EXPECT_THAT(page, AllOf(HasSubstr("<title>ddpm-eval: &lt;b&gt;bold</title>"), Not(HasSubstr("<b>"))));
+}
+
+TEST(ReportPage, AForeignRecordIsADataError) {
+  const TempDir dir;
+  put_file(dir / "score.json", "{\"schema\": 1, \"metrics\": {}}");
+  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+              HasSubstr("score.json: not a score record"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::eval
