@@ -18,18 +18,23 @@ std::string refuse_empty(const std::string& source) {
 }  // namespace
 
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides) {
-  if (sides == SidesNeeded::kBoth) {
+  const bool both = sides == SidesNeeded::kBoth;
+  if (both) {
     command.add_option("--real", options.real, "Reference: a source or a statistics .npz")
         ->required()
         ->check(refuse_empty);
   }
-  const char* fake = sides == SidesNeeded::kBoth ? "What is scored: a source or a statistics .npz"
-                                                 : "What is scored: a source of images";
-  command.add_option("--fake", options.fake, fake)->required()->check(refuse_empty);
+  command
+      .add_option(
+          "--fake", options.fake,
+          both ? "What is scored: a source or a statistics .npz" : "What is scored: a source of images")
+      ->required()
+      ->check(refuse_empty);
   command
       .add_option(
           "--preset", options.preset,
-          "The tool whose numbers are wanted. Default: that of a statistics file, else torch-fidelity")
+          both ? "The tool whose numbers are wanted. Default: a statistics file's own, else torch-fidelity"
+               : "The tool whose numbers are wanted. Default: torch-fidelity")
       ->option_text("TEXT");
   command.add_option("--features", options.features,
                      "inception, a built-in network (features list) or a .safetensors file of one");
