@@ -1,6 +1,8 @@
 #pragma once
 
 #include "base/data/archive.h"
+#include "base/data/cifar10_format.h"
+#include "base/data/idx_format.h"
 
 #include <array>
 #include <cstdint>
@@ -13,9 +15,8 @@
 // and then their checksums differ though every image is the same.
 namespace ddpm_eval::data {
 
-/// CIFAR-10's binary layout (Krizhevsky 2009): six files of records, each a label byte and 3,072 pixel bytes.
 struct Cifar10Layout {
-  int64_t records = 10'000;  ///< in each file; other counts serve tests
+  int64_t records = kCifar10BatchRecords;  ///< in each file; other counts serve tests
 };
 
 /// The six batch files, and the list of class names, which may be absent.
@@ -28,9 +29,9 @@ std::string verify_cifar10(const std::filesystem::path& folder, const Cifar10Lay
 
 /// One file of an MNIST-style set.
 struct IdxFile {
-  std::string_view name;  ///< "train-images-idx3-ubyte", on disk plain or with .gz
-  bool images = false;    ///< 28 x 28 pixels each, else labels 0..9
-  uint32_t count = 0;
+  std::string_view name;            ///< "train-images-idx3-ubyte", on disk plain or with .gz
+  IdxKind kind = IdxKind::kImages;  ///< of 28 x 28 pixels, or labels
+  int64_t count = 0;
   std::string_view sha256;  ///< of the official bytes, unpacked
 };
 

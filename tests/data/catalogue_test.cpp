@@ -52,15 +52,15 @@ void write_idx(const std::filesystem::path& path, const IdxFile& file) {
   std::string header = {0,
                         0,
                         8,
-                        static_cast<char>(file.images ? 3 : 1),
+                        static_cast<char>(file.kind == IdxKind::kImages ? 3 : 1),
                         0,
                         0,
                         static_cast<char>(count),
                         static_cast<char>(file.count & 0xff)};
-  if (file.images) {
+  if (file.kind == IdxKind::kImages) {
     header += std::string("\0\0\0\x1c\0\0\0\x1c", 8);
   }
-  const std::string body(file.count * (file.images ? 784U : 1U), '\x05');
+  const std::string body(file.count * (file.kind == IdxKind::kImages ? 784U : 1U), '\x05');
   gzFile out = gzopen(path.c_str(), "wb1");
   gzwrite(out, header.data(), static_cast<unsigned>(header.size()));
   gzwrite(out, body.data(), static_cast<unsigned>(body.size()));
@@ -145,7 +145,8 @@ TEST_F(Catalogue, IdxSetsAreFetchedFileByFileAndCheckedByContent) {
   // A damaged file alone is fetched again, and nothing once all is right.
   const auto labels = home_ / "data/mnist/t10k-labels-idx1-ubyte.gz";
   core::write_file(labels, core::read_text(labels).substr(0, 20));
-  EXPECT_THAT(inspect(Shelf::kData, "mnist", Depth::kContent).note, HasSubstr("damaged or cut short"));
+  EXPECT_THAT(inspect(Shelf::kData, "mnist", Depth::kContent).note,
+              HasSubstr("the gzip stream is cut short"));
   shown.clear();
   fetch_item(Shelf::kData, "mnist", options);
   EXPECT_EQ(shown, std::vector<std::string>{"t10k-labels-idx1-ubyte.gz"});
