@@ -5,7 +5,7 @@
 #include "base/core/file_io.h"
 #include "base/core/paths.h"
 #include "base/core/text.h"
-#include "base/data/known_content.h"
+#include "base/data/find_data.h"
 
 #include <memory>
 
@@ -90,27 +90,26 @@ class Cifar10Item final : public Item {
   Cifar10Item() : Item({"cifar10", "CIFAR-10, binary version: 60,000 images of 32 x 32; 170 MB to fetch"}) {}
 
   ItemStatus inspect(Depth depth) const override {
-    const auto places = core::data_candidates(kFolder);
-    for (const auto& folder : places) {
-      if (!fs::is_directory(folder)) {
-        continue;
-      }
-      for (const auto& member : cifar10_members()) {
-        if (member.required && !has_size(folder / member.name, member.max_bytes)) {
-          return status(
-              ItemState::kDamaged, folder,
-              fmt::format("{} is missing or has another size than {} bytes", member.name, member.max_bytes));
-        }
-      }
-      return status(ItemState::kPresent, folder, depth == Depth::kContent ? verify_cifar10(folder) : "");
+    const auto places = core::data_candidates(kCifar10Folder);
+    const auto folder = find_cifar10(places);
+    if (!folder) {
+      return status(ItemState::kMissing, places.front(), "");
     }
-    return status(ItemState::kMissing, places.front(), "");
+    for (const auto& member : cifar10_members()) {
+      if (member.required && !has_size(*folder / member.name, member.max_bytes)) {
+        return status(
+            ItemState::kDamaged, *folder,
+            fmt::format("{} is missing or has another size than {} bytes", member.name, member.max_bytes));
+      }
+    }
+    return status(ItemState::kPresent, *folder, depth == Depth::kContent ? verify_cifar10(*folder) : "");
   }
 
   void fetch(const FetchOptions& options) const override {
-    const auto folder = core::data_candidates(kFolder).front();
+    const auto folder = core::data_candidates(kCifar10Folder).front();
     const auto archive = folder.parent_path() / kArchive;
-    const ScratchFolder scratch(folder.parent_path() / fmt::format("{}.unpack-{}", kFolder, ::getpid()));
+    const ScratchFolder scratch(folder.parent_path() /
+                                fmt::format("{}.unpack-{}", kCifar10Folder, ::getpid()));
     const auto unpack = [&](const fs::path& file) {
       unpack_members(file, cifar10_members(), scratch.path());
       verify_cifar10(scratch.path());
@@ -146,7 +145,6 @@ class Cifar10Item final : public Item {
     }
   }
 
-  static constexpr const char* kFolder = "cifar-10-batches-bin";
   static constexpr const char* kArchive = "cifar-10-binary.tar.gz";
 };
 
@@ -157,12 +155,8 @@ class IdxItem final : public Item {
 
   ItemStatus inspect(Depth depth) const override {
     const auto places = core::data_candidates(card().name);
-    for (const auto& folder : places) {
-      if (fs::is_directory(folder)) {
-        return inspect_folder(folder, depth);
-      }
-    }
-    return status(ItemState::kMissing, places.front(), "");
+    const auto folder = find_idx_set(places, files_);
+    return folder ? inspect_folder(*folder, depth) : status(ItemState::kMissing, places.front(), "");
   }
 
   void fetch(const FetchOptions& options) const override {

@@ -3,8 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/paths.h"
 #include "base/data/cifar10_format.h"
-
-#include <optional>
+#include "base/data/find_data.h"
 
 #include <torch/types.h>
 
@@ -15,35 +14,19 @@ namespace {
 
 using core::DataError;
 
-constexpr auto kFolderName = "cifar-10-batches-bin";
 constexpr auto kFetchHint = "run 'ddpm-eval data fetch cifar10'";
 
-/// `folder` itself or the official folder in it, whichever holds a batch.
-std::optional<fs::path> folder_with_batches(const fs::path& folder) {
-  std::error_code error;
-  for (const auto& candidate : {folder, folder / kFolderName}) {
-    for (const auto* name : {"data_batch_1.bin", "test_batch.bin"}) {
-      if (fs::exists(candidate / name, error)) {
-        return candidate;
-      }
-    }
-  }
-  return std::nullopt;
-}
-
-fs::path find_folder(const fs::path& given) {
-  const auto candidates = given.empty() ? core::data_candidates(kFolderName) : std::vector<fs::path>{given};
-  for (const auto& candidate : candidates) {
-    if (const auto found = folder_with_batches(candidate)) {
-      return *found;
-    }
+fs::path find_folder(const fs::path& given, Split split) {
+  const auto places = given.empty() ? core::data_candidates(kCifar10Folder) : std::vector<fs::path>{given};
+  if (const auto found = find_cifar10(places, split)) {
+    return *found;
   }
   if (!given.empty()) {
     throw DataError(
         "{}: no CIFAR-10 in it (data_batch_1.bin ... or test_batch.bin); {} or name another folder",
         given.string(), kFetchHint);
   }
-  throw DataError("CIFAR-10 is not at {}; {}", candidates.front().string(), kFetchHint);
+  throw DataError("CIFAR-10 is not at {}; {}", places.front().string(), kFetchHint);
 }
 
 /// Appends one file's records.
@@ -63,10 +46,10 @@ void append_batch(const fs::path& path, std::vector<at::Tensor>& images, std::ve
 
 }  // namespace
 
-bool is_cifar10_folder(const fs::path& folder) { return folder_with_batches(folder).has_value(); }
+bool is_cifar10_folder(const fs::path& folder) { return find_cifar10({folder}).has_value(); }
 
 ImageDataset load_cifar10(const fs::path& folder, Split split) {
-  const fs::path found = find_folder(folder);
+  const fs::path found = find_folder(folder, split);
   std::vector<at::Tensor> images, labels;
   for (const auto& name : cifar10_batches(split)) {
     append_batch(found / name, images, labels);

@@ -11,6 +11,7 @@
 // bytes, red, green, blue.
 namespace ddpm_eval::data {
 
+constexpr auto kCifar10Folder = "cifar-10-batches-bin";  ///< as the official archive unpacks
 constexpr int64_t kCifar10Side = 32;
 constexpr int64_t kCifar10Plane = kCifar10Side * kCifar10Side;
 constexpr int64_t kCifar10Record = 1 + 3 * kCifar10Plane;

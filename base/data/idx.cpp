@@ -2,9 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/paths.h"
-#include "base/data/idx_format.h"
-
-#include <optional>
+#include "base/data/find_data.h"
 
 #include <torch/types.h>
 
@@ -42,28 +40,18 @@ ImageDataset load_idx(const std::string& name, const fs::path& images_path, cons
 }
 
 ImageDataset load_mnist_like(const std::string& name, Split split, const fs::path& folder) {
+  const IdxSet& files = name == "mnist" ? mnist_files() : fashion_mnist_files();
+  const auto places = folder.empty() ? core::data_candidates(name) : std::vector<fs::path>{folder};
+  const auto found = find_idx_set(places, files, split).value_or(places.front());
   const bool train = split == Split::kTrain;
-  const std::string prefix = train ? "train" : "t10k";
-  const auto candidates = folder.empty() ? core::data_candidates(name) : std::vector<fs::path>{folder};
-  const auto find = [&](const fs::path& in, const std::string& stem) -> std::optional<fs::path> {
-    std::error_code error;
-    for (const auto* suffix : {"", ".gz"}) {
-      if (fs::path path = in / (prefix + stem + suffix); fs::exists(path, error)) {
-        return path;
-      }
-    }
-    return std::nullopt;
-  };
-  for (const auto& candidate : candidates) {
-    const auto images = find(candidate, "-images-idx3-ubyte");
-    const auto labels = find(candidate, "-labels-idx1-ubyte");
-    if (images && labels) {
-      return load_idx(name + (train ? ":train" : ":test"), *images, *labels);
-    }
+  const IdxFile& images = files[train ? 0 : 2];
+  const auto images_path = find_idx(found, images), labels_path = find_idx(found, files[train ? 1 : 3]);
+  if (images_path.empty() || labels_path.empty()) {
+    throw DataError("{}[.gz] and its labels are not in {}; run 'ddpm-eval data fetch {}'{}", images.name,
+                    found.string(), name,
+                    name == "fashion-mnist" ? " or install Debian's dataset-fashion-mnist" : "");
   }
-  throw DataError("{}-images-idx3-ubyte[.gz] and its labels are not in {}; run 'ddpm-eval data fetch {}'{}",
-                  prefix, candidates.front().string(), name,
-                  name == "fashion-mnist" ? " or install Debian's dataset-fashion-mnist" : "");
+  return load_idx(name + (train ? ":train" : ":test"), images_path, labels_path);
 }
 
 }  // namespace ddpm_eval::data

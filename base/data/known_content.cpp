@@ -87,26 +87,26 @@ std::string verify_cifar10(const std::filesystem::path& folder, const Cifar10Lay
 }
 
 const IdxSet& mnist_files() {
-  static const IdxSet files = {{{"train-images-idx3-ubyte", IdxKind::kImages, 60'000,
+  static const IdxSet files = {{{"train-images-idx3-ubyte", Split::kTrain, IdxKind::kImages, 60'000,
                                  "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
-                                {"train-labels-idx1-ubyte", IdxKind::kLabels, 60'000,
+                                {"train-labels-idx1-ubyte", Split::kTrain, IdxKind::kLabels, 60'000,
                                  "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"},
-                                {"t10k-images-idx3-ubyte", IdxKind::kImages, 10'000,
+                                {"t10k-images-idx3-ubyte", Split::kTest, IdxKind::kImages, 10'000,
                                  "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
-                                {"t10k-labels-idx1-ubyte", IdxKind::kLabels, 10'000,
+                                {"t10k-labels-idx1-ubyte", Split::kTest, IdxKind::kLabels, 10'000,
                                  "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"}}};
   return files;
 }
 
 const IdxSet& fashion_mnist_files() {
   // Debian's dataset-fashion-mnist unpacks to the same bytes as the archives of Zalando Research.
-  static const IdxSet files = {{{"train-images-idx3-ubyte", IdxKind::kImages, 60'000,
+  static const IdxSet files = {{{"train-images-idx3-ubyte", Split::kTrain, IdxKind::kImages, 60'000,
                                  "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
-                                {"train-labels-idx1-ubyte", IdxKind::kLabels, 60'000,
+                                {"train-labels-idx1-ubyte", Split::kTrain, IdxKind::kLabels, 60'000,
                                  "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"},
-                                {"t10k-images-idx3-ubyte", IdxKind::kImages, 10'000,
+                                {"t10k-images-idx3-ubyte", Split::kTest, IdxKind::kImages, 10'000,
                                  "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
-                                {"t10k-labels-idx1-ubyte", IdxKind::kLabels, 10'000,
+                                {"t10k-labels-idx1-ubyte", Split::kTest, IdxKind::kLabels, 10'000,
                                  "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"}}};
   return files;
 }
@@ -134,7 +134,7 @@ bool verify_idx(const std::filesystem::path& path, const IdxFile& file) {
 std::filesystem::path find_idx(const std::filesystem::path& folder, const IdxFile& file) {
   for (const char* suffix : {"", ".gz"}) {
     const auto path = folder / (std::string(file.name) + suffix);
-    if (std::filesystem::is_regular_file(path)) {
+    if (std::error_code error; std::filesystem::is_regular_file(path, error)) {
       return path;
     }
   }

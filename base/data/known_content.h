@@ -29,7 +29,8 @@ std::string verify_cifar10(const std::filesystem::path& folder, const Cifar10Lay
 
 /// One file of an MNIST-style set.
 struct IdxFile {
-  std::string_view name;            ///< "train-images-idx3-ubyte", on disk plain or with .gz
+  std::string_view name;  ///< "train-images-idx3-ubyte", on disk plain or with .gz
+  Split split = Split::kTrain;
   IdxKind kind = IdxKind::kImages;  ///< of 28 x 28 pixels, or labels
   int64_t count = 0;
   std::string_view sha256;  ///< of the official bytes, unpacked

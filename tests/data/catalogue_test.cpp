@@ -97,6 +97,9 @@ TEST_F(Catalogue, SaysWhatIsDamaged) {
   std::filesystem::resize_file(weights, 95'628'359);
   EXPECT_EQ(inspect(Shelf::kWeights, "inception-fid", Depth::kSizes).state, ItemState::kPresent);
   core::make_folders(home_ / "data/cifar-10-batches-bin");
+  EXPECT_EQ(inspect(Shelf::kData, "cifar10", Depth::kContent).state, ItemState::kMissing)
+      << "an empty folder is nothing";
+  core::write_file(home_ / "data/cifar-10-batches-bin/test_batch.bin", "x");
   const auto cifar = inspect(Shelf::kData, "cifar10", Depth::kContent);
   EXPECT_EQ(cifar.state, ItemState::kDamaged);
   EXPECT_THAT(cifar.note, HasSubstr("data_batch_1.bin is missing"));

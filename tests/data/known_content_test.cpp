@@ -65,7 +65,7 @@ TEST(KnownContent, Cifar10IsJudgedByItsRecords) {
   EXPECT_THAT(cifar_error(dir.path()), HasSubstr("test_batch.bin: is missing"));
 }
 
-IdxFile labels_of(int64_t count) { return {"l-idx1-ubyte", IdxKind::kLabels, count, ""}; }
+IdxFile labels_of(int64_t count) { return {"l-idx1-ubyte", Split::kTest, IdxKind::kLabels, count, ""}; }
 
 TEST(KnownContent, IdxFilesAreJudgedByHeaderAndLength) {
   const TempDir dir;
@@ -89,14 +89,14 @@ TEST(KnownContent, IdxFilesAreJudgedByHeaderAndLength) {
   EXPECT_THAT(error(good, labels_of(4)), HasSubstr("3 entries where 4 are expected"));
   EXPECT_THAT(error(head + "\x01\x02\x0a", labels_of(3)),
               HasSubstr("a label of 10, where 0 to 9 are possible"));
-  EXPECT_THAT(error(good, {"i", IdxKind::kImages, 3, ""}), HasSubstr("begins with 0x801"));
+  EXPECT_THAT(error(good, {"i", Split::kTest, IdxKind::kImages, 3, ""}), HasSubstr("begins with 0x801"));
   const std::string image_head("\0\0\x08\x03\0\0\0\x01\0\0\0\x1c\0\0\0\x1c", 16);
-  EXPECT_FALSE(check(image_head + std::string(784, '\xff'), {"i", IdxKind::kImages, 1, ""}));
+  EXPECT_FALSE(check(image_head + std::string(784, '\xff'), {"i", Split::kTest, IdxKind::kImages, 1, ""}));
   EXPECT_THAT(error(image_head + std::string(784, 'x'), labels_of(1)),
               HasSubstr("an IDX file of labels has 0x801"));
   auto narrow = image_head;
   narrow[15] = 27;
-  EXPECT_THAT(error(narrow + std::string(784, 'x'), {"i", IdxKind::kImages, 1, ""}),
+  EXPECT_THAT(error(narrow + std::string(784, 'x'), {"i", Split::kTest, IdxKind::kImages, 1, ""}),
               HasSubstr("images of 27 x 28 pixels"));
 }
 
