@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/paths.h"
+#include "base/core/text.h"
 #include "base/data/cifar10_format.h"
 #include "base/data/find_data.h"
 
@@ -29,8 +30,13 @@ fs::path find_folder(const fs::path& given, Split split) {
   throw DataError("CIFAR-10 is not at {}; {}", places.front().string(), kFetchHint);
 }
 
+struct Parts {
+  std::vector<at::Tensor> images, labels;
+  std::vector<std::string> notes;
+};
+
 /// Appends one file's records.
-void append_batch(const fs::path& path, std::vector<at::Tensor>& images, std::vector<at::Tensor>& labels) {
+void append_batch(const fs::path& path, Parts& parts) {
   std::vector<char> bytes;
   try {
     bytes = read_cifar10_batch(path);
@@ -39,9 +45,13 @@ void append_batch(const fs::path& path, std::vector<at::Tensor>& images, std::ve
   }
   const auto count = static_cast<int64_t>(bytes.size()) / kCifar10Record;
   const at::Tensor records = torch::from_blob(bytes.data(), {count, kCifar10Record}, torch::kUInt8);
-  images.push_back(
+  parts.images.push_back(
       records.narrow(1, 1, 3 * kCifar10Plane).reshape({count, 3, kCifar10Side, kCifar10Side}).clone());
-  labels.push_back(records.select(1, 0).to(torch::kInt64));
+  parts.labels.push_back(records.select(1, 0).to(torch::kInt64));
+  if (count != kCifar10BatchRecords) {
+    parts.notes.push_back(fmt::format("{} holds {} records, the official file {}", path.filename().string(),
+                                      core::grouped(count), core::grouped(kCifar10BatchRecords)));
+  }
 }
 
 }  // namespace
@@ -50,15 +60,16 @@ bool is_cifar10_folder(const fs::path& folder) { return find_cifar10({folder}).h
 
 ImageDataset load_cifar10(const fs::path& folder, Split split) {
   const fs::path found = find_folder(folder, split);
-  std::vector<at::Tensor> images, labels;
+  Parts parts;
   for (const auto& name : cifar10_batches(split)) {
-    append_batch(found / name, images, labels);
+    append_batch(found / name, parts);
   }
   ImageDataset dataset;
   dataset.name = split == Split::kTrain ? "cifar10:train" : "cifar10:test";
-  dataset.images_u8 = torch::cat(images);
-  dataset.labels = torch::cat(labels);
+  dataset.images_u8 = torch::cat(parts.images);
+  dataset.labels = torch::cat(parts.labels);
   dataset.classes = kCifar10Classes;
+  dataset.notes = std::move(parts.notes);
   return dataset;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/paths.h"
+#include "base/core/text.h"
 #include "base/data/find_data.h"
 
 #include <torch/types.h>
@@ -51,7 +52,13 @@ ImageDataset load_mnist_like(const std::string& name, Split split, const fs::pat
                     found.string(), name,
                     name == "fashion-mnist" ? " or install Debian's dataset-fashion-mnist" : "");
   }
-  return load_idx(name + (train ? ":train" : ":test"), images_path, labels_path);
+  auto dataset = load_idx(name + (train ? ":train" : ":test"), images_path, labels_path);
+  if (const int64_t count = dataset.images_u8.size(0); count != images.count) {
+    dataset.notes.push_back(fmt::format("{} holds {} images, the official file {}",
+                                        images_path.filename().string(), core::grouped(count),
+                                        core::grouped(images.count)));
+  }
+  return dataset;
 }
 
 }  // namespace ddpm_eval::data

@@ -125,6 +125,8 @@ TEST_F(SourceSpecFiles, EverySetOfImagesOpens) {
   EXPECT_EQ(cifar->name(), "cifar10:test?first=5&num=2");
   EXPECT_EQ(cifar->size(), 2);
   EXPECT_EQ(cifar->next(9)[0][0][0][0].item<int>(), 100);
+  EXPECT_THAT(cifar->report().notes,
+              ::testing::ElementsAre("test_batch.bin holds 10 records, the official file 10,000"));
 }
 
 TEST_F(SourceSpecFiles, OtherKindsAreNotImages) {

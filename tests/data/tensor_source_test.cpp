@@ -34,6 +34,12 @@ TEST(TensorSource, GreyscaleBecomesRgbWithANote) {
   EXPECT_THAT(source->report().notes, ElementsAre("greyscale images, replicated to RGB"));
 }
 
+TEST(TensorSource, NotesOfTheSetComeFirst) {
+  const auto source =
+      make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {}, {"half of it"});
+  EXPECT_THAT(source->report().notes, ElementsAre("half of it", "greyscale images, replicated to RGB"));
+}
+
 TEST(TensorSource, SubsetsAreCheckedAgainstTheSize) {
   const at::Tensor images = torch::arange(10).to(torch::kUInt8).reshape({10, 1, 1, 1}).expand({10, 3, 1, 1});
   const auto source = make_tensor_source("set", images, {.first = 7, .count = 2});
