@@ -40,9 +40,9 @@ using IdxSet = std::array<IdxFile, 4>;
 const IdxSet& mnist_files();
 const IdxSet& fashion_mnist_files();
 
-/// Checks one file, gzip or plain: header, count, size, labels. Returns whether its bytes are the official
-/// ones. Throws DataError.
-bool verify_idx(const std::filesystem::path& path, const IdxFile& file);
+/// Checks one file, gzip or plain: header, count, size, labels. Returns the SHA-256 of its unpacked bytes.
+/// Throws DataError.
+std::string verify_idx(const std::filesystem::path& path, const IdxFile& file);
 
 /// `file` in `folder`, plain or gzip, or an empty path.
 std::filesystem::path find_idx(const std::filesystem::path& folder, const IdxFile& file);
