@@ -29,7 +29,7 @@ class TensorSource final : public ImageSource {
     }
     const at::Tensor batch = images_u8_.narrow(0, report_.yielded, count);
     report_.yielded += count;
-    return batch.expand({count, 3, batch.size(2), batch.size(3)}).contiguous();
+    return as_rgb(batch);
   }
 
   const SourceReport& report() const override { return report_; }
@@ -41,6 +41,8 @@ class TensorSource final : public ImageSource {
 };
 
 }  // namespace
+
+at::Tensor as_rgb(const at::Tensor& images_u8) { return images_u8.expand({-1, 3, -1, -1}).contiguous(); }
 
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name) {
   // Compared without sums, which could overflow.
