@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/data/npz.h"
 #include "base/tensor/shape.h"
+#include "base/tensor/symmetry.h"
 
 #include <cmath>
 
@@ -13,7 +14,6 @@ namespace {
 
 using core::DataError;
 
-constexpr double kSymmetryTolerance = 1e-6;
 constexpr auto kProvenance = "provenance.json";
 
 at::Tensor read_float(const NpzReader& archive, const std::string& key, const std::string& origin) {
@@ -35,34 +35,11 @@ void check_finite(const at::Tensor& tensor, const std::string& key, const std::s
   }
 }
 
-/// Tile by tile: the transpose of a 2048 x 2048 matrix read column by column would miss the cache at every
-/// step.
 void check_symmetric(const at::Tensor& sigma, const std::string& origin) {
-  constexpr int64_t kTile = 64;
-  const int64_t d = sigma.size(0);
-  const double* s = sigma.data_ptr<double>();
-  double largest = 0;
-  double worst = 0;
-  int64_t row = 0, column = 0;
-  for (int64_t i0 = 0; i0 < d; i0 += kTile) {
-    for (int64_t j0 = 0; j0 <= i0; j0 += kTile) {
-      for (int64_t i = i0; i < std::min(i0 + kTile, d); ++i) {
-        for (int64_t j = j0; j < std::min(j0 + kTile, d); ++j) {
-          largest = std::max(largest, std::abs(s[i * d + j]));
-          const double difference = std::abs(s[i * d + j] - s[j * d + i]);
-          if (difference > worst) {
-            worst = difference;
-            row = i;
-            column = j;
-          }
-        }
-      }
-    }
-  }
-  if (worst > kSymmetryTolerance * largest) {
+  if (const auto found = tensor::measure_asymmetry(sigma); !found.acceptable()) {
     throw DataError(
         "{}: 'sigma' is not symmetric: entries ({}, {}) and ({}, {}) differ by {:.3g}; it is no covariance",
-        origin, row, column, column, row, worst);
+        origin, found.row, found.column, found.column, found.row, found.difference);
   }
 }
 

@@ -20,8 +20,8 @@ struct Statistics {
 bool is_statistics_file(const std::filesystem::path& path);
 
 /// Reads float32 or float64 in any mix; other keys are ignored (ADM's files hold several). Throws DataError
-/// for a missing key, shapes that do not belong together, a value that is not finite, or |sigma - sigma^T|
-/// above 1e-6 of sigma's largest entry.
+/// for a missing key, shapes that do not belong together, a value that is not finite, or a sigma that is not
+/// symmetric to tensor::kSymmetryTolerance.
 Statistics read_statistics(const std::filesystem::path& path);
 
 /// Writes `mu` and `sigma` in float64 and, if there is any, `provenance_json` as the member
