@@ -43,12 +43,23 @@ void check_symmetric(const at::Tensor& sigma, const std::string& origin) {
   }
 }
 
+void check_keys(const NpzReader& archive, const std::string& origin) {
+  for (const auto* key : {"mu", "sigma"}) {
+    if (!archive.contains(key)) {
+      throw DataError(
+          "{}: statistics need 'mu' and 'sigma'; '{}' is missing, it holds {}", origin, key,
+          archive.names().empty() ? "nothing" : fmt::format("{}", fmt::join(archive.names(), ", ")));
+    }
+  }
+}
+
 }  // namespace
 
 bool is_statistics_file(const std::filesystem::path& path) {
   try {
     const NpzReader archive(path);
-    return archive.contains("mu") && archive.contains("sigma");
+    const bool mu = archive.contains("mu"), sigma = archive.contains("sigma");
+    return archive.contains("arr_0") ? mu && sigma : mu || sigma;
   } catch (const DataError&) {
     return false;
   }
@@ -58,10 +69,15 @@ Statistics read_statistics(const std::filesystem::path& path) {
   const NpzReader archive(path);
   Statistics statistics;
   statistics.name = path.string();
+  check_keys(archive, statistics.name);
   statistics.mu = read_float(archive, "mu", statistics.name);
   statistics.sigma = read_float(archive, "sigma", statistics.name);
   const auto mu_shape = statistics.mu.sizes();
-  if (mu_shape.size() != 1 || mu_shape[0] == 0) {
+  if (statistics.mu.numel() == 0) {
+    throw DataError("{}: 'mu' of shape {} is empty: these are statistics of no features; make them anew",
+                    statistics.name, tensor::describe(mu_shape));
+  }
+  if (mu_shape.size() != 1) {
     throw DataError("{}: 'mu' has shape {}, where [d] is needed", statistics.name,
                     tensor::describe(mu_shape));
   }

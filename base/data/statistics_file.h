@@ -16,7 +16,7 @@ struct Statistics {
   std::string name;             ///< the file's path
 };
 
-/// Whether `path` is a readable .npz that holds both `mu` and `sigma`. Never throws.
+/// Whether `path` is a readable .npz that holds `mu` and `sigma`, or one of them and no images. Never throws.
 bool is_statistics_file(const std::filesystem::path& path);
 
 /// Reads float32 or float64 in any mix; other keys are ignored (ADM's files hold several). Throws DataError

@@ -63,14 +63,17 @@ TEST_F(StatisticsFile, OtherArchivesAreNoStatistics) {
   EXPECT_FALSE(is_statistics_file(dir_.path()));
   write_npz(dir_ / "half.npz", {{"mu", mu_}});
   EXPECT_THAT(message_of<DataError>([&] { read_statistics(dir_ / "half.npz"); }),
-              HasSubstr("has no array 'sigma'"));
+              HasSubstr("half.npz: statistics need 'mu' and 'sigma'; 'sigma' is missing, it holds mu"));
+  EXPECT_TRUE(is_statistics_file(dir_ / "half.npz")) << "so that this is what users read";
+  write_npz(dir_ / "both.npz", {{"arr_0", mu_}, {"mu", mu_}});
+  EXPECT_FALSE(is_statistics_file(dir_ / "both.npz"));
 }
 
 TEST_F(StatisticsFile, ShapesAndDtypesMustFit) {
   EXPECT_THAT(error(mu_.narrow(0, 0, 99), sigma_),
               HasSubstr("'sigma' has shape [100, 100], where 'mu' asks for [99, 99]"));
   EXPECT_THAT(error(sigma_, sigma_), HasSubstr("'mu' has shape [100, 100]"));
-  EXPECT_THAT(error(torch::zeros({0}), torch::zeros({0, 0})), HasSubstr("'mu' has shape [0]"));
+  EXPECT_THAT(error(torch::zeros({0}), torch::zeros({0, 0})), HasSubstr("'mu' of shape [0] is empty"));
   EXPECT_THAT(error(mu_.to(torch::kInt64), sigma_), HasSubstr("'mu' is int64 [100]"));
 }
 
