@@ -150,6 +150,18 @@ TEST_F(ImageFolder, LoopsOfLinksEnd) {
   EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("dangling.png: cannot be opened")));
 }
 
+TEST_F(ImageFolder, LinksThatLeadOutOfItAreFollowed) {
+  put("elsewhere/1.png", 1);
+  put("elsewhere/more/2.png", 2);
+  std::filesystem::create_directory(dir_ / "subset");
+  std::filesystem::create_symlink("../elsewhere/1.png", dir_ / "subset/a.png");
+  std::filesystem::create_directory_symlink("../elsewhere/more", dir_ / "subset/b");
+  std::filesystem::create_directory_symlink("..", dir_ / "elsewhere/more/parent");
+  EXPECT_THAT(list_images(dir_ / "subset"),
+              ElementsAre(dir_ / "subset/a.png", dir_ / "subset/b/2.png", dir_ / "subset/b/parent/1.png"));
+  EXPECT_THAT(drain(*open_image_folder(dir_ / "subset")), ElementsAre(ElementsAre(1, 2, 1)));
+}
+
 TEST_F(ImageFolder, NotesTellWhatAReaderOfTheScoreShouldKnow) {
   const auto golden = testing::source_dir() / "tests/golden/images";
   for (const auto* name : {"grey16.png", "rgba.png", "lossy.webp", "colour.jpg", "cmyk.jpg"}) {
