@@ -1,6 +1,7 @@
 #include "base/data/image_codec.h"
 
 #include "base/core/error.h"
+#include "base/data/image_walk.h"
 #include "base/tensor/shape.h"
 
 #include <cstring>
@@ -73,6 +74,11 @@ DecodeOutcome decode_image(std::span<const char> bytes,
     // multiplied in, it leaves them alone.
     patched.assign(bytes.begin(), bytes.end());
     patched[header.tiff_alpha_offset] = 1;
+    bytes = patched;
+  }
+  if (header.format == ImageFormat::kPng) {
+    // libpng complains of odd colour profiles and the like on standard error, naming no file.
+    patched = png_without_extras(ByteView(bytes));
     bytes = patched;
   }
   const cv::Mat bgr = decode_bgr(bytes, header);
