@@ -5,6 +5,7 @@
 #include "base/core/file_io.h"
 #include "base/data/grid.h"
 #include "base/data/image_codec.h"
+#include "base/data/image_source.h"
 #include "base/training/checkpoint.h"
 
 #include <cmath>
@@ -41,9 +42,7 @@ LoadedRun load_run(const SamplingRequest& request) {
   return run;
 }
 
-at::Tensor as_rgb(const at::Tensor& images_u8) {
-  return images_u8.size(1) == 3 ? images_u8 : images_u8.expand({-1, 3, -1, -1}).contiguous();
-}
+at::Tensor as_rgb(const at::Tensor& images_u8) { return data::as_rgb(images_u8); }
 
 void write_grid(const std::filesystem::path& target, const at::Tensor& images_u8) {
   const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(images_u8.size(0)))));

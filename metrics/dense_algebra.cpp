@@ -93,22 +93,6 @@ void mirror_upper(at::Tensor& matrix) {
   mirror_lower(view);
 }
 
-double largest_asymmetry(const at::Tensor& matrix) {
-  const auto view = square_view(matrix);
-  double largest = 0.0;
-  for (int64_t row = 0; row < view.rows(); row += kPanel) {
-    for (int64_t col = 0; col <= row; col += kPanel) {
-      const int64_t rows = std::min(kPanel, view.rows() - row);
-      const int64_t cols = std::min(kPanel, view.rows() - col);
-      largest =
-          std::max(largest, (view.block(row, col, rows, cols) - view.block(col, row, cols, rows).transpose())
-                                .cwiseAbs()
-                                .maxCoeff());
-    }
-  }
-  return largest;
-}
-
 bool cholesky_in_place(at::Tensor& matrix) {
   auto view = square_view(matrix);
   const Eigen::VectorXd diagonal = view.diagonal();

@@ -17,9 +17,6 @@ void add_gram(at::Tensor& gram, const at::Tensor& rows);
 /// Copies the upper triangle over the lower one.
 void mirror_upper(at::Tensor& matrix);
 
-/// Largest |m_ij - m_ji|, without a copy.
-double largest_asymmetry(const at::Tensor& matrix);
-
 /// Cholesky of a symmetric positive semi-definite `matrix` in place. True: the upper triangle now holds U =
 /// L^T with matrix = U^T U, and the strict lower triangle still holds the input. False: the matrix is
 /// numerically rank deficient (a pivot below d * eps * the largest diagonal element) or indefinite, and is

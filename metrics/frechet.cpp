@@ -2,7 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/tensor/shape.h"
-#include "metrics/dense_algebra.h"
+#include "base/tensor/symmetry.h"
 #include "metrics/matrix_sqrt.h"
 
 #include <cmath>
@@ -30,15 +30,11 @@ void check_side(const Moments& side, const char* name) {
     throw core::DataError("{} statistics: a variance is negative ({}): this is no covariance matrix", name,
                           diagonal.min().item<double>());
   }
-  constexpr double kTolerance = 1e-5;
-  const double largest =
-      std::max(side.covariance.max().item<double>(), -side.covariance.min().item<double>());
-  const double asymmetry = dense::largest_asymmetry(side.covariance);
-  if (asymmetry > kTolerance * largest) {
+  if (const auto found = tensor::measure_asymmetry(side.covariance); !found.acceptable()) {
     throw core::DataError(
         "{} statistics: the covariance is not symmetric (elements differ from their mirror image by "
         "up to {:.3g})",
-        name, asymmetry);
+        name, found.difference);
   }
 }
 

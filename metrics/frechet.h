@@ -28,7 +28,7 @@ struct FrechetParts {
 /// Landau 1982; Heusel et al. 2017, eq. 6): FID when the features are the FID Inception's.
 ///
 /// Throws DataError, naming the side, if the dimensions differ, anything is NaN or infinite, a covariance is
-/// not symmetric to 1e-5 of its largest element, or a variance is negative. Pass moments that are no longer
+/// not symmetric to tensor::kSymmetryTolerance, or a variance is negative. Pass moments that are no longer
 /// needed with std::move: their memory is reused.
 FrechetParts frechet_distance(Moments real, Moments fake, SqrtMethod method = SqrtMethod::kSymmetric);
 

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/tensor/shape.h"
+#include "base/tensor/symmetry.h"
 #include "metrics/dense_algebra.h"
 
 #include <cmath>
@@ -136,12 +137,12 @@ at::Tensor sqrt_symmetric(const at::Tensor& matrix) {
   if (!all_finite(input)) {
     throw core::DataError("a matrix whose square root is wanted holds NaN or infinity");
   }
-  constexpr double kTolerance = 1e-6;
-  if (dense::largest_asymmetry(input) > kTolerance * input.abs().max().item<double>()) {
+  if (!tensor::measure_asymmetry(input).acceptable()) {
     throw core::DataError("a matrix whose symmetric square root is wanted is not symmetric");
   }
   auto scratch = input.clone();
   const auto pairs = dense::symmetric_eigenpairs(scratch);
+  constexpr double kTolerance = 1e-6;
   if (pairs.values.front() < -kTolerance * std::abs(pairs.values.back())) {
     throw core::DataError(
         "a matrix whose symmetric square root is wanted has the eigenvalue {}: it is no covariance",

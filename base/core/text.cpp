@@ -46,6 +46,15 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
   return hint ? fmt::format("; did you mean '{}'?", *hint) : std::string();
 }
 
+std::string grouped(int64_t number) {
+  std::string text = fmt::format("{}", number);
+  const int first = number < 0 ? 1 : 0;
+  for (int at = static_cast<int>(text.size()) - 3; at > first; at -= 3) {
+    text.insert(static_cast<size_t>(at), 1, ',');
+  }
+  return text;
+}
+
 std::string join_or(std::span<const std::string> words) {
   std::string joined;
   for (size_t i = 0; i < words.size(); ++i) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,9 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 
 /// "; did you mean 'batch_size'?" or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
+
+/// "10,000".
+std::string grouped(int64_t number);
 
 /// "a, b or c".
 std::string join_or(std::span<const std::string> words);

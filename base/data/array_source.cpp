@@ -53,7 +53,7 @@ class ArraySource final : public ImageSource {
     const at::Tensor rows = torch::empty({count, height_, width_, channels_}, torch::kUInt8);
     stream_->read(rows.data_ptr(), rows.nbytes());
     report_.yielded += count;
-    return rows.permute({0, 3, 1, 2}).expand({count, 3, height_, width_}).contiguous();
+    return as_rgb(rows.permute({0, 3, 1, 2}));
   }
 
  private:

@@ -40,9 +40,9 @@ struct FetchOptions {
   FetchRequest patience;  ///< its limits on time and attempts are used
 };
 
-/// Fetches what is missing or damaged and checks it: weights by SHA-256, data sets by content. Nothing is
-/// fetched for an item that is already right. Throws UsageError for an unknown name, and what fetch_file()
-/// throws.
+/// Fetches what is missing or damaged and checks it: weights and IDX files (unpacked) by SHA-256, CIFAR-10 by
+/// content. Nothing is fetched for an item that is already right. Throws UsageError for an unknown name, and
+/// what fetch_file() throws.
 ItemStatus fetch_item(Shelf shelf, const std::string& name, const FetchOptions& options);
 
 }  // namespace ddpm_eval::data

@@ -13,9 +13,9 @@ namespace ddpm_eval::data {
 ImageDataset load_idx(const std::string& name, const std::filesystem::path& images_path,
                       const std::filesystem::path& labels_path);
 
-/// "mnist" or "fashion-mnist": finds train-images-idx3-ubyte[.gz] and so on in `folder`, or, if that is
-/// empty, where core::data_candidates says (Debian's package dataset-fashion-mnist among them). Throws
-/// DataError.
+/// "mnist" or "fashion-mnist": reads train-images-idx3-ubyte[.gz] and so on in `folder`, or, if that is
+/// empty, the copy that find_idx_set() finds where core::data_candidates says (Debian's package
+/// dataset-fashion-mnist among them). A count that is not the official one is noted. Throws DataError.
 ImageDataset load_mnist_like(const std::string& name, Split split, const std::filesystem::path& folder = {});
 
 }  // namespace ddpm_eval::data

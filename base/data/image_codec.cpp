@@ -1,6 +1,7 @@
 #include "base/data/image_codec.h"
 
 #include "base/core/error.h"
+#include "base/data/image_walk.h"
 #include "base/tensor/shape.h"
 
 #include <cstring>
@@ -39,25 +40,33 @@ void silence_opencv() {
   static_cast<void>(kOnce);
 }
 
-cv::Mat decode_bgr(std::span<const char> bytes) {
+/// Empty if the contents are damaged.
+cv::Mat decode_bgr(std::span<const char> bytes, const ImageHeader& header) {
   silence_opencv();
   const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
   try {
     return cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | cv::IMREAD_IGNORE_ORIENTATION);
-  } catch (const cv::Exception&) {
+  } catch (const cv::Exception& error) {
+    if (error.code == cv::Error::StsNoMem) {
+      throw core::ResourceError("no memory for the {} x {} pixels of an image", header.width, header.height);
+    }
     return {};
   }
 }
 
 }  // namespace
 
-DecodeOutcome decode_image(std::span<const char> bytes) {
+DecodeOutcome decode_image(std::span<const char> bytes,
+                           const std::function<void(const ImageHeader&)>& before_pixels) {
   if (bytes.size() > kMaxFileBytes) {
     return {{}, fmt::format("{} bytes, more than the {} that are decoded", bytes.size(), kMaxFileBytes), {}};
   }
   auto [header, problem] = read_image_header(bytes);
   if (!problem.empty()) {
     return {{}, std::move(problem), {}};
+  }
+  if (before_pixels) {
+    before_pixels(header);
   }
   std::vector<char> patched;
   if (header.tiff_alpha_offset != 0) {
@@ -67,7 +76,12 @@ DecodeOutcome decode_image(std::span<const char> bytes) {
     patched[header.tiff_alpha_offset] = 1;
     bytes = patched;
   }
-  const cv::Mat bgr = decode_bgr(bytes);
+  if (header.format == ImageFormat::kPng) {
+    // libpng complains of odd colour profiles and the like on standard error, naming no file.
+    patched = png_without_extras(ByteView(bytes));
+    bytes = patched;
+  }
+  const cv::Mat bgr = decode_bgr(bytes, header);
   // TIFF's orientation may have turned it.
   const bool same = bgr.cols == header.width && bgr.rows == header.height;
   const bool turned = bgr.cols == header.height && bgr.rows == header.width;

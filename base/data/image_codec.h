@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,8 +50,10 @@ struct DecodeOutcome {
 
 /// Decodes as Pillow's convert("RGB") does: EXIF rotation ignored, alpha dropped without compositing,
 /// greyscale replicated, palettes resolved. 16-bit samples keep their high byte (Pillow clips 16-bit
-/// greyscale instead). Thread-safe; throws only std::bad_alloc.
-DecodeOutcome decode_image(std::span<const char> bytes);
+/// greyscale instead). `before_pixels` is called with the header before memory for the pixels is taken.
+/// Thread-safe. Throws ResourceError if memory runs out, and std::bad_alloc.
+DecodeOutcome decode_image(std::span<const char> bytes,
+                           const std::function<void(const ImageHeader&)>& before_pixels = {});
 
 /// A PNG of a uint8 image [1 or 3, H, W].
 std::vector<char> encode_png(const at::Tensor& image_u8);

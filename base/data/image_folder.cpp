@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 11> kExtensions{".png", ".jpg", ".jpeg", 
 constexpr auto kExtensionList = "png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm, pnm";
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 constexpr int64_t kAheadPerThread = 4;
+constexpr int64_t kMaxDecodedBytes = int64_t{1} << 29;  ///< decoded and not yet handed out
 
 bool is_image_name(const fs::path& path) {
   std::string extension = path.extension().string();
@@ -66,14 +67,17 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
   }
 }
 
-DecodeOutcome decode_file(const fs::path& path) {
+DecodeOutcome decode_file(const fs::path& path, const Prefetch<DecodeOutcome>::Announce& announce) {
   try {
-    return decode_image(core::read_file(path, kMaxFileBytes));
+    return decode_image(core::read_file(path, kMaxFileBytes),
+                        [&](const ImageHeader& header) { announce(3 * header.width * header.height); });
   } catch (const DataError& error) {
     // The caller names the file once more.
     std::string reason = error.what();
     const std::string prefix = path.string() + ": ";
     return {{}, reason.starts_with(prefix) ? reason.substr(prefix.size()) : reason, {}};
+  } catch (const core::ResourceError& error) {
+    throw core::ResourceError("{}: {}; use fewer --threads or make it smaller", path.string(), error.what());
   }
 }
 
@@ -124,8 +128,10 @@ class FolderSource final : public ImageSource {
     files_ = std::vector<fs::path>(begin, begin + count);
     const int threads = options.threads > 0 ? options.threads : tensor::available_processors();
     decoded_ = std::make_unique<Prefetch<DecodeOutcome>>(
-        count, threads, kAheadPerThread * threads,
-        [this](int64_t i) { return decode_file(files_[static_cast<size_t>(i)]); });
+        count, PrefetchLimits{threads, kAheadPerThread * threads, kMaxDecodedBytes},
+        [this](int64_t i, const auto& announce) {
+          return decode_file(files_[static_cast<size_t>(i)], announce);
+        });
   }
 
   std::string name() const override { return name_; }

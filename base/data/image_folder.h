@@ -25,8 +25,10 @@ struct ImageFolderOptions {
 /// DataError for a missing folder and for one without image files.
 std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);
 
-/// The images of list_images(folder), decoded a few files ahead on several threads, in order. The source
-/// throws DataError if not one file can be read, and for kFail at the first that cannot.
+/// The images of list_images(folder), decoded a few files ahead on several threads, in order, and no more
+/// than 512 MiB and one image ahead. The source
+/// throws DataError if not one file can be read, for kFail at the first that cannot, and
+/// ResourceError if there is no memory for an image.
 std::unique_ptr<ImageSource> open_image_folder(const std::filesystem::path& folder,
                                                const ImageFolderOptions& options = {});
 

@@ -12,20 +12,23 @@ namespace ddpm_eval::data {
 
 namespace {
 
+constexpr size_t kPngSignature = 8;
+constexpr size_t kChunkFrame = 12;  ///< length, type, checksum
+
+bool is_critical(std::string_view chunk_type) { return (chunk_type[0] & 0x20) == 0; }
+
 ImageHeader walk_png(const ByteView& file) {
-  constexpr size_t kChunkFrame = 12;  // length, type, checksum
   ImageHeader header{.format = ImageFormat::kPng};
   bool has_pixels = false;
-  for (size_t at = 8;;) {
+  for (size_t at = kPngSignature;;) {
     const uint64_t length = file.be32(at);
     const auto type = file.text(at + 4, 4);
     const auto body = file.text(at + 8, length);
-    const bool critical = (type[0] & 0x20) == 0;
     const auto crc = ::crc32_z(0, reinterpret_cast<const Bytef*>(type.data()), 4 + length);
-    if (critical && crc != file.be32(at + 8 + length)) {
+    if (is_critical(type) && crc != file.be32(at + 8 + length)) {
       throw BadImage{fmt::format("damaged PNG: wrong checksum at byte {}", at)};
     }
-    if (at == 8) {
+    if (at == kPngSignature) {
       if (type != "IHDR" || length != 13) {
         throw BadImage{"damaged PNG: no IHDR"};
       }
@@ -288,6 +291,23 @@ ImageHeader walk(std::span<const char> bytes) {
 }
 
 }  // namespace
+
+std::vector<char> png_without_extras(const ByteView& file) {
+  std::vector<char> kept;
+  const auto keep = [&](std::string_view part) { kept.insert(kept.end(), part.begin(), part.end()); };
+  keep(file.text(0, kPngSignature));
+  for (size_t at = kPngSignature;;) {
+    const uint64_t chunk = kChunkFrame + uint64_t{file.be32(at)};
+    const auto type = file.text(at + 4, 4);
+    if (is_critical(type) || type == "tRNS") {
+      keep(file.text(at, chunk));
+    }
+    if (type == "IEND") {
+      return kept;
+    }
+    at += chunk;
+  }
+}
 
 std::string image_limits_problem(const ImageHeader& header) {
   const auto size = fmt::format("{} x {} pixels", header.width, header.height);

@@ -41,4 +41,7 @@ class ImageSource {
   virtual std::string context_json() const { return {}; }
 };
 
+/// uint8 RGB [n, 3, H, W], contiguous, of images [n, 1 or 3, H, W]: greyscale is replicated.
+at::Tensor as_rgb(const at::Tensor& images_u8);
+
 }  // namespace ddpm_eval::data

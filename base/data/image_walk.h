@@ -6,8 +6,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
-// Shared by the header readers; not for other rooms.
+// Shared by the readers of image files; not for other rooms.
 namespace ddpm_eval::data {
 
 /// Thrown inside the header readers only; becomes HeaderOutcome::problem.
@@ -65,6 +66,9 @@ class ByteView {
 
 /// Empty, or why an image of this size is not decoded.
 std::string image_limits_problem(const ImageHeader& header);
+
+/// A PNG that walks without fault, reduced to what its pixels depend on: the critical chunks and tRNS.
+std::vector<char> png_without_extras(const ByteView& file);
 
 ImageHeader walk_tiff(const ByteView& file);
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "base/data/archive.h"
+#include "base/data/cifar10_format.h"
+#include "base/data/idx_format.h"
 
 #include <array>
 #include <cstdint>
@@ -13,9 +15,8 @@
 // and then their checksums differ though every image is the same.
 namespace ddpm_eval::data {
 
-/// CIFAR-10's binary layout (Krizhevsky 2009): six files of records, each a label byte and 3,072 pixel bytes.
 struct Cifar10Layout {
-  int64_t records = 10'000;  ///< in each file; other counts serve tests
+  int64_t records = kCifar10BatchRecords;  ///< in each file; other counts serve tests
 };
 
 /// The six batch files, and the list of class names, which may be absent.
@@ -29,8 +30,9 @@ std::string verify_cifar10(const std::filesystem::path& folder, const Cifar10Lay
 /// One file of an MNIST-style set.
 struct IdxFile {
   std::string_view name;  ///< "train-images-idx3-ubyte", on disk plain or with .gz
-  bool images = false;    ///< 28 x 28 pixels each, else labels 0..9
-  uint32_t count = 0;
+  Split split = Split::kTrain;
+  IdxKind kind = IdxKind::kImages;  ///< of 28 x 28 pixels, or labels
+  int64_t count = 0;
   std::string_view sha256;  ///< of the official bytes, unpacked
 };
 
@@ -38,9 +40,9 @@ using IdxSet = std::array<IdxFile, 4>;
 const IdxSet& mnist_files();
 const IdxSet& fashion_mnist_files();
 
-/// Checks one file, gzip or plain: header, count, size, labels. Returns whether its bytes are the official
-/// ones. Throws DataError.
-bool verify_idx(const std::filesystem::path& path, const IdxFile& file);
+/// Checks one file, gzip or plain: header, count, size, labels. Returns the SHA-256 of its unpacked bytes.
+/// Throws DataError.
+std::string verify_idx(const std::filesystem::path& path, const IdxFile& file);
 
 /// `file` in `folder`, plain or gzip, or an empty path.
 std::filesystem::path find_idx(const std::filesystem::path& folder, const IdxFile& file);

@@ -31,8 +31,7 @@ class NoiseSource final : public ImageSource {
     report_.yielded += end - begin;
     const auto noise = tensor::normal_rows({seed_, "data.noise"}, tensor::index_range(begin, end), 0,
                                            {shape_.channels, shape_.height, shape_.width});
-    const auto images = noise.clamp(-1, 1).add(1).mul(127.5).round().to(torch::kUInt8);
-    return images.expand({-1, 3, -1, -1}).contiguous();
+    return as_rgb(noise.clamp(-1, 1).add(1).mul(127.5).round().to(torch::kUInt8));
   }
 
  private:

@@ -12,14 +12,27 @@
 
 namespace ddpm_eval::data {
 
-/// Computes make(0), make(1), ..., make(count - 1) on a few threads and hands the results out in order. At
-/// most `ahead` results wait at any time. An exception of make(i) is rethrown where result i is due.
+struct PrefetchLimits {
+  int threads = 1;
+  int64_t ahead = 1;               ///< results that may wait
+  int64_t held_bytes = INT64_MAX;  ///< of what is being made or waits, as make() announces it
+};
+
+/// Computes make(0), make(1), ..., make(count - 1) on a few threads and hands the results out in order. An
+/// exception of make(i) is rethrown where result i is due.
+///
+/// make() is handed a function to announce a result's bytes with before it takes the memory. It waits there
+/// until these fit within `held_bytes` or the result is the next one due, which always goes through: at no
+/// time is more held than the limit and one result.
 template <class Result>
 class Prefetch {
  public:
-  Prefetch(int64_t count, int threads, int64_t ahead, std::function<Result(int64_t)> make)
-      : count_(count), ahead_(ahead), make_(std::move(make)) {
-    for (int i = 0; i < threads; ++i) {
+  using Announce = std::function<void(int64_t bytes)>;
+  using Make = std::function<Result(int64_t index, const Announce& announce)>;
+
+  Prefetch(int64_t count, const PrefetchLimits& limits, Make make)
+      : count_(count), limits_(limits), make_(std::move(make)) {
+    for (int i = 0; i < limits_.threads; ++i) {
       workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
     }
   }
@@ -40,6 +53,7 @@ class Prefetch {
     ready_changed_.wait(lock, [&] { return ready_.contains(given_); });
     Slot slot = std::move(ready_.extract(given_).mapped());
     ++given_;
+    held_bytes_ -= slot.bytes;
     lock.unlock();
     room_changed_.notify_all();
     if (slot.error) {
@@ -52,15 +66,17 @@ class Prefetch {
   struct Slot {
     Result result{};
     std::exception_ptr error;
+    int64_t bytes = 0;
   };
+  struct Stopped {};
 
   void work(const std::stop_token& stop) {
     while (true) {
       int64_t index = 0;
       {
         std::unique_lock lock(mutex_);
-        const bool go_on =
-            room_changed_.wait(lock, stop, [&] { return taken_ == count_ || taken_ < given_ + ahead_; });
+        const bool go_on = room_changed_.wait(
+            lock, stop, [&] { return taken_ == count_ || taken_ < given_ + limits_.ahead; });
         if (!go_on || taken_ == count_) {
           return;
         }
@@ -68,7 +84,10 @@ class Prefetch {
       }
       Slot slot;
       try {
-        slot.result = make_(index);
+        slot.result = make_(index, [&](int64_t bytes) {
+          admit(index, bytes, stop);
+          slot.bytes += bytes;
+        });
       } catch (...) {
         slot.error = std::current_exception();
       }
@@ -80,15 +99,26 @@ class Prefetch {
     }
   }
 
+  /// Waits until `bytes` may be taken for result `index`.
+  void admit(int64_t index, int64_t bytes, const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    if (!room_changed_.wait(lock, stop,
+                            [&] { return index == given_ || held_bytes_ <= limits_.held_bytes - bytes; })) {
+      throw Stopped();  // nobody waits for this result any more
+    }
+    held_bytes_ += bytes;
+  }
+
   const int64_t count_;
-  const int64_t ahead_;
-  const std::function<Result(int64_t)> make_;
+  const PrefetchLimits limits_;
+  const Make make_;
   std::mutex mutex_;
   std::condition_variable ready_changed_;
   std::condition_variable_any room_changed_;
   std::map<int64_t, Slot> ready_;
   int64_t taken_ = 0;
   int64_t given_ = 0;
+  int64_t held_bytes_ = 0;
   std::vector<std::jthread> workers_;  // last: it ends before what it uses
 };
 

@@ -31,7 +31,7 @@ constexpr NamedSet kSets[] = {{"cifar", "cifar10", SourceKind::kCifar10},
                               {"mnist", "mnist", SourceKind::kMnist},
                               {"fashion-mnist", "fashion-mnist", SourceKind::kFashionMnist}};
 /// More than any set holds; sums of two such counts stay far from overflow.
-constexpr int64_t kMaxCount = int64_t{1} << 40;
+constexpr uint64_t kMaxCount = uint64_t{1} << 40;
 constexpr std::string_view kRunPrefix = "run:";
 constexpr std::string_view kNoisePrefix = "gaussian-noise:";
 
@@ -61,33 +61,46 @@ std::map<std::string, std::string> parse_query(std::string_view query, const std
   return values;
 }
 
-int64_t parse_count(const std::string& key, const std::string& value, const std::string& text) {
-  int64_t count = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
-  if (error != std::errc() || end != value.data() + value.size() || count < 0 || count > kMaxCount) {
-    throw UsageError("source '{}': {}={} is no count", text, key, value);
+/// A whole number from 0 to `largest`; `what` names it in the message.
+uint64_t parse_whole(const std::string& key, const std::string& value, uint64_t largest, const char* what,
+                     const std::string& text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number > largest) {
+    throw UsageError("source '{}': {}={} is no {}", text, key, value, what);
   }
-  return count;
+  return number;
 }
 
-/// Fills in the part of the set that is wanted and, for sets that are made up, their seed.
+/// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
+/// sampler is told stays in the query.
 void parse_part(SourceSpec& spec) {
   std::vector<std::string> known{"first", "num"};
-  const bool made_up = spec.kind == SourceKind::kPoints || spec.kind == SourceKind::kNoise;
+  const bool run = spec.kind == SourceKind::kRun;
+  const bool made_up = run || spec.kind == SourceKind::kPoints || spec.kind == SourceKind::kNoise;
   if (made_up) {
     known.emplace_back("seed");
   }
   for (const auto& [key, value] : spec.query) {
     if (key == "first") {
-      spec.subset.first = parse_count(key, value, spec.text);
+      spec.subset.first = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
     } else if (key == "num") {
-      spec.subset.count = parse_count(key, value, spec.text);
+      spec.subset.count = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
     } else if (key == "seed" && made_up) {
-      spec.seed = static_cast<uint64_t>(parse_count(key, value, spec.text));
-    } else {
+      spec.seed = parse_whole(key, value, UINT64_MAX, "seed", spec.text);
+    } else if (!run) {
       throw UsageError("source '{}': unknown key '{}'{}; it takes {}", spec.text, key,
                        core::did_you_mean(key, known), core::join_or(known));
     }
+  }
+  if (run) {
+    for (const auto& key : known) {
+      spec.query.erase(key);
+    }
+  }
+  const bool endless = run || spec.kind == SourceKind::kNoise;
+  if (endless && spec.subset.count.value_or(0) < 1) {
+    throw UsageError("source '{}': say how many images with ?num=N", spec.text);
   }
 }
 
@@ -207,6 +220,7 @@ SourceSpec parse_source(const std::string& text) {
     if (spec.path.empty()) {
       throw UsageError("source '{}': write run:FOLDER?num=N&seed=S", text);
     }
+    parse_part(spec);
     return spec;
   }
   if (const auto& kinds = point_kinds(); std::find(kinds.begin(), kinds.end(), base) != kinds.end()) {
@@ -221,9 +235,6 @@ SourceSpec parse_source(const std::string& text) {
     throw UsageError("source '{}': statistics have no parts to choose from", text);
   }
   parse_part(spec);
-  if (spec.kind == SourceKind::kNoise && spec.subset.count.value_or(0) < 1) {
-    throw UsageError("source '{}': say how many images with ?num=N", text);
-  }
   return spec;
 }
 
@@ -244,7 +255,7 @@ std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const Sou
       throw UsageError("source '{}' holds statistics, where images are needed", spec.text);
     default: {
       ImageDataset dataset = load_named(spec);
-      return make_tensor_source(dataset.name, dataset.images_u8);
+      return make_tensor_source(dataset.name, dataset.images_u8, {}, std::move(dataset.notes));
     }
   }
 }

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/data/npz.h"
 #include "base/tensor/shape.h"
+#include "base/tensor/symmetry.h"
 
 #include <cmath>
 
@@ -13,7 +14,6 @@ namespace {
 
 using core::DataError;
 
-constexpr double kSymmetryTolerance = 1e-6;
 constexpr auto kProvenance = "provenance.json";
 
 at::Tensor read_float(const NpzReader& archive, const std::string& key, const std::string& origin) {
@@ -35,34 +35,21 @@ void check_finite(const at::Tensor& tensor, const std::string& key, const std::s
   }
 }
 
-/// Tile by tile: the transpose of a 2048 x 2048 matrix read column by column would miss the cache at every
-/// step.
 void check_symmetric(const at::Tensor& sigma, const std::string& origin) {
-  constexpr int64_t kTile = 64;
-  const int64_t d = sigma.size(0);
-  const double* s = sigma.data_ptr<double>();
-  double largest = 0;
-  double worst = 0;
-  int64_t row = 0, column = 0;
-  for (int64_t i0 = 0; i0 < d; i0 += kTile) {
-    for (int64_t j0 = 0; j0 <= i0; j0 += kTile) {
-      for (int64_t i = i0; i < std::min(i0 + kTile, d); ++i) {
-        for (int64_t j = j0; j < std::min(j0 + kTile, d); ++j) {
-          largest = std::max(largest, std::abs(s[i * d + j]));
-          const double difference = std::abs(s[i * d + j] - s[j * d + i]);
-          if (difference > worst) {
-            worst = difference;
-            row = i;
-            column = j;
-          }
-        }
-      }
-    }
-  }
-  if (worst > kSymmetryTolerance * largest) {
+  if (const auto found = tensor::measure_asymmetry(sigma); !found.acceptable()) {
     throw DataError(
         "{}: 'sigma' is not symmetric: entries ({}, {}) and ({}, {}) differ by {:.3g}; it is no covariance",
-        origin, row, column, column, row, worst);
+        origin, found.row, found.column, found.column, found.row, found.difference);
+  }
+}
+
+void check_keys(const NpzReader& archive, const std::string& origin) {
+  for (const auto* key : {"mu", "sigma"}) {
+    if (!archive.contains(key)) {
+      throw DataError(
+          "{}: statistics need 'mu' and 'sigma'; '{}' is missing, it holds {}", origin, key,
+          archive.names().empty() ? "nothing" : fmt::format("{}", fmt::join(archive.names(), ", ")));
+    }
   }
 }
 
@@ -71,7 +58,8 @@ void check_symmetric(const at::Tensor& sigma, const std::string& origin) {
 bool is_statistics_file(const std::filesystem::path& path) {
   try {
     const NpzReader archive(path);
-    return archive.contains("mu") && archive.contains("sigma");
+    const bool mu = archive.contains("mu"), sigma = archive.contains("sigma");
+    return archive.contains("arr_0") ? mu && sigma : mu || sigma;
   } catch (const DataError&) {
     return false;
   }
@@ -81,10 +69,15 @@ Statistics read_statistics(const std::filesystem::path& path) {
   const NpzReader archive(path);
   Statistics statistics;
   statistics.name = path.string();
+  check_keys(archive, statistics.name);
   statistics.mu = read_float(archive, "mu", statistics.name);
   statistics.sigma = read_float(archive, "sigma", statistics.name);
   const auto mu_shape = statistics.mu.sizes();
-  if (mu_shape.size() != 1 || mu_shape[0] == 0) {
+  if (statistics.mu.numel() == 0) {
+    throw DataError("{}: 'mu' of shape {} is empty: these are statistics of no features; make them anew",
+                    statistics.name, tensor::describe(mu_shape));
+  }
+  if (mu_shape.size() != 1) {
     throw DataError("{}: 'mu' has shape {}, where [d] is needed", statistics.name,
                     tensor::describe(mu_shape));
   }

@@ -16,12 +16,12 @@ struct Statistics {
   std::string name;             ///< the file's path
 };
 
-/// Whether `path` is a readable .npz that holds both `mu` and `sigma`. Never throws.
+/// Whether `path` is a readable .npz that holds `mu` and `sigma`, or one of them and no images. Never throws.
 bool is_statistics_file(const std::filesystem::path& path);
 
 /// Reads float32 or float64 in any mix; other keys are ignored (ADM's files hold several). Throws DataError
-/// for a missing key, shapes that do not belong together, a value that is not finite, or |sigma - sigma^T|
-/// above 1e-6 of sigma's largest entry.
+/// for a missing key, shapes that do not belong together, a value that is not finite, or a sigma that is not
+/// symmetric to tensor::kSymmetryTolerance.
 Statistics read_statistics(const std::filesystem::path& path);
 
 /// Writes `mu` and `sigma` in float64 and, if there is any, `provenance_json` as the member

@@ -10,8 +10,9 @@ namespace {
 
 class TensorSource final : public ImageSource {
  public:
-  TensorSource(std::string name, at::Tensor images_u8)
+  TensorSource(std::string name, at::Tensor images_u8, std::vector<std::string> notes)
       : name_(std::move(name)), images_u8_(std::move(images_u8)) {
+    report_.notes = std::move(notes);
     if (images_u8_.size(1) == 1) {
       report_.notes.emplace_back("greyscale images, replicated to RGB");
     }
@@ -28,7 +29,7 @@ class TensorSource final : public ImageSource {
     }
     const at::Tensor batch = images_u8_.narrow(0, report_.yielded, count);
     report_.yielded += count;
-    return batch.expand({count, 3, batch.size(2), batch.size(3)}).contiguous();
+    return as_rgb(batch);
   }
 
   const SourceReport& report() const override { return report_; }
@@ -40,6 +41,8 @@ class TensorSource final : public ImageSource {
 };
 
 }  // namespace
+
+at::Tensor as_rgb(const at::Tensor& images_u8) { return images_u8.expand({-1, 3, -1, -1}).contiguous(); }
 
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name) {
   // Compared without sums, which could overflow.
@@ -55,12 +58,13 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
 }
 
 std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,
-                                                const Subset& subset) {
+                                                const Subset& subset, std::vector<std::string> notes) {
   tensor::expect(images_u8, at::kByte, {-1, -1, -1, -1}, "images_u8");
   DDPM_CHECK(images_u8.size(1) == 1 || images_u8.size(1) == 3, "images_u8 is {}",
              tensor::describe(images_u8));
   const int64_t count = resolve_subset(subset, images_u8.size(0), name);
-  return std::make_unique<TensorSource>(std::move(name), images_u8.narrow(0, subset.first, count));
+  return std::make_unique<TensorSource>(std::move(name), images_u8.narrow(0, subset.first, count),
+                                        std::move(notes));
 }
 
 }  // namespace ddpm_eval::data

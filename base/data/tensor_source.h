@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -22,8 +23,9 @@ struct Subset {
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name);
 
 /// Images that are in memory: uint8 [n, 1 or 3, H, W]. Greyscale is replicated to RGB batch by batch. Shares
-/// the tensor's memory.
+/// the tensor's memory. `notes` are what is known of the images beforehand.
 std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,
-                                                const Subset& subset = {});
+                                                const Subset& subset = {},
+                                                std::vector<std::string> notes = {});
 
 }  // namespace ddpm_eval::data

@@ -117,6 +117,8 @@ TEST_F(RunTest, ScoringARunEqualsScoringItsSamples) {
     return nlohmann::json::parse(result.out)["metrics"]["frechet_distance"].get<double>();
   };
   EXPECT_EQ(score("run:" + path("run") + "?num=6"), score(path("folder")));
+  // From the middle of a micro-batch on.
+  EXPECT_EQ(score("run:" + path("run") + "?first=3&num=3"), score(path("folder") + "?first=3&num=3"));
 }
 
 TEST_F(RunTest, AFolderOfSamplesIsGoneOnWith) {

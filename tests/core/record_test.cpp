@@ -18,6 +18,14 @@ namespace {
 using ::testing::HasSubstr;
 using testing::message_of;
 
+TEST(Text, GroupsDigits) {
+  EXPECT_EQ(grouped(0), "0");
+  EXPECT_EQ(grouped(999), "999");
+  EXPECT_EQ(grouped(-100), "-100");
+  EXPECT_EQ(grouped(10'000), "10,000");
+  EXPECT_EQ(grouped(-1'234'567), "-1,234,567");
+}
+
 TEST(Record, RoundTripsWithItsContext) {
   const testing::TempDir dir;
   auto record = new_record("score");

@@ -1,7 +1,8 @@
 #include "base/data/catalogue.h"
 
+#include "base/core/digest.h"
 #include "base/core/file_io.h"
-#include "base/data/known_content.h"
+#include "base/data/catalogue_items.h"
 #include "tests/support/errors.h"
 #include "tests/support/loopback_server.h"
 #include "tests/support/temp_dir.h"
@@ -45,28 +46,6 @@ class Catalogue : public ::testing::Test {
 };
 using SlowCatalogue = Catalogue;
 
-/// An MNIST-style file of equal bytes, gzip.
-void write_idx(const std::filesystem::path& path, const IdxFile& file) {
-  core::make_folders(path.parent_path());
-  const auto count = static_cast<unsigned char>(file.count >> 8);
-  std::string header = {0,
-                        0,
-                        8,
-                        static_cast<char>(file.images ? 3 : 1),
-                        0,
-                        0,
-                        static_cast<char>(count),
-                        static_cast<char>(file.count & 0xff)};
-  if (file.images) {
-    header += std::string("\0\0\0\x1c\0\0\0\x1c", 8);
-  }
-  const std::string body(file.count * (file.images ? 784U : 1U), '\x05');
-  gzFile out = gzopen(path.c_str(), "wb1");
-  gzwrite(out, header.data(), static_cast<unsigned>(header.size()));
-  gzwrite(out, body.data(), static_cast<unsigned>(body.size()));
-  gzclose(out);
-}
-
 TEST_F(Catalogue, ListsItsShelves) {
   std::vector<std::string> names;
   for (const auto& item : catalogue(Shelf::kData)) {
@@ -97,6 +76,9 @@ TEST_F(Catalogue, SaysWhatIsDamaged) {
   std::filesystem::resize_file(weights, 95'628'359);
   EXPECT_EQ(inspect(Shelf::kWeights, "inception-fid", Depth::kSizes).state, ItemState::kPresent);
   core::make_folders(home_ / "data/cifar-10-batches-bin");
+  EXPECT_EQ(inspect(Shelf::kData, "cifar10", Depth::kContent).state, ItemState::kMissing)
+      << "an empty folder is nothing";
+  core::write_file(home_ / "data/cifar-10-batches-bin/test_batch.bin", "x");
   const auto cifar = inspect(Shelf::kData, "cifar10", Depth::kContent);
   EXPECT_EQ(cifar.state, ItemState::kDamaged);
   EXPECT_THAT(cifar.note, HasSubstr("data_batch_1.bin is missing"));
@@ -125,38 +107,84 @@ TEST_F(Catalogue, WeightsComeFromTheMirrorAndAreRefusedIfWrong) {
   EXPECT_FALSE(std::filesystem::exists(home_ / "weights/pt_inception-2015-12-05-6726825d.pth"));
 }
 
-TEST_F(Catalogue, IdxSetsAreFetchedFileByFileAndCheckedByContent) {
-  const TempDir mirror;
-  for (const auto& file : mnist_files()) {
-    write_idx(mirror / (std::string(file.name) + ".gz"), file);
+/// A set like MNIST of a few images, whose official bytes are those in the mirror.
+class FetchedIdxSet : public Catalogue {
+ protected:
+  FetchedIdxSet() {
+    for (size_t i = 0; i < set_.size(); ++i) {
+      set_[i] = mnist_files()[i];
+      set_[i].count = 3;
+      const auto contents = bytes_of(set_[i], '\x05');
+      sha256_[i] = core::sha256_hex(contents);
+      set_[i].sha256 = sha256_[i];
+      put(set_[i], contents);
+    }
+    options_ = from("file://" + mirror_.path().string());
+    options_.progress = [this](const std::string& file) {
+      shown_.push_back(file);
+      return FetchProgress{};
+    };
   }
-  auto options = from("file://" + mirror.path().string());
-  std::vector<std::string> shown;
-  options.progress = [&](const std::string& file) {
-    shown.push_back(file);
-    return FetchProgress{};
-  };
-  const auto status = fetch_item(Shelf::kData, "mnist", options);
+
+  static std::string bytes_of(const IdxFile& file, char element) {
+    const bool images = file.kind == IdxKind::kImages;
+    const std::string sides = images ? std::string("\0\0\0\x1c\0\0\0\x1c", 8) : "";
+    return std::string("\0\0\x08", 3) + (images ? '\x03' : '\x01') + std::string("\0\0\0\x03", 4) + sides +
+           std::string(images ? 3U * 784U : 3U, element);
+  }
+  void put(const IdxFile& file, const std::string& contents) const {
+    gzFile out = gzopen((mirror_ / (std::string(file.name) + ".gz")).c_str(), "wb1");
+    gzwrite(out, contents.data(), static_cast<unsigned>(contents.size()));
+    gzclose(out);
+  }
+
+  TempDir mirror_;
+  IdxSet set_;
+  std::array<std::string, 4> sha256_;
+  FetchOptions options_;
+  std::vector<std::string> shown_;
+  const std::unique_ptr<Item> item_ = make_idx_item({"mnist", "a few images"}, set_, {});
+};
+
+TEST_F(FetchedIdxSet, IsFetchedFileByFile) {
+  const auto status = fetch_item(*item_, options_);
   EXPECT_EQ(status.state, ItemState::kPresent);
   EXPECT_EQ(status.path, home_ / "data/mnist");
-  EXPECT_THAT(status.note, HasSubstr("not the official bytes"));
-  EXPECT_EQ(shown.size(), 4U);
+  EXPECT_EQ(status.note, "the official bytes");
+  EXPECT_EQ(shown_.size(), 4U);
 
   // A damaged file alone is fetched again, and nothing once all is right.
   const auto labels = home_ / "data/mnist/t10k-labels-idx1-ubyte.gz";
   core::write_file(labels, core::read_text(labels).substr(0, 20));
-  EXPECT_THAT(inspect(Shelf::kData, "mnist", Depth::kContent).note, HasSubstr("damaged or cut short"));
-  shown.clear();
-  fetch_item(Shelf::kData, "mnist", options);
-  EXPECT_EQ(shown, std::vector<std::string>{"t10k-labels-idx1-ubyte.gz"});
-  fetch_item(Shelf::kData, "mnist", options);
-  EXPECT_EQ(shown.size(), 1U);
+  EXPECT_THAT(inspect_item(*item_, Depth::kContent).note, HasSubstr("the gzip stream is cut short"));
+  shown_.clear();
+  fetch_item(*item_, options_);
+  EXPECT_EQ(shown_, std::vector<std::string>{"t10k-labels-idx1-ubyte.gz"});
+  fetch_item(*item_, options_);
+  EXPECT_EQ(shown_.size(), 1U);
 
   // A mirror with something else.
   std::filesystem::remove_all(home_ / "data/mnist");
-  core::write_file(mirror / "train-images-idx3-ubyte.gz", "<html>");
-  EXPECT_THAT(message_of<DataError>([&] { fetch_item(Shelf::kData, "mnist", options); }),
+  core::write_file(mirror_ / "train-images-idx3-ubyte.gz", "<html>");
+  EXPECT_THAT(message_of<DataError>([&] { fetch_item(*item_, options_); }),
               HasSubstr("train-images-idx3-ubyte.gz: not fetched: file://"));
+}
+
+TEST_F(FetchedIdxSet, OtherBytesAreRefusedThoughTheirCountsAreRight) {
+  const auto other = bytes_of(set_[3], '\x06');
+  put(set_[3], other);
+  EXPECT_THAT(message_of<DataError>([&] { fetch_item(*item_, options_); }),
+              AllOf(HasSubstr("unpacked, its SHA-256 is " + core::sha256_hex(other)),
+                    HasSubstr("the official t10k-labels-idx1-ubyte has " + sha256_[3])));
+  EXPECT_FALSE(std::filesystem::exists(home_ / "data/mnist/t10k-labels-idx1-ubyte.gz"));
+  EXPECT_TRUE(std::filesystem::exists(home_ / "data/mnist/train-labels-idx1-ubyte.gz"));
+
+  // Brought by hand they are kept, and the file is named.
+  std::filesystem::copy_file(mirror_ / "t10k-labels-idx1-ubyte.gz",
+                             home_ / "data/mnist/t10k-labels-idx1-ubyte.gz");
+  const auto status = inspect_item(*item_, Depth::kContent);
+  EXPECT_EQ(status.state, ItemState::kPresent);
+  EXPECT_EQ(status.note, "complete, but not the official bytes: t10k-labels-idx1-ubyte.gz");
 }
 
 /// cifar-10-binary.tar.gz with the official layout and black pixels.

@@ -90,6 +90,18 @@ TEST_F(Cifar10, ALabelAboveNineIsAnError) {
   EXPECT_THAT(error(Split::kTest), HasSubstr("test_batch.bin: label 10 in record 1"));
 }
 
+TEST_F(Cifar10, ABatchOfAnotherCountIsNoted) {
+  const auto notes = load_cifar10(folder_, Split::kTrain).notes;
+  ASSERT_EQ(notes.size(), 5U);
+  EXPECT_EQ(notes[2], "data_batch_3.bin holds 2 records, the official file 10,000");
+  std::string whole;
+  for (int i = 0; i < 10'000; ++i) {
+    whole += record(i % 10, 1, 2, 3);
+  }
+  testing::put_file(folder_ / "test_batch.bin", whole);
+  EXPECT_TRUE(load_cifar10(folder_, Split::kTest).notes.empty());
+}
+
 TEST_F(Cifar10, AnotherFolderIsNamed) {
   std::filesystem::create_directory(dir_ / "empty");
   EXPECT_THAT(message_of<DataError>([&] { load_cifar10(dir_ / "empty", Split::kTrain); }),

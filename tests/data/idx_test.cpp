@@ -117,6 +117,8 @@ TEST_F(Idx, NamedSetsAreFound) {
   testing::put_file(folder / "t10k-labels-idx1-ubyte.gz", gzip(labels_));
   EXPECT_EQ(load_mnist_like("mnist", Split::kTest).name, "mnist:test");
   EXPECT_EQ(load_mnist_like("mnist", Split::kTest, folder).images_u8.size(0), 2);
+  EXPECT_THAT(load_mnist_like("mnist", Split::kTest).notes,
+              ::testing::ElementsAre("t10k-images-idx3-ubyte holds 2 images, the official file 10,000"));
   message_of<DataError>([&] { load_mnist_like("mnist", Split::kTrain); });
 }
 
@@ -127,6 +129,7 @@ TEST(IdxFiles, DebiansFashionMnist) {
   const ImageDataset test =
       load_mnist_like("fashion-mnist", Split::kTest, "/usr/share/datasets/fashion-mnist");
   EXPECT_EQ(test.images_u8.sizes(), (std::vector<int64_t>{10000, 1, 28, 28}));
+  EXPECT_THAT(test.notes, ::testing::IsEmpty());
   EXPECT_THAT(torch::bincount(test.labels), TensorEq(torch::full({10}, 1000, torch::kInt64)));
   EXPECT_NEAR(test.images_u8.to(torch::kFloat64).mean().item<double>() / 255, 0.2868, 1e-4);
 }

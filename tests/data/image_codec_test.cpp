@@ -140,6 +140,21 @@ TEST(ImageCodec, ABrokenPngChecksumIsAProblem) {
   EXPECT_THAT(problem_of(png), HasSubstr("damaged PNG: wrong checksum"));
 }
 
+TEST(ImageCodec, ExtrasOfAPngDoNotMatterAndMakeNoNoise) {
+  const std::string png = golden("rgb.png");
+  // A colour profile that libpng would complain of on standard error, without naming the file.
+  const std::string body = std::string("iCCPodd\0\0nonsense", 17);
+  const auto sum = ::crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
+  const std::string chunk =
+      big_endian(static_cast<uint32_t>(body.size() - 4)) + body + big_endian(static_cast<uint32_t>(sum));
+  constexpr size_t kHeaderEnd = 33;
+  ::testing::internal::CaptureStderr();
+  const auto outcome = decode_image(png.substr(0, kHeaderEnd) + chunk + png.substr(kHeaderEnd));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(outcome.problem, "");
+  EXPECT_THAT(outcome.image_u8, TensorEq(decode_image(png).image_u8));
+}
+
 TEST(ImageCodec, VariantsThatWouldComeOutWrongAreRefused) {
   EXPECT_THAT(problem_of("P5 1 1 15\n\x05"), HasSubstr("largest value of 15"));
   std::string bmp = golden("rgb.bmp");

@@ -5,10 +5,12 @@
 #include "base/data/image_codec.h"
 #include "tests/support/errors.h"
 #include "tests/support/files.h"
+#include "tests/support/memory_limit.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
 
 #include <torch/types.h>
+#include <zlib.h>
 
 namespace ddpm_eval::data {
 namespace {
@@ -148,6 +150,18 @@ TEST_F(ImageFolder, LoopsOfLinksEnd) {
   EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("dangling.png: cannot be opened")));
 }
 
+TEST_F(ImageFolder, LinksThatLeadOutOfItAreFollowed) {
+  put("elsewhere/1.png", 1);
+  put("elsewhere/more/2.png", 2);
+  std::filesystem::create_directory(dir_ / "subset");
+  std::filesystem::create_symlink("../elsewhere/1.png", dir_ / "subset/a.png");
+  std::filesystem::create_directory_symlink("../elsewhere/more", dir_ / "subset/b");
+  std::filesystem::create_directory_symlink("..", dir_ / "elsewhere/more/parent");
+  EXPECT_THAT(list_images(dir_ / "subset"),
+              ElementsAre(dir_ / "subset/a.png", dir_ / "subset/b/2.png", dir_ / "subset/b/parent/1.png"));
+  EXPECT_THAT(drain(*open_image_folder(dir_ / "subset")), ElementsAre(ElementsAre(1, 2, 1)));
+}
+
 TEST_F(ImageFolder, NotesTellWhatAReaderOfTheScoreShouldKnow) {
   const auto golden = testing::source_dir() / "tests/golden/images";
   for (const auto* name : {"grey16.png", "rgba.png", "lossy.webp", "colour.jpg", "cmyk.jpg"}) {
@@ -161,6 +175,42 @@ TEST_F(ImageFolder, NotesTellWhatAReaderOfTheScoreShouldKnow) {
   EXPECT_THAT(notes, Contains("1 of 5 images are greyscale, replicated to RGB"));
   EXPECT_THAT(notes, Contains("1 of 5 images have transparency, which was dropped"));
   EXPECT_THAT(notes, Contains(HasSubstr("1 of 5 images are CMYK")));
+}
+
+/// A PNG of black and white, all black: a large picture in a small file.
+std::string black_png(uint32_t side) {
+  const auto big_endian = [](uint32_t value) {
+    return std::string{static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+                       static_cast<char>(value >> 8), static_cast<char>(value)};
+  };
+  const auto chunk = [&](const std::string& type, const std::string& body) {
+    const std::string checked = type + body;
+    const auto sum =
+        ::crc32(0, reinterpret_cast<const Bytef*>(checked.data()), static_cast<uInt>(checked.size()));
+    return big_endian(static_cast<uint32_t>(body.size())) + checked + big_endian(static_cast<uint32_t>(sum));
+  };
+  const std::string rows(size_t{side} * (1 + side / 8), '\0');
+  std::string packed(::compressBound(rows.size()), '\0');
+  uLongf length = packed.size();
+  EXPECT_EQ(::compress2(reinterpret_cast<Bytef*>(packed.data()), &length,
+                        reinterpret_cast<const Bytef*>(rows.data()), rows.size(), 1),
+            Z_OK);
+  packed.resize(length);
+  return "\x89PNG\r\n\x1a\n" +
+         chunk("IHDR", big_endian(side) + big_endian(side) + std::string("\x01\0\0\0\0", 5)) +
+         chunk("IDAT", packed) + chunk("IEND", "");
+}
+
+TEST_F(ImageFolder, NoMemoryIsNotDamage) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer needs the address space";
+#endif
+  put_text("large.png", black_png(16'384));  // 768 MiB decoded
+  const testing::MemoryLimit limit(256 << 20);
+  const auto source = open_image_folder(dir_.path(), {.threads = 1});
+  EXPECT_THAT(message_of<core::ResourceError>([&] { source->next(1); }),
+              ::testing::AllOf(HasSubstr("large.png: no memory for the 16384 x 16384 pixels"),
+                               HasSubstr("--threads")));
 }
 
 TEST_F(ImageFolder, ASubsetIsOfTheSortedFiles) {

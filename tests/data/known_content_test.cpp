@@ -17,7 +17,7 @@ using testing::message_of;
 using testing::TempDir;
 
 constexpr Cifar10Layout kSmall{.records = 20};
-constexpr size_t kBatchBytes = 20 * 3073;
+constexpr size_t kBatchBytes = 20 * kCifar10Record;
 
 /// Twenty records whose labels go round, of one colour.
 std::string batch(char pixel = 7) {
@@ -46,24 +46,26 @@ TEST(KnownContent, Cifar10IsJudgedByItsRecords) {
   EXPECT_THAT(verify_cifar10(dir.path(), kSmall), HasSubstr("not the official pixels"));
 
   core::write_file(dir / "data_batch_3.bin", batch().substr(0, kBatchBytes - 1));
-  EXPECT_THAT(cifar_error(dir.path()), HasSubstr("data_batch_3.bin: 61459 bytes where 20 records of 3073"));
-  core::write_file(dir / "data_batch_3.bin", batch() + "x");
-  EXPECT_THAT(cifar_error(dir.path()), HasSubstr("data_batch_3.bin: 61461 bytes, more than the 61460"));
+  EXPECT_THAT(cifar_error(dir.path()),
+              HasSubstr("data_batch_3.bin: 61459 bytes are no whole number of records of 3073"));
+  core::write_file(dir / "data_batch_3.bin", batch() + batch().substr(0, 3073));
+  EXPECT_THAT(cifar_error(dir.path()), HasSubstr("data_batch_3.bin: 21 records where 20 are expected"));
 
   auto labels = batch();
   labels[3073] = 10;
   core::write_file(dir / "data_batch_3.bin", labels);
-  EXPECT_THAT(cifar_error(dir.path()), HasSubstr("data_batch_3.bin: record 1 has label 10, beyond 9"));
+  EXPECT_THAT(cifar_error(dir.path()),
+              HasSubstr("data_batch_3.bin: label 10 in record 1, where 0 to 9 are possible"));
   labels[3073] = 9;
   core::write_file(dir / "data_batch_3.bin", labels);
   EXPECT_THAT(cifar_error(dir.path()), HasSubstr("class 1 has 9 training images where CIFAR-10 has 10"));
 
   core::write_file(dir / "data_batch_3.bin", batch());
   std::filesystem::remove(dir / "test_batch.bin");
-  EXPECT_THAT(cifar_error(dir.path()), HasSubstr("test_batch.bin: cannot be opened"));
+  EXPECT_THAT(cifar_error(dir.path()), HasSubstr("test_batch.bin: is missing"));
 }
 
-IdxFile labels_of(uint32_t count) { return {"l-idx1-ubyte", false, count, ""}; }
+IdxFile labels_of(int64_t count) { return {"l-idx1-ubyte", Split::kTest, IdxKind::kLabels, count, ""}; }
 
 TEST(KnownContent, IdxFilesAreJudgedByHeaderAndLength) {
   const TempDir dir;
@@ -75,25 +77,23 @@ TEST(KnownContent, IdxFilesAreJudgedByHeaderAndLength) {
     return message_of<DataError>([&] { check(bytes, file); });
   };
   const std::string head("\0\0\x08\x01\0\0\0\x03", 8);
-  auto known = labels_of(3);
   const std::string good = head + std::string("\x01\x09\x00", 3);
-  EXPECT_FALSE(check(good, known));
-  known.sha256 =  // sha256sum's
-      "9015e5bc246ee7c7efaf437ac273535a6e34b012ee15e4484a6f558d87df2d1c";
-  EXPECT_TRUE(check(good, known));
-  EXPECT_THAT(error(good.substr(0, 5), labels_of(3)), HasSubstr("f: too short for an idx file"));
-  EXPECT_THAT(error(good.substr(0, 10), labels_of(3)), HasSubstr("f: cut short: 1 bytes are missing"));
-  EXPECT_THAT(error(good + "x", labels_of(3)), HasSubstr("beyond its last entry"));
+  EXPECT_EQ(check(good, labels_of(3)),  // sha256sum's
+            "9015e5bc246ee7c7efaf437ac273535a6e34b012ee15e4484a6f558d87df2d1c");
+  EXPECT_THAT(error(good.substr(0, 5), labels_of(3)), HasSubstr("f: is cut short: 3 more bytes are needed"));
+  EXPECT_THAT(error(good.substr(0, 10), labels_of(3)), HasSubstr("f: is cut short: 1 more bytes are needed"));
+  EXPECT_THAT(error(good + "x", labels_of(3)), HasSubstr("holds more bytes than its header says"));
   EXPECT_THAT(error(good, labels_of(4)), HasSubstr("3 entries where 4 are expected"));
-  EXPECT_THAT(error(head + "\x01\x02\x0a", labels_of(3)), HasSubstr("a label is 10, beyond 9"));
-  EXPECT_THAT(error(good, {"i", true, 3, ""}), HasSubstr("too short"));
+  EXPECT_THAT(error(head + "\x01\x02\x0a", labels_of(3)),
+              HasSubstr("a label of 10, where 0 to 9 are possible"));
+  EXPECT_THAT(error(good, {"i", Split::kTest, IdxKind::kImages, 3, ""}), HasSubstr("begins with 0x801"));
   const std::string image_head("\0\0\x08\x03\0\0\0\x01\0\0\0\x1c\0\0\0\x1c", 16);
-  EXPECT_FALSE(check(image_head + std::string(784, '\xff'), {"i", true, 1, ""}));
+  EXPECT_NO_THROW(check(image_head + std::string(784, '\xff'), {"i", Split::kTest, IdxKind::kImages, 1, ""}));
   EXPECT_THAT(error(image_head + std::string(784, 'x'), labels_of(1)),
-              HasSubstr("not an idx file of labels"));
+              HasSubstr("an IDX file of labels has 0x801"));
   auto narrow = image_head;
   narrow[15] = 27;
-  EXPECT_THAT(error(narrow + std::string(784, 'x'), {"i", true, 1, ""}),
+  EXPECT_THAT(error(narrow + std::string(784, 'x'), {"i", Split::kTest, IdxKind::kImages, 1, ""}),
               HasSubstr("images of 27 x 28 pixels"));
 }
 
@@ -104,9 +104,9 @@ TEST(KnownContent, DebiansFashionMnistIsOfficialAndItsCutsAreNoticed) {
   if (path.empty()) {
     GTEST_SKIP() << "dataset-fashion-mnist is not installed";
   }
-  EXPECT_TRUE(verify_idx(path, labels));
-  EXPECT_TRUE(verify_idx(find_idx(folder, fashion_mnist_files()[2]), fashion_mnist_files()[2]));
-  EXPECT_FALSE(verify_idx(path, mnist_files()[3]));
+  EXPECT_EQ(verify_idx(path, labels), labels.sha256);
+  const IdxFile& images = fashion_mnist_files()[2];
+  EXPECT_EQ(verify_idx(find_idx(folder, images), images), images.sha256);
 
   const TempDir dir;
   const auto bytes = core::read_text(path);

@@ -68,7 +68,13 @@ TEST(SourceSpec, PointsAndRuns) {
   const SourceSpec run = parse_source("run:runs/cifar10?num=50000&seed=1");
   EXPECT_EQ(run.kind, SourceKind::kRun);
   EXPECT_EQ(run.path, "runs/cifar10");
-  EXPECT_EQ(run.query, (std::map<std::string, std::string>{{"num", "50000"}, {"seed", "1"}}));
+  EXPECT_EQ(run.subset.count, 50'000);
+  EXPECT_EQ(run.seed, 1U);
+  EXPECT_TRUE(run.query.empty());
+  const SourceSpec tuned = parse_source("run:r?first=8&num=4&steps=50&sampler=ddim");
+  EXPECT_EQ(tuned.subset.first, 8);
+  EXPECT_EQ(tuned.query, (std::map<std::string, std::string>{{"sampler", "ddim"}, {"steps", "50"}}));
+  EXPECT_EQ(parse_source("moons?seed=18446744073709551615").seed, UINT64_MAX);
 }
 
 TEST(SourceSpec, WrongWordsNameTheNearest) {
@@ -87,6 +93,10 @@ TEST(SourceSpec, WrongQueries) {
   EXPECT_THAT(usage_error("mnist?num=-5"), HasSubstr("num=-5 is no count"));
   EXPECT_THAT(usage_error("mnist?num=5x"), HasSubstr("num=5x is no count"));
   EXPECT_THAT(usage_error("mnist?num=99999999999999999999"), HasSubstr("is no count"));
+  EXPECT_THAT(usage_error("run:r?num=-5"), HasSubstr("num=-5 is no count"));
+  EXPECT_THAT(usage_error("run:r?num=5&seed=x"), HasSubstr("seed=x is no seed"));
+  EXPECT_THAT(usage_error("moons?seed=18446744073709551616"), HasSubstr("is no seed"));
+  EXPECT_THAT(usage_error("run:r?seed=5"), HasSubstr("say how many images with ?num=N"));
   for (const auto* query : {"mnist?num", "mnist?=5", "mnist?num=", "mnist?num=1&num=2", "mnist?&"}) {
     EXPECT_THAT(usage_error(query), HasSubstr("no key=value")) << query;
   }
@@ -125,6 +135,8 @@ TEST_F(SourceSpecFiles, EverySetOfImagesOpens) {
   EXPECT_EQ(cifar->name(), "cifar10:test?first=5&num=2");
   EXPECT_EQ(cifar->size(), 2);
   EXPECT_EQ(cifar->next(9)[0][0][0][0].item<int>(), 100);
+  EXPECT_THAT(cifar->report().notes,
+              ::testing::ElementsAre("test_batch.bin holds 10 records, the official file 10,000"));
 }
 
 TEST_F(SourceSpecFiles, OtherKindsAreNotImages) {

@@ -34,6 +34,20 @@ TEST(TensorSource, GreyscaleBecomesRgbWithANote) {
   EXPECT_THAT(source->report().notes, ElementsAre("greyscale images, replicated to RGB"));
 }
 
+TEST(TensorSource, GreyscaleOfAnyLayoutIsReplicatedToRgb) {
+  const at::Tensor rows = torch::randint(0, 256, {2, 3, 4, 1}, torch::kUInt8).permute({0, 3, 1, 2});
+  EXPECT_THAT(as_rgb(rows), TensorEq(torch::cat({rows, rows, rows}, 1)));
+  EXPECT_TRUE(as_rgb(rows).is_contiguous());
+  const at::Tensor colour = torch::randint(0, 256, {2, 3, 4, 5}, torch::kUInt8);
+  EXPECT_EQ(as_rgb(colour).data_ptr(), colour.data_ptr()) << "nothing is copied without need";
+}
+
+TEST(TensorSource, NotesOfTheSetComeFirst) {
+  const auto source =
+      make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {}, {"half of it"});
+  EXPECT_THAT(source->report().notes, ElementsAre("half of it", "greyscale images, replicated to RGB"));
+}
+
 TEST(TensorSource, SubsetsAreCheckedAgainstTheSize) {
   const at::Tensor images = torch::arange(10).to(torch::kUInt8).reshape({10, 1, 1, 1}).expand({10, 3, 1, 1});
   const auto source = make_tensor_source("set", images, {.first = 7, .count = 2});
