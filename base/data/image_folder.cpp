@@ -22,7 +22,7 @@ using core::DataError;
 constexpr std::array<std::string_view, 11> kExtensions{".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff",
                                                        ".bmp", ".pbm", ".pgm",  ".ppm",  ".pnm"};
 constexpr auto kExtensionList = "png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm, pnm";
-constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxImageFileBytes = uint64_t{1} << 30;
 constexpr int64_t kAheadPerThread = 4;
 constexpr int64_t kMaxDecodedBytes = int64_t{1} << 29;  ///< decoded and not yet handed out
 
@@ -69,7 +69,7 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
 
 DecodeOutcome decode_file(const fs::path& path, const Prefetch<DecodeOutcome>::Announce& announce) {
   try {
-    return decode_image(core::read_file(path, kMaxFileBytes),
+    return decode_image(core::read_file(path, kMaxImageFileBytes),
                         [&](const ImageHeader& header) { announce(3 * header.width * header.height); });
   } catch (const DataError& error) {
     // The caller names the file once more.

@@ -11,7 +11,7 @@
 namespace ddpm_eval::data {
 namespace {
 
-constexpr int64_t kMaxSide = 4096;
+constexpr int64_t kMaxNoiseSide = 4096;
 
 class NoiseSource final : public ImageSource {
  public:
@@ -52,7 +52,7 @@ std::optional<NoiseShape> parse_noise_shape(std::string_view text) {
   for (size_t i = 0; i < sizes.size(); ++i) {
     const auto [next, error] = std::from_chars(at, end, sizes[i]);
     const bool last = i + 1 == sizes.size();
-    if (error != std::errc() || sizes[i] < 1 || sizes[i] > kMaxSide ||
+    if (error != std::errc() || sizes[i] < 1 || sizes[i] > kMaxNoiseSide ||
         (last ? next != end : next == end || *next != 'x')) {
       return std::nullopt;
     }
