@@ -23,7 +23,7 @@ flags=$(grep -E '"command":.*ddpm_eval_pch\.dir/Unity/unity_0' "$work/compile_co
 clang++-14 $flags -x c++-header tools/lint/clang_pch.h -o "$work/lint.pch"
 
 mapfile -t sources < <(sed -nE 's/^ *"file": "([^"]*)".*/\1/p' "$work/compile_commands.json" | grep -v ddpm_eval_pch)
-if ! printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy-14 --quiet -p "$work" > "$work/findings" 2> "$work/log"; then
+if ! printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy-14 --quiet --config-file=.clang-tidy -p "$work" > "$work/findings" 2> "$work/log"; then
   cat "$work/findings"
   grep -v 'warnings generated' "$work/log" | head -n 20 >&2 || true
   exit 1
