@@ -18,7 +18,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Metadata = std::map<std::string, std::string>;
 
-constexpr const char* kFileName = "checkpoint.safetensors";
 constexpr const char* kFormat = "ddpm-eval.checkpoint";
 
 void append_prefixed(const char* prefix, const tensor::NamedTensors& from, tensor::NamedTensors& to) {
@@ -76,7 +75,7 @@ struct Checkpoint {
 
 Checkpoint read_checkpoint(const fs::path& folder) {
   Checkpoint checkpoint;
-  const fs::path path = folder / kFileName;
+  const fs::path path = folder / kCheckpointFile;
   checkpoint.origin = path.string();
   checkpoint.file = data::read_safetensors(path);
   const Metadata& metadata = checkpoint.file.metadata;
@@ -170,7 +169,7 @@ TrainState new_state(TrainTask& task, const LoopConfig& config) {
 
 bool has_checkpoint(const fs::path& folder) {
   std::error_code ignored;
-  return fs::is_regular_file(folder / kFileName, ignored);
+  return fs::is_regular_file(folder / kCheckpointFile, ignored);
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const std::string& config_json) {
@@ -181,7 +180,7 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const std:
                           {"config", config_json},
                           {"config_sha256", core::sha256_hex(config_json)},
                           {"log_window", state.window.to_json()}};
-  data::write_safetensors(folder / kFileName, state_tensors(state), metadata);
+  data::write_safetensors(folder / kCheckpointFile, state_tensors(state), metadata);
 
   int64_t weights = 0;
   for (const auto& [name, parameter] : state.parameters) {
@@ -190,7 +189,7 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const std:
   Json summary;
   summary["format"] = kFormat;
   summary["format_version"] = kCheckpointVersion;
-  summary["file"] = kFileName;
+  summary["file"] = kCheckpointFile;
   summary["step"] = state.step;
   summary["parameters"] = weights;
   summary["parameter_tensors"] = state.parameters.size();

@@ -31,6 +31,9 @@ struct TrainState {
 /// that require gradients, with distinct names.
 TrainState new_state(TrainTask& task, const LoopConfig& config);
 
+/// The file's name in the run's folder.
+inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
+
 /// The version of the file's layout. Readers refuse a newer one.
 inline constexpr int64_t kCheckpointVersion = 1;
 
