@@ -27,7 +27,8 @@ double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
 /// 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely & Rizzo 2013) in its unbiased form: a point is not compared
 /// with itself, so equal distributions read 0 on average and single values may be slightly negative. Not
 /// rooted. `real` float32 [n, d], `fake` float32 [m, d]; n, m >= 2. Time O((n + m)^2 d), memory bounded.
-/// Throws DataError for fewer than two points on a side, differing dimensions, NaN or infinity.
+/// Throws DataError for fewer than two points on a side, differing dimensions, NaN or infinity, and where
+/// points lie so far from the others that nothing but rounding is left.
 double energy_distance(const at::Tensor& real, const at::Tensor& fake);
 
 }  // namespace ddpm_eval::metrics

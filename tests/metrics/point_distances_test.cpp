@@ -125,6 +125,28 @@ TEST(EnergyDistance, BlocksCoverEveryPair) {
   EXPECT_NEAR(energy_distance(x, y), want, 1e-10);
 }
 
+// One outlier among n points adds M / n to each of the two terms that cancel.
+TEST(EnergyDistance, IsRightOrAnErrorFarOut) {
+  const auto points = normal_points(8, 100);
+  for (const float far : {1e16F, 1e30F, 3e38F, -3e38F}) {
+    auto outlier = normal_points(9, 100);
+    outlier[7][0] = far;
+    EXPECT_THAT(message_of<core::DataError>([&] { energy_distance(points, outlier); }),
+                HasSubstr("the energy distance is lost in rounding"));
+    EXPECT_THAT(message_of<core::DataError>([&] { energy_distance(outlier, points); }), HasSubstr("lost"));
+  }
+  auto outlier = normal_points(9, 100);
+  outlier[7][0] = 1e6F;
+  EXPECT_LT(std::abs(energy_distance(points, outlier)), 1.0);
+  EXPECT_NEAR(energy_distance(point_mass(3e38F, 0, 3), point_mass(-3e38F, 0, 3)), 1.2e39, 1e32);
+}
+
+TEST(EnergyDistance, NothingIsAResultToo) {
+  EXPECT_EQ(energy_distance(point_mass(1, 2, 3), point_mass(1, 2, 4)), 0.0);
+  EXPECT_NEAR(energy_distance(point_mass(0, 0, 2), at::cat({point_mass(0, 0, 5), point_mass(1, 0, 1)})), 0.0,
+              1e-15);
+}
+
 TEST(EnergyDistance, RefusesOnePoint) {
   EXPECT_THAT(message_of<core::DataError>([] {
                 energy_distance(torch::zeros({1, 2}), torch::zeros({5, 2}));
