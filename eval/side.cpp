@@ -98,7 +98,7 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   };
   const auto report = metrics::extract(
       images, net, consume,
-      console_progress("scoring " + request.role + " " + images.name(), "images", session.quiet));
+      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet));
   const auto& seen = images.report();
   warn_unreadable(request.role, seen.unreadable);
   for (const auto& note : seen.notes) {
@@ -111,16 +111,20 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   if (request.keep_logits) {
     side.logits = torch::cat(logits);
   }
-  side.record = {{"source", images.name()},
-                 {"kind", "images"},
-                 {"count", report.images},
-                 {"unreadable", seen.unreadable},
-                 {"notes", seen.notes},
-                 {"seconds",
-                  {{"source", report.source_seconds},
-                   {"prepare", report.prepare_seconds},
-                   {"forward", report.forward_seconds},
-                   {"metrics", report.consume_seconds}}}};
+  side.record["source"] = request.source;
+  if (const auto resolved = data::resolved_name(data::parse_source(request.source));
+      resolved != request.source) {
+    side.record["resolved"] = resolved;
+  }
+  side.record.update({{"kind", "images"},
+                      {"count", report.images},
+                      {"unreadable", seen.unreadable},
+                      {"notes", seen.notes},
+                      {"seconds",
+                       {{"source", report.source_seconds},
+                        {"prepare", report.prepare_seconds},
+                        {"forward", report.forward_seconds},
+                        {"metrics", report.consume_seconds}}}});
   if (auto context = context_of(request, images); !context.is_null()) {
     const auto said = context.find("count");
     if (said != context.end() && said->is_number_integer() && said->get<int64_t>() > report.images) {

@@ -1,3 +1,4 @@
+#include "tests/support/idx_files.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
@@ -47,6 +48,22 @@ TEST(Score, ARecordCarriesItsContext) {
   EXPECT_EQ(record["features"]["weights_sha256"].get<std::string>().size(), 64U);
   EXPECT_EQ(record["runtime"]["threads"], 1);
   EXPECT_EQ(record["preset"], record["features"]["preset"]) << "the one that was applied";
+}
+
+TEST(Score, ARecordKeepsPartAndFolderOfASet) {
+  const testing::TempDir dir;
+  testing::write_banded_digits(dir.path(), "train", 40);
+  const auto folder = dir.path().string();
+  const auto part = "mnist:train@" + folder + "?first=8&num=20";
+  const auto record = fid(part, "mnist@" + folder + "?num=20");
+  EXPECT_EQ(record["real"]["source"], part);
+  EXPECT_FALSE(record["real"].contains("resolved"));
+  EXPECT_EQ(record["real"]["count"], 20);
+  EXPECT_EQ(record["fake"]["source"], "mnist@" + folder + "?num=20");
+  EXPECT_EQ(record["fake"]["resolved"], "mnist:train@" + folder + "?num=20");
+  const auto printed =
+      run_program({"fid", "--real", part, "--fake", part, "--features", "fashion-mnist-small"});
+  EXPECT_THAT(printed.out, HasSubstr(part + ", N = 20"));
 }
 
 TEST(Score, ASetAgainstItselfIsZeroAndSidesMaySwap) {
