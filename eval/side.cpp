@@ -61,11 +61,12 @@ Side read_side(const SideRequest& request) {
   Side side;
   side.moments.mean = std::move(statistics.mu);
   side.moments.covariance = std::move(statistics.sigma);
-  side.provenance = std::move(statistics.provenance_json);
   side.record = {{"source", request.source}, {"kind", "statistics"}};
-  const auto provenance = Json::parse(side.provenance, nullptr, /*allow_exceptions=*/false);
-  if (provenance.is_object() && provenance.contains("count") && provenance["count"].is_number_integer()) {
-    side.moments.count = provenance["count"].get<int64_t>();
+  if (!statistics.provenance_json.empty()) {
+    side.provenance = Json::parse(statistics.provenance_json);
+  }
+  if (side.provenance.contains("count")) {
+    side.moments.count = side.provenance["count"].get<int64_t>();
     side.record["count"] = side.moments.count;
   }
   return side;

@@ -26,9 +26,9 @@ struct SideRequest {
 /// One side, measured.
 struct Side {
   metrics::Moments moments;
-  at::Tensor logits;       ///< float32 [count, classes] in the source's order, if they were asked for
-  Json record;             ///< source, count, unreadable files, notes, times: its part of the score's record
-  std::string provenance;  ///< JSON kept in a statistics file; empty for images and for other tools' files
+  at::Tensor logits;  ///< float32 [count, classes] in the source's order, if they were asked for
+  Json record;        ///< source, count, unreadable files, notes, times: its part of the score's record
+  Json provenance;    ///< kept in a statistics file; null for images and for other tools' files
 };
 
 /// Whether `source` is a statistics file, which needs no network.
