@@ -31,8 +31,8 @@ struct ScoreOptions {
 Json score_images(const ScoreOptions& options, const Session& session);
 
 /// Scores point sets: sliced Wasserstein and energy distance, and beside them the floor: fresh real points of
-/// the same counts against the real ones.
-Json score_points(const ScoreOptions& options);
+/// the same counts against the real ones. Throws InterruptedError.
+Json score_points(const ScoreOptions& options, const Session& session);
 
 /// Whether the two sources are point sets.
 bool are_points(const ScoreOptions& options);

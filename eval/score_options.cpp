@@ -84,7 +84,8 @@ void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>&
     session.action = [options, json, &session] {
       require_own_place(*json, *options);
       require_json_target(*json);
-      const auto record = are_points(*options) ? score_points(*options) : score_images(*options, session);
+      const auto record =
+          are_points(*options) ? score_points(*options, session) : score_images(*options, session);
       if (!write_json(*json, record)) {
         print_score(record);
       }

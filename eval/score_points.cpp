@@ -1,8 +1,10 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/interrupt.h"
 #include "base/data/npy.h"
 #include "base/data/points.h"
 #include "base/tensor/runtime.h"
+#include "eval/console.h"
 #include "eval/score.h"
 #include "metrics/point_distances.h"
 
@@ -64,6 +66,16 @@ bool holds_points(const std::string& path) {
   return header.shape.size() == 2 && at::isFloatingType(header.dtype);
 }
 
+/// Progress on the terminal, and the place where Ctrl-C is heard.
+metrics::DistanceProgress watched(const char* what, const char* unit, const Session& session) {
+  return [show = console_progress(what, unit, session.quiet)](int64_t done, int64_t total) {
+    if (core::interrupt_requested()) {
+      throw core::InterruptedError("interrupted while scoring points; the same command begins anew");
+    }
+    show(done, total);
+  };
+}
+
 }  // namespace
 
 bool are_points(const ScoreOptions& options) {
@@ -74,7 +86,7 @@ bool are_points(const ScoreOptions& options) {
   return one(options.real) && one(options.fake);
 }
 
-Json score_points(const ScoreOptions& options) {
+Json score_points(const ScoreOptions& options, const Session& session) {
   if (!options.allow_points) {
     throw core::UsageError("{} and {} are points, which have no FID; `ddpm-eval score` has their distances",
                            options.real, options.fake);
@@ -85,9 +97,13 @@ Json score_points(const ScoreOptions& options) {
   }
   const auto fake = open_points(options.fake, kDefaultCount);
   const auto real = open_points(options.real, fake.points.size(0));
+  const auto sliced = [&](const at::Tensor& points, const char* what) {
+    return metrics::sliced_wasserstein(real.points, points, {}, watched(what, "directions", session));
+  };
   auto record = core::new_record("score");
-  record["metrics"] = {{"sliced_wasserstein_distance", metrics::sliced_wasserstein(real.points, fake.points)},
-                       {"energy_distance", metrics::energy_distance(real.points, fake.points)}};
+  record["metrics"]["sliced_wasserstein_distance"] = sliced(fake.points, "sliced Wasserstein distance");
+  record["metrics"]["energy_distance"] =
+      metrics::energy_distance(real.points, fake.points, watched("energy distance", "pairs", session));
   record["parts"]["sliced_wasserstein"] = {{"projections", metrics::SlicedWassersteinOptions{}.projections},
                                            {"p", metrics::SlicedWassersteinOptions{}.p}};
   if (!real.kind.empty()) {
@@ -95,7 +111,7 @@ Json score_points(const ScoreOptions& options) {
     for (int draw = 0; draw < kFloorDraws; ++draw) {
       const auto fresh =
           data::make_points(real.kind, 0, fake.points.size(0), kFloorSeed + static_cast<uint64_t>(draw));
-      floor.push_back(metrics::sliced_wasserstein(real.points, fresh));
+      floor.push_back(sliced(fresh, "floor"));
     }
     std::sort(floor.begin(), floor.end());
     record["floor"] = {{"sliced_wasserstein_distance", floor[kFloorDraws / 2]},

@@ -85,10 +85,31 @@ void for_all_distances(const at::Tensor& x, const at::Tensor& y, const Consume& 
   }
 }
 
+/// Tells how many of all pairs are done.
+class PairCounter {
+ public:
+  PairCounter(int64_t total, const DistanceProgress& progress) : total_(total), progress_(progress) {}
+
+  void add(int64_t pairs) {
+    done_ += pairs;
+    if (progress_) {
+      progress_(done_, total_);
+    }
+  }
+
+ private:
+  int64_t done_ = 0;
+  int64_t total_;
+  const DistanceProgress& progress_;
+};
+
 /// The sum of |x - y| over all pairs.
-double sum_of_distances(const at::Tensor& x, const at::Tensor& y) {
+double sum_of_distances(const at::Tensor& x, const at::Tensor& y, PairCounter& counter) {
   double sum = 0.0;
-  for_all_distances(x, y, [&](const at::Tensor& distances) { sum += distances.sum().item<double>(); });
+  for_all_distances(x, y, [&](const at::Tensor& distances) {
+    sum += distances.sum().item<double>();
+    counter.add(distances.numel());
+  });
   return sum;
 }
 
@@ -119,7 +140,7 @@ void require_significant(double value, double largest_term, const at::Tensor& x,
 }  // namespace
 
 double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
-                          const SlicedWassersteinOptions& options) {
+                          const SlicedWassersteinOptions& options, const DistanceProgress& progress) {
   check_points(real, fake, 1);
   if (options.projections < 1 || !(options.p >= 1.0)) {
     throw core::UsageError(
@@ -134,20 +155,24 @@ double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
     const auto projected_real = std::get<0>(at::mv(real64, axes[k]).sort());
     const auto projected_fake = std::get<0>(at::mv(fake64, axes[k]).sort());
     sum += wasserstein_1d(values(projected_real), values(projected_fake), options.p);
+    if (progress) {
+      progress(k + 1, axes.size(0));
+    }
   }
   return std::pow(sum / static_cast<double>(axes.size(0)), 1.0 / options.p);
 }
 
-double energy_distance(const at::Tensor& real, const at::Tensor& fake) {
+double energy_distance(const at::Tensor& real, const at::Tensor& fake, const DistanceProgress& progress) {
   check_points(real, fake, 2);
   const auto x = real.to(at::kDouble);
   const auto y = fake.to(at::kDouble);
   const auto n = static_cast<double>(x.size(0));
   const auto m = static_cast<double>(y.size(0));
   // A point's distance to itself is exactly 0, so only the divisors know that it is left out.
-  const double between = 2.0 * sum_of_distances(x, y) / (n * m);
-  const double within_x = sum_of_distances(x, x) / (n * (n - 1.0));
-  const double within_y = sum_of_distances(y, y) / (m * (m - 1.0));
+  PairCounter counter(x.size(0) * y.size(0) + x.size(0) * x.size(0) + y.size(0) * y.size(0), progress);
+  const double between = 2.0 * sum_of_distances(x, y, counter) / (n * m);
+  const double within_x = sum_of_distances(x, x, counter) / (n * (n - 1.0));
+  const double within_y = sum_of_distances(y, y, counter) / (m * (m - 1.0));
   const double value = between - within_x - within_y;
   require_significant(value, std::max({between, within_x, within_y}), x, y);
   return value;

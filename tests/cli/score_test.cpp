@@ -148,6 +148,14 @@ TEST(Score, PointSetsAreScoredWithTheirFloor) {
   EXPECT_GT(far["metrics"]["sliced_wasserstein_distance"].get<double>(), 3 * distance);
 }
 
+TEST(Score, AScoreOfManyPointsHearsCtrlC) {
+  const auto result = run_program({"score", "--real", "swiss-roll?num=300000", "--fake", "moons?num=300000"},
+                                  {.kill_after_ms = 4000});
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(error_line(result), HasSubstr("interrupted while scoring points"));
+  EXPECT_EQ(result.out, "");
+}
+
 TEST(Score, APointScoreHasAPage) {
   const testing::TempDir dir;
   const auto scored = run_program({"score", "--real", "moons?num=20&seed=1", "--fake", "moons?num=20&seed=2",
