@@ -54,13 +54,16 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
   for (const auto& entry : entries) {
     if (fs::is_directory(entry, error)) {
       collect(entry, visited, files);
-    } else if (is_image_name(entry) && !is_special(entry)) {
+    } else if (is_image_name(entry)) {
       files.push_back(entry);
     }
   }
 }
 
 DecodeOutcome decode_file(const fs::path& path, const Prefetch<DecodeOutcome>::Announce& announce) {
+  if (is_special(path)) {
+    return {{}, "is no regular file", {}};
+  }
   try {
     return decode_image(core::read_file(path, kMaxImageFileBytes),
                         [&](const ImageHeader& header) { announce(3 * header.width * header.height); });
