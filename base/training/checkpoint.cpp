@@ -204,7 +204,7 @@ TrainState new_state(TrainTask& task, const LoopConfig& config) {
 
 bool has_checkpoint(const fs::path& folder) {
   std::error_code ignored;
-  return fs::is_regular_file(folder / kCheckpointFile, ignored);
+  return fs::exists(fs::symlink_status(folder / kCheckpointFile, ignored));
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const std::string& config_json) {

@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace ddpm_eval::training {
 namespace {
@@ -291,7 +292,24 @@ TEST(Checkpoint, SomethingInTheWay) {
   std::filesystem::create_directories(folder / "run" / kFile);
   EXPECT_THAT(message_of<core::ResourceError>([&] { save_checkpoint(folder / "run", state, kConfig); }),
               HasSubstr(kFile));
-  EXPECT_FALSE(has_checkpoint(folder / "run"));
+}
+
+TEST(Checkpoint, WhatIsNoFileIsNotTakenForNothing) {
+  const TempDir folder;
+  namespace fs = std::filesystem;
+  fs::create_directories(folder / "folder" / kFile);
+  for (const char* name : {"pipe", "loop", "dangling", "device"}) {
+    fs::create_directories(folder / name);
+  }
+  ASSERT_EQ(::mkfifo((folder / "pipe" / kFile).c_str(), 0600), 0);
+  fs::create_symlink(kFile, folder / "loop" / kFile);
+  fs::create_symlink("nowhere", folder / "dangling" / kFile);
+  fs::create_symlink("/dev/null", folder / "device" / kFile);
+  for (const char* name : {"folder", "pipe", "loop", "dangling", "device"}) {
+    EXPECT_TRUE(has_checkpoint(folder / name)) << name;
+    EXPECT_THAT(message_of<core::DataError>([&] { load_model_weights(folder / name); }),
+                HasSubstr((folder / name / kFile).string()));
+  }
 }
 
 TEST(Checkpoint, LeftoversOfKilledProcessesGo) {
