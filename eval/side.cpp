@@ -7,6 +7,7 @@
 #include "eval/run_source.h"
 #include "eval/sample_output.h"
 #include "metrics/extract.h"
+#include "metrics/inception_score.h"
 
 #include <filesystem>
 
@@ -43,7 +44,14 @@ Json context_of(const SideRequest& request, const data::ImageSource& images) {
   return may_be_samples ? read_sample_provenance(spec.path) : Json();
 }
 
-void require_two(const SideRequest& request, int64_t count) {
+void require_enough(const SideRequest& request, int64_t count) {
+  const int64_t splits = metrics::InceptionScoreOptions{}.splits;
+  if (request.keep_logits && count < splits) {
+    throw core::DataError(
+        "{} source {}: {} usable image(s), at least {} are needed for the {} splits of an "
+        "Inception Score",
+        request.role, request.source, count, splits, splits);
+  }
   if (count < 2) {
     throw core::DataError("{} source {}: {} usable image(s), at least 2 are needed for a covariance",
                           request.role, request.source, count);
@@ -82,7 +90,7 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
   options.on_bad_file = request.strict ? data::OnBadFile::kFail : data::OnBadFile::kSkip;
   auto source = data::open_image_source(spec, options);
   if (const auto size = source->size()) {
-    require_two(request, *size);
+    require_enough(request, *size);
   }
   return source;
 }
@@ -105,7 +113,7 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   for (const auto& note : seen.notes) {
     print_note(request.role + ": " + note);
   }
-  require_two(request, moments.count());
+  require_enough(request, moments.count());
 
   Side side;
   side.moments = moments.finish();
