@@ -14,7 +14,7 @@ struct Statistics {
   at::Tensor sigma;             ///< float64 [d, d], symmetric, finite
   std::string provenance_json;  ///< how it was made, as written by this program: an object with "features",
                                 ///< an object with "name", and "count"; empty for other tools' files
-  std::string name;  ///< the file's path
+  std::string name;             ///< the file's path
 };
 
 /// Whether `path` is a readable .npz that holds `mu` and `sigma`, or one of them and no images. Never throws.

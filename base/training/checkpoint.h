@@ -37,7 +37,8 @@ inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
 /// The version of the file's layout. Readers refuse a newer one.
 inline constexpr int64_t kCheckpointVersion = 1;
 
-/// Whether there is anything of that name: what cannot be read is told when it is loaded, not taken for nothing.
+/// Whether there is anything of that name: what cannot be read is told when it is loaded, not taken for
+/// nothing.
 bool has_checkpoint(const std::filesystem::path& folder);
 
 /// Writes `folder`/checkpoint.safetensors (tensors `model.<name>`, `buffer.<name>`, `ema.<name>`,
