@@ -77,41 +77,66 @@ std::vector<Stratum> strata_of(int64_t chain_steps, int64_t strata) {
   return result;
 }
 
-LikelihoodTerms likelihood_terms(const SamplingModel& model, Decoder decoder,
-                                 const LikelihoodOptions& options, const at::Tensor& x_0, int64_t first_index,
-                                 const LikelihoodProgress& progress) {
-  const int64_t n = x_0.size(0);
-  DDPM_CHECK(n >= 1 && n <= options.micro_batch, "a micro-batch of {}", tensor::describe(x_0));
-  const at::NoGradGuard no_grad;
-  const auto indices = tensor::index_range(first_index, first_index + options.micro_batch);
-  const auto padding = x_0.narrow(0, n - 1, 1).expand_as(torch::empty(x_0.sizes()).narrow(0, 0, 1));
+LikelihoodBatch::LikelihoodBatch(const SamplingModel& model, Decoder decoder,
+                                 const LikelihoodOptions& options, const at::Tensor& x_0, int64_t first_index)
+    : model_(model),
+      decoder_(decoder),
+      options_(options),
+      count_(x_0.size(0)),
+      strata_(strata_of(model.process.steps(), options.strata)),
+      indices_(tensor::index_range(first_index, first_index + options.micro_batch)) {
+  DDPM_CHECK(count_ >= 1 && count_ <= options.micro_batch, "a micro-batch of {}", tensor::describe(x_0));
   std::vector<at::Tensor> padded{x_0};
-  padded.resize(static_cast<size_t>(options.micro_batch - n) + 1, padding);
-  const auto batch = torch::cat(padded);
-  const auto exact = batch.to(torch::kFloat64);
-  const auto device = model.network.device();
-  const auto strata = strata_of(model.process.steps(), options.strata);
+  padded.resize(static_cast<size_t>(options.micro_batch - count_) + 1, x_0.narrow(0, count_ - 1, 1));
+  x_0_ = torch::cat(padded);
+}
 
-  LikelihoodTerms result{prior_terms(model.process, decoder, exact).narrow(0, 0, n), {}, {}};
-  std::vector<at::Tensor> terms, errors;
-  for (const auto& stratum : strata) {
-    const auto t = drawn_t(options, stratum, indices);
-    const auto x_t = model.process.q_sample(batch, t, noise(options, t, indices, batch.sizes().slice(1)));
-    const auto output = model.network.forward(x_t.to(device), t.to(device)).to(torch::kCPU, torch::kFloat64);
-    const auto x_t_exact = x_t.to(torch::kFloat64);
-    const auto step = reverse_step(model.parameterisation, model.process, x_t_exact, t, output, options.clip);
-    terms.push_back(bound_terms(model.process, decoder, exact, x_t_exact, t, step).narrow(0, 0, n));
-    errors.push_back((step.x_0 - exact).pow(2).flatten(1).mean(1).narrow(0, 0, n));
-    if (progress) {
-      progress(static_cast<int64_t>(terms.size()), static_cast<int64_t>(strata.size()));
-    }
+void LikelihoodBatch::step() {
+  DDPM_CHECK(!done(), "every stratum is done");
+  const at::NoGradGuard no_grad;
+  const auto& stratum = strata_[terms_.size()];
+  const auto device = model_.network.device();
+  const auto t = drawn_t(options_, stratum, indices_);
+  const auto x_t = model_.process.q_sample(x_0_, t, noise(options_, t, indices_, x_0_.sizes().slice(1)));
+  const auto output = model_.network.forward(x_t.to(device), t.to(device)).to(torch::kCPU, torch::kFloat64);
+  const auto x_0 = x_0_.to(torch::kFloat64);
+  const auto exact = x_t.to(torch::kFloat64);
+  const auto reverse = reverse_step(model_.parameterisation, model_.process, exact, t, output, options_.clip);
+  const auto terms = bound_terms(model_.process, decoder_, x_0, exact, t, reverse).narrow(0, 0, count_);
+  if (!terms.isfinite().all().item<bool>()) {
+    throw core::DataError(
+        "the network gives a bound that is not a finite number at t = {}; its training diverged",
+        stratum.first);
   }
-  result.terms = torch::stack(terms, 1);
-  result.x_0_mse = torch::stack(errors, 1);
-  if (!result.terms.isfinite().all().item<bool>()) {
-    throw core::DataError("the network gives bounds that are not finite numbers; its training diverged");
+  terms_.push_back(terms);
+  x_0_mse_.push_back((reverse.x_0 - x_0).pow(2).flatten(1).mean(1).narrow(0, 0, count_));
+}
+
+LikelihoodTerms LikelihoodBatch::terms() const {
+  DDPM_CHECK(!terms_.empty(), "no stratum is done");
+  return {prior_terms(model_.process, decoder_, x_0_.narrow(0, 0, count_).to(torch::kFloat64)),
+          torch::stack(terms_, 1), torch::stack(x_0_mse_, 1)};
+}
+
+tensor::NamedTensors LikelihoodBatch::state() const {
+  const auto columns = [&](const std::vector<at::Tensor>& parts) {
+    return parts.empty() ? torch::zeros({count_, 0}, torch::kFloat64) : torch::stack(parts, 1);
+  };
+  return {{"partial.terms", columns(terms_)}, {"partial.x_0_mse", columns(x_0_mse_)}};
+}
+
+void LikelihoodBatch::restore(const tensor::NamedTensors& state, const std::string& origin) {
+  const auto terms = tensor::find(state, "partial.terms");
+  const auto x_0_mse = tensor::find(state, "partial.x_0_mse");
+  const bool fits = terms.defined() && x_0_mse.defined() && terms.scalar_type() == torch::kFloat64 &&
+                    x_0_mse.scalar_type() == torch::kFloat64 && terms.dim() == 2 &&
+                    terms.sizes() == x_0_mse.sizes() && terms.size(0) == count_ &&
+                    terms.size(1) <= static_cast<int64_t>(strata_.size());
+  if (!fits) {
+    throw core::DataError("{}: is no state of an evaluation of this chain", origin);
   }
-  return result;
+  terms_ = terms.clone().unbind(1);
+  x_0_mse_ = x_0_mse.clone().unbind(1);
 }
 
 BoundSums::BoundSums(std::vector<Stratum> strata)

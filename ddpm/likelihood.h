@@ -38,16 +38,38 @@ struct LikelihoodTerms {
   at::Tensor x_0_mse;  ///< float64 [n, K]: mean squared error of the estimate of x_0 there
 };
 
-/// Called after every pass of a micro-batch through the network. May throw to stop.
-using LikelihoodProgress = std::function<void(int64_t passes_done, int64_t passes_total)>;
+/// One micro-batch on its way through the strata: examples `first_index`, `first_index` + 1, ... Example i's
+/// t and noise depend on (seed, i) alone; a short micro-batch is padded, so that results do not depend on how
+/// many examples there are. Terms are computed in float64 from the network's float32.
+class LikelihoodBatch {
+ public:
+  /// `x_0` float32 [n, ...], n at most options.micro_batch. All must outlive the batch.
+  LikelihoodBatch(const SamplingModel& model, Decoder decoder, const LikelihoodOptions& options,
+                  const at::Tensor& x_0, int64_t first_index);
 
-/// The terms of the micro-batch of examples `first_index`, `first_index` + 1, ...: `x_0` float32 [n, ...], n
-/// at most micro_batch. Example i's t and noise depend on (seed, i) alone; a short micro-batch is padded, so
-/// that results do not depend on how many examples there are. Terms are computed in float64 from the
-/// network's float32. Throws DataError if the network gives numbers that are not finite.
-LikelihoodTerms likelihood_terms(const SamplingModel& model, Decoder decoder,
-                                 const LikelihoodOptions& options, const at::Tensor& x_0, int64_t first_index,
-                                 const LikelihoodProgress& progress = {});
+  bool done() const { return terms_.size() == strata_.size(); }
+
+  /// One pass through the network: the next stratum. Throws DataError if a term is not finite.
+  void step();
+
+  /// Of the strata done.
+  LikelihoodTerms terms() const;
+
+  /// "partial.terms" and "partial.x_0_mse", float64 [n, strata done].
+  tensor::NamedTensors state() const;
+  /// Goes on from state(). Throws DataError naming `origin` if it does not fit.
+  void restore(const tensor::NamedTensors& state, const std::string& origin);
+
+ private:
+  const SamplingModel& model_;
+  Decoder decoder_;
+  const LikelihoodOptions& options_;
+  int64_t count_;
+  std::vector<Stratum> strata_;
+  std::vector<int64_t> indices_;
+  at::Tensor x_0_;  ///< padded
+  std::vector<at::Tensor> terms_, x_0_mse_;
+};
 
 /// A mean and its standard error.
 struct MeanError {

@@ -38,13 +38,22 @@ at::Tensor gaussian_points(int64_t n, double s) {
   return tensor::normal_rows({9, "test.points"}, tensor::index_range(0, n), 0, {2}) * s;
 }
 
+LikelihoodTerms likelihood_terms(const SamplingModel& model, const LikelihoodOptions& options,
+                                 const at::Tensor& x_0, int64_t first_index) {
+  LikelihoodBatch batch(model, Decoder::kContinuous, options, x_0, first_index);
+  while (!batch.done()) {
+    batch.step();
+  }
+  return batch.terms();
+}
+
 BoundReport evaluate(const FormulaNetwork& network, const Parameterisation& meaning,
                      const LikelihoodOptions& options, const at::Tensor& x_0) {
   const SamplingModel model{network, chain_of_40(), meaning};
   BoundSums sums(strata_of(40, options.strata));
   for (int64_t begin = 0; begin < x_0.size(0); begin += options.micro_batch) {
     const int64_t n = std::min(options.micro_batch, x_0.size(0) - begin);
-    sums.add(likelihood_terms(model, Decoder::kContinuous, options, x_0.narrow(0, begin, n), begin));
+    sums.add(likelihood_terms(model, options, x_0.narrow(0, begin, n), begin));
   }
   return sums.report();
 }
@@ -128,11 +137,30 @@ TEST(Likelihood, AnExampleDependsOnItsIndexAlone) {
   const SamplingModel model{network, chain_of_40(), {}};
   const auto points = gaussian_points(8, 0.5);
   const LikelihoodOptions options{.micro_batch = 8, .clip = false, .seed = 4};
-  const auto all = likelihood_terms(model, Decoder::kContinuous, options, points, 16);
-  const auto some = likelihood_terms(model, Decoder::kContinuous, options, points.narrow(0, 0, 3), 16);
+  const auto all = likelihood_terms(model, options, points, 16);
+  const auto some = likelihood_terms(model, options, points.narrow(0, 0, 3), 16);
   EXPECT_THAT(some.terms, TensorEq(all.terms.narrow(0, 0, 3)));
   EXPECT_THAT(some.x_0_mse, TensorEq(all.x_0_mse.narrow(0, 0, 3)));
   EXPECT_THAT(some.prior, TensorEq(all.prior.narrow(0, 0, 3)));
+}
+
+TEST(Likelihood, ABatchGoesOnWhereItWas) {
+  const auto network = gaussian_network(0.5);
+  const SamplingModel model{network, chain_of_40(), {}};
+  const auto points = gaussian_points(4, 0.5);
+  const LikelihoodOptions options{.micro_batch = 4, .clip = false};
+  LikelihoodBatch begun(model, Decoder::kContinuous, options, points, 0);
+  begun.step();
+  begun.step();
+  LikelihoodBatch resumed(model, Decoder::kContinuous, options, points, 0);
+  resumed.restore(begun.state(), "state");
+  while (!resumed.done()) {
+    resumed.step();
+  }
+  EXPECT_THAT(resumed.terms().terms, TensorEq(likelihood_terms(model, options, points, 0).terms));
+  LikelihoodBatch other(model, Decoder::kContinuous, options, points.narrow(0, 0, 3), 0);
+  EXPECT_THAT(message_of<core::DataError>([&] { other.restore(begun.state(), "state"); }),
+              HasSubstr("state: is no state"));
 }
 
 TEST(Likelihood, StateGoesOnWhereItWas) {
@@ -140,8 +168,8 @@ TEST(Likelihood, StateGoesOnWhereItWas) {
   const SamplingModel model{network, chain_of_40(), {}};
   const auto points = gaussian_points(8, 0.5);
   const LikelihoodOptions options{.micro_batch = 4, .clip = false};
-  const auto first = likelihood_terms(model, Decoder::kContinuous, options, points.narrow(0, 0, 4), 0);
-  const auto second = likelihood_terms(model, Decoder::kContinuous, options, points.narrow(0, 4, 4), 4);
+  const auto first = likelihood_terms(model, options, points.narrow(0, 0, 4), 0);
+  const auto second = likelihood_terms(model, options, points.narrow(0, 4, 4), 4);
   BoundSums whole(strata_of(40, 0)), begun(strata_of(40, 0)), resumed(strata_of(40, 0));
   whole.add(first);
   whole.add(second);
