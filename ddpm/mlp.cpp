@@ -20,9 +20,9 @@ void MlpConfig::fields(core::ConfigVisitor& v) {
   v.value("residual", residual);
 }
 
-Mlp::Mlp(const MlpConfig& config, int64_t dimensions, ParameterMaker maker)
+Mlp::Mlp(const MlpConfig& config, int64_t dimensions, int64_t outputs, ParameterMaker maker)
     : config_(config), dimensions_(dimensions) {
-  DDPM_CHECK(dimensions >= 1, "points of {} dimensions", dimensions);
+  DDPM_CHECK(dimensions >= 1 && outputs >= 1, "points of {} dimensions to {} outputs", dimensions, outputs);
   if (config.width < 4 || config.width > kMaxWidth || config.width % 2 != 0) {
     throw core::UsageError("model.mlp.width: {} is not an even number from 4 to {}", config.width, kMaxWidth);
   }
@@ -35,7 +35,7 @@ Mlp::Mlp(const MlpConfig& config, int64_t dimensions, ParameterMaker maker)
   for (int64_t i = 0; i < config.layers; ++i) {
     layers_.push_back(Dense::make(maker, fmt::format("layer.{}", i), config.width, config.width));
   }
-  out_ = Dense::make(maker, "out", config.width, dimensions, kZeroInitScale);
+  out_ = Dense::make(maker, "out", config.width, outputs, kZeroInitScale);
   parameters_ = maker.take();
 }
 

@@ -22,9 +22,9 @@ struct MlpConfig {
 /// swish layer over the sinusoidal time embedding. Starts near zero.
 class Mlp final : public DiffusionNetwork {
  public:
-  /// For x of [n, dimensions], weights from `maker`. Throws UsageError naming the key of a number out of
-  /// range.
-  Mlp(const MlpConfig& config, int64_t dimensions, ParameterMaker maker);
+  /// For x of [n, dimensions] and an output of [n, outputs], weights from `maker`. Throws UsageError naming
+  /// the key of a number out of range.
+  Mlp(const MlpConfig& config, int64_t dimensions, int64_t outputs, ParameterMaker maker);
 
   const tensor::NamedTensors& parameters() const override { return parameters_; }
 

@@ -18,7 +18,9 @@ std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntA
     if (row_shape.size() != 1) {
       throw core::UsageError("model.kind: 'mlp' is for points, and {} has images; use 'unet'", source);
     }
-    return std::make_unique<Mlp>(config.model.mlp, row_shape[0], std::move(maker));
+    return std::make_unique<Mlp>(config.model.mlp, row_shape[0],
+                                 config.objective.parameterisation.output_channels(row_shape[0]),
+                                 std::move(maker));
   }
   if (row_shape.size() != 3) {
     throw core::UsageError("model.kind: 'unet' is for images, and {} has points; use 'mlp'", source);
@@ -27,8 +29,9 @@ std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntA
     throw core::UsageError("model.kind: 'unet' needs square images, and {} has {} x {}", source, row_shape[2],
                            row_shape[1]);
   }
-  const UNetShape shape{
-      .in_channels = row_shape[0], .out_channels = row_shape[0], .image_side = row_shape[1]};
+  const UNetShape shape{.in_channels = row_shape[0],
+                        .out_channels = config.objective.parameterisation.output_channels(row_shape[0]),
+                        .image_side = row_shape[1]};
   return std::make_unique<UNet>(config.model.unet, shape, std::move(maker));
 }
 
@@ -49,6 +52,7 @@ at::Tensor standardise(Model& model, const at::Tensor& points) {
 Model assemble(const RunConfig& config, at::IntArrayRef row_shape, ParameterMaker maker) {
   Model model{.network = make_network(config, row_shape, std::move(maker)),
               .process = DiffusionProcess(make_betas(config.process)),
+              .parameterisation = config.objective.parameterisation,
               .row_shape = row_shape.vec(),
               .mean = {},
               .std = {}};
@@ -89,7 +93,8 @@ std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const
   const bool standardises = !model.makes_images() && config.data.standardise && data.size(0) > 0;
   const ObjectiveOptions options{.batch_size = config.train.batch_size,
                                  .flip = config.train.flip,
-                                 .seed = static_cast<uint64_t>(config.train.seed)};
+                                 .seed = static_cast<uint64_t>(config.train.seed),
+                                 .objective = config.objective};
   return std::make_unique<DdpmTask>(*model.network, model.process,
                                     standardises ? standardise(model, data) : data, options, model.buffers());
 }
@@ -114,13 +119,17 @@ Model restore_model(const training::SavedWeights& weights, const std::string& or
   const at::IntArrayRef row_shape(plain.data_ptr<int64_t>(), static_cast<size_t>(plain.numel()));
   Model model = from_stored_config(
       origin, [&] { return assemble(config, row_shape, ParameterMaker(weights.parameters, origin)); });
-  tensor::copy_exactly(weights.buffers, model.buffers(), origin);
+  tensor::NamedTensors buffers;  // without the state of the objective, which sampling does not need
+  std::copy_if(weights.buffers.begin(), weights.buffers.end(), std::back_inserter(buffers),
+               [](const auto& buffer) { return !buffer.name.starts_with("objective."); });
+  tensor::copy_exactly(buffers, model.buffers(), origin);
   return model;
 }
 
 at::Tensor sample_data(const Model& model, const SampleOptions& options, std::span<const int64_t> indices,
                        const SampleProgress& progress) {
-  const auto x_0 = sample(*model.network, model.process, options, indices, model.row_shape, progress);
+  const auto x_0 = sample(*model.network, model.process, model.parameterisation, options, indices,
+                          model.row_shape, progress);
   return model.makes_images() ? to_u8(x_0) : x_0 * model.std + model.mean;
 }
 

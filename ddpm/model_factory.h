@@ -19,9 +19,10 @@ namespace ddpm_eval::ddpm {
 struct Model {
   std::unique_ptr<DiffusionNetwork> network;
   DiffusionProcess process;
-  std::vector<int64_t> row_shape;  ///< of one datum: {C, H, W} or {D}
-  at::Tensor mean;                 ///< float32 [D] of the points' coordinates; undefined for images
-  at::Tensor std;                  ///< float32 [D]; undefined for images
+  Parameterisation parameterisation;  ///< what the network's output means
+  std::vector<int64_t> row_shape;     ///< of one datum: {C, H, W} or {D}
+  at::Tensor mean;                    ///< float32 [D] of the points' coordinates; undefined for images
+  at::Tensor std;                     ///< float32 [D]; undefined for images
 
   bool makes_images() const { return row_shape.size() == 3; }
 

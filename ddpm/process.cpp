@@ -1,6 +1,7 @@
 #include "ddpm/process.h"
 
 #include "base/core/error.h"
+#include "ddpm/table_values.h"
 
 #include <cmath>
 #include <numeric>
@@ -33,29 +34,14 @@ ProcessTables make_tables(std::vector<double> betas) {
   return tables;
 }
 
-/// f(table entry) at every t, shaped to multiply x.
-template <class Function>
-at::Tensor gather(const std::vector<double>& table, const at::Tensor& t, const at::Tensor& x,
-                  const Function& f) {
-  const at::Tensor t_cpu = t.to(torch::kCPU).contiguous();
-  const auto* index = t_cpu.data_ptr<int64_t>();
-  at::Tensor values = torch::empty(t_cpu.sizes(), torch::kFloat64);
-  auto* out = values.data_ptr<double>();
-  for (int64_t i = 0; i < t_cpu.numel(); ++i) {
-    DDPM_CHECK(index[i] >= 0 && index[i] < static_cast<int64_t>(table.size()), "t = {} is outside 0..{}",
-               index[i], table.size() - 1);
-    out[i] = f(table[static_cast<size_t>(index[i])]);
+/// The square roots of a table's entries at every t, shaped to multiply x.
+at::Tensor roots_at(const std::vector<double>& table, const at::Tensor& t, const at::Tensor& x) {
+  std::vector<double> roots;
+  for (const double value : table) {
+    roots.push_back(std::sqrt(value));
   }
-  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-  shape[0] = t_cpu.numel();
-  return values.view(shape).to(x.device(), x.scalar_type());
+  return values_at(roots, t, x);
 }
-
-at::Tensor gather(const std::vector<double>& table, const at::Tensor& t, const at::Tensor& x) {
-  return gather(table, t, x, [](double value) { return value; });
-}
-
-double root(double value) { return std::sqrt(value); }
 
 }  // namespace
 
@@ -79,26 +65,37 @@ DiffusionProcess::DiffusionProcess(std::vector<double> betas, std::vector<int64_
 
 at::Tensor DiffusionProcess::q_sample(const at::Tensor& x_0, const at::Tensor& t,
                                       const at::Tensor& eps) const {
-  return gather(tables_.alpha_bar, t, x_0, root) * x_0 +
-         gather(tables_.one_minus_alpha_bar, t, x_0, root) * eps;
+  return roots_at(tables_.alpha_bar, t, x_0) * x_0 + roots_at(tables_.one_minus_alpha_bar, t, x_0) * eps;
 }
 
 at::Tensor DiffusionProcess::posterior_mean(const at::Tensor& x_0, const at::Tensor& x_t,
                                             const at::Tensor& t) const {
-  return gather(tables_.posterior_x_0, t, x_t) * x_0 + gather(tables_.posterior_x_t, t, x_t) * x_t;
+  return values_at(tables_.posterior_x_0, t, x_t) * x_0 + values_at(tables_.posterior_x_t, t, x_t) * x_t;
 }
 
 at::Tensor DiffusionProcess::x_0_from_eps(const at::Tensor& x_t, const at::Tensor& t,
                                           const at::Tensor& eps) const {
   require_eps_prediction();
-  return (x_t - gather(tables_.one_minus_alpha_bar, t, x_t, root) * eps) /
-         gather(tables_.alpha_bar, t, x_t, root);
+  return (x_t - roots_at(tables_.one_minus_alpha_bar, t, x_t) * eps) / roots_at(tables_.alpha_bar, t, x_t);
 }
 
 at::Tensor DiffusionProcess::eps_from_x_0(const at::Tensor& x_t, const at::Tensor& t,
                                           const at::Tensor& x_0) const {
-  return (x_t - gather(tables_.alpha_bar, t, x_t, root) * x_0) /
-         gather(tables_.one_minus_alpha_bar, t, x_t, root);
+  return (x_t - roots_at(tables_.alpha_bar, t, x_t) * x_0) / roots_at(tables_.one_minus_alpha_bar, t, x_t);
+}
+
+at::Tensor DiffusionProcess::x_0_from_posterior_mean(const at::Tensor& x_t, const at::Tensor& t,
+                                                     const at::Tensor& mean) const {
+  return (mean - values_at(tables_.posterior_x_t, t, x_t) * x_t) / values_at(tables_.posterior_x_0, t, x_t);
+}
+
+at::Tensor DiffusionProcess::v_from(const at::Tensor& x_0, const at::Tensor& t, const at::Tensor& eps) const {
+  return roots_at(tables_.alpha_bar, t, x_0) * eps - roots_at(tables_.one_minus_alpha_bar, t, x_0) * x_0;
+}
+
+at::Tensor DiffusionProcess::x_0_from_v(const at::Tensor& x_t, const at::Tensor& t,
+                                        const at::Tensor& v) const {
+  return roots_at(tables_.alpha_bar, t, x_t) * x_t - roots_at(tables_.one_minus_alpha_bar, t, x_t) * v;
 }
 
 std::vector<double> DiffusionProcess::log_variance(Variance variance) const {

@@ -47,6 +47,14 @@ class DiffusionProcess {
   /// The eps that turns x_0 into x_t.
   at::Tensor eps_from_x_0(const at::Tensor& x_t, const at::Tensor& t, const at::Tensor& x_0) const;
 
+  /// The x_0 whose mu_tilde_t(x_t, x_0) is `mean`.
+  at::Tensor x_0_from_posterior_mean(const at::Tensor& x_t, const at::Tensor& t,
+                                     const at::Tensor& mean) const;
+
+  /// v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0, and x_0 from it (Salimans & Ho 2022, section 4).
+  at::Tensor v_from(const at::Tensor& x_0, const at::Tensor& t, const at::Tensor& eps) const;
+  at::Tensor x_0_from_v(const at::Tensor& x_t, const at::Tensor& t, const at::Tensor& v) const;
+
   /// log sigma_t^2 as the official code has it: for fixedsmall, log beta_tilde with index 0 taken from index
   /// 1 (beta_tilde_0 is 0); for fixedlarge, log beta with index 0 also log beta_tilde_1, which gives a better
   /// L_0. Index 0 never enters a sample, as the last step adds no noise. A chain of one step has log beta_0.

@@ -41,6 +41,7 @@ void RunConfig::fields(core::ConfigVisitor& v) {
   v.section("data", data);
   v.section("model", model);
   v.section("process", process);
+  v.section("objective", objective);
   v.section("train", train);
   v.section("sample", sample);
 }
@@ -55,8 +56,8 @@ void RunConfig::validate() const {
   at_least("train.grid_every", train.grid_every, 0);
   at_least("train.grid_samples", train.grid_samples, 1);
   train.loop.validate("train");
-  DiffusionProcess(make_betas(process)).require_eps_prediction();
-  sample.validate(process.steps);
+  objective.validate(DiffusionProcess(make_betas(process)));
+  sample.validate(process.steps, objective.parameterisation);
   if (model.kind == NetworkKind::kMlp) {
     if (train.flip) {
       throw core::UsageError("train.flip: points cannot be mirrored; set it to false");
@@ -71,7 +72,8 @@ std::vector<std::string> RunConfig::resumable_keys() const {
   auto keys = train.loop.resumable_keys("train");
   for (const char* key :
        {"train.grid_every", "train.grid_samples", "sample.sampler", "sample.steps", "sample.spacing",
-        "sample.eta", "sample.variance", "sample.clip", "sample.micro_batch"}) {
+        "sample.eta", "sample.hat_sigma", "sample.variance", "sample.clip", "sample.dynamic_threshold",
+        "sample.rederive", "sample.micro_batch"}) {
     keys.emplace_back(key);
   }
   return keys;

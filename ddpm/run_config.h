@@ -3,6 +3,7 @@
 #include "base/core/config.h"
 #include "base/training/loop_config.h"
 #include "ddpm/mlp.h"
+#include "ddpm/objective_config.h"
 #include "ddpm/sampler.h"
 #include "ddpm/schedule.h"
 #include "ddpm/unet.h"
@@ -49,6 +50,7 @@ struct RunConfig {
   DataConfig data;
   ModelConfig model;
   ScheduleConfig process;
+  ObjectiveConfig objective;
   TrainConfig train;
   SampleOptions sample;  ///< the defaults of `sample`, and of grids
 

@@ -25,6 +25,7 @@ void add_features_command(CLI::App& program, Session& session);
 void add_fid_command(CLI::App& program, Session& session);
 void add_info_command(CLI::App& program, Session& session);
 void add_is_command(CLI::App& program, Session& session);
+void add_nll_command(CLI::App& program, Session& session);
 void add_report_command(CLI::App& program, Session& session);
 void add_sample_command(CLI::App& program, Session& session);
 void add_score_command(CLI::App& program, Session& session);

@@ -36,6 +36,8 @@ LoadedRun load_run(const SamplingRequest& request) {
                 {"weights", ema ? "ema" : "last"},
                 {"checkpoint_sha256", core::sha256_of_file(request.run / training::kCheckpointFile)},
                 {"data", config.data.source},
+                {"process", core::Json::parse(core::config_to_json(config.process))},
+                {"objective", core::Json::parse(core::config_to_json(config.objective))},
                 {"sampler", core::Json::parse(core::config_to_json(run.options))},
                 {"seed", request.seed},
                 {"rounding", "to nearest"}};

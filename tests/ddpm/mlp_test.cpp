@@ -16,7 +16,7 @@ using testing::message_of;
 at::Tensor points(int64_t n) { return tensor::normal_rows({5, "test"}, tensor::index_range(0, n), 0, {2}); }
 
 TEST(Mlp, HasTheExpectedParametersAndShape) {
-  const Mlp network({}, 2, ParameterMaker(0));
+  const Mlp network({}, 2, 2, ParameterMaker(0));
   // time 128 -> 128 -> 512, in 2 -> 128, three of 128 -> 128, out 128 -> 2.
   EXPECT_EQ(count_elements(network.parameters()), 129 * 128 + 129 * 512 + 3 * 128 + 3 * 129 * 128 + 129 * 2);
   EXPECT_EQ(network.parameters().size(), 14U);
@@ -27,7 +27,7 @@ TEST(Mlp, HasTheExpectedParametersAndShape) {
 
 TEST(Mlp, EveryParameterGetsAGradientAndTimeMatters) {
   for (const bool residual : {false, true}) {
-    const Mlp network({.width = 16, .residual = residual}, 2, ParameterMaker(0));
+    const Mlp network({.width = 16, .residual = residual}, 2, 2, ParameterMaker(0));
     {
       const at::NoGradGuard no_grad;
       for (const auto& named : network.parameters()) {
@@ -45,7 +45,7 @@ TEST(Mlp, EveryParameterGetsAGradientAndTimeMatters) {
 
 TEST(Mlp, RefusesSizesOutOfRange) {
   const auto refusal = [](MlpConfig config) {
-    return message_of<core::UsageError>([&] { Mlp(config, 2, ParameterMaker(0)); });
+    return message_of<core::UsageError>([&] { Mlp(config, 2, 2, ParameterMaker(0)); });
   };
   EXPECT_THAT(refusal({.width = 3}), HasSubstr("model.mlp.width: 3"));
   EXPECT_THAT(refusal({.layers = 0}), HasSubstr("model.mlp.layers: 0"));

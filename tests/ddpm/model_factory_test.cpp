@@ -64,7 +64,7 @@ TEST(ModelFactory, PointsAreStandardisedAndPutBack) {
   EXPECT_THAT(model.std, TensorNear(data.std(0, /*unbiased=*/false), 1e-5));
   EXPECT_LT(task->batch(0).x_0.abs().max().item<double>(), 5);
   // The untrained network gives eps = 0, so samples are what the chain makes of noise; in the data's units.
-  const auto x_0 = sample(*model.network, model.process, config.sample, tensor::index_range(0, 10), {2});
+  const auto x_0 = sample(*model.network, model.process, {}, config.sample, tensor::index_range(0, 10), {2});
   EXPECT_THAT(sample_data(model, config.sample, tensor::index_range(0, 10)),
               TensorEq(x_0 * model.std + model.mean));
 }

@@ -7,6 +7,7 @@
 #include "ddpm/sampler.h"
 #include "ddpm/schedule.h"
 #include "ddpm/unet.h"
+#include "tests/ddpm/golden_inputs.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -56,7 +57,7 @@ TEST(Objective, LossIsTheMeanSquaredErrorOfEps) {
   DdpmTask task(network, process_of(100), torch::zeros({10, 3}), {.batch_size = 4, .flip = false, .seed = 2});
   training::StepLog log;
   const auto loss = task.loss(7, log);
-  const auto [x_0, t, eps] = task.batch(7);
+  const auto [x_0, t, eps, weight] = task.batch(7);
   EXPECT_THAT(loss, TensorNear((eps - 0.5).pow(2).mean(), 1e-6));
   loss.backward();
   // d/dv mean (v - eps)^2 = 2 (v - mean eps).
@@ -68,7 +69,7 @@ TEST(Objective, QuartersOfTheChainAreLoggedAndAverageToTheLoss) {
   DdpmTask task(network, process_of(100), torch::zeros({10, 3}), {.batch_size = 64, .flip = false});
   training::StepLog log;
   const auto loss = task.loss(0, log);
-  const auto [x_0, t, eps] = task.batch(0);
+  const auto [x_0, t, eps, weight] = task.batch(0);
   double sum = 0;
   for (int64_t quarter = 0; quarter < 4; ++quarter) {
     const auto inside = t.div(25, "floor").eq(quarter);
@@ -124,6 +125,104 @@ TEST(Objective, ImagesAreScaledAndMirrored) {
               TensorNear(values.to(torch::kFloat32) / 127.5 - 1, 1e-6));
 }
 
+/// example_losses of the golden rows, mean.
+double golden_loss(const GoldenRows& rows, const ObjectiveConfig& objective) {
+  const auto output = rows.output(objective.parameterisation);
+  return example_losses(objective, rows.process, Decoder::kDiscretised, rows.x_0, rows.x_t, rows.t, rows.eps,
+                        output)
+      .mean()
+      .item<double>();
+}
+
+TEST(Objective, LossesAreTheGoldenOnes) {
+  const Parameterisation eps, x_0{.prediction = Prediction::kX0}, mu{.prediction = Prediction::kMuTilde},
+      v{.prediction = Prediction::kV};
+  const Parameterisation mu_learned{Prediction::kMuTilde, ModelVariance::kLearned};
+  const Parameterisation eps_range{Prediction::kEps, ModelVariance::kLearnedRange};
+  const Parameterisation mu_range{Prediction::kMuTilde, ModelVariance::kLearnedRange};
+  const auto weighted = Weighting::kMinSnr;
+  for (const auto& rows : golden_rows()) {
+    const auto& want = rows.terms;
+    const auto expect = [&](const ObjectiveConfig& objective, double value) {
+      EXPECT_NEAR(golden_loss(rows, objective), value, 1e-8 * std::abs(value)) << want.schedule;
+    };
+    expect({.parameterisation = eps}, want.loss_simple_eps);
+    expect({.parameterisation = x_0}, want.loss_simple_x0);
+    expect({.parameterisation = mu}, want.loss_simple_mu);
+    expect({.parameterisation = v}, want.loss_simple_v);
+    expect({.parameterisation = eps, .weighting = weighted}, want.loss_min_snr_eps);
+    expect({.parameterisation = x_0, .weighting = weighted}, want.loss_min_snr_x0);
+    expect({.parameterisation = v, .weighting = weighted}, want.loss_min_snr_v);
+    expect({.parameterisation = eps, .loss = Loss::kBound}, want.loss_vlb_eps_large);
+    expect({.parameterisation = mu_learned, .loss = Loss::kBound}, want.loss_vlb_mu_learned);
+    expect({.parameterisation = eps_range, .loss = Loss::kBound}, want.loss_vlb_eps_range);
+    expect({.parameterisation = eps, .loss = Loss::kBoundSum}, want.loss_vlb_times_T_eps_large);
+    expect({.parameterisation = eps_range, .loss = Loss::kHybrid}, want.loss_hybrid_eps_range);
+    expect({.parameterisation = mu_range, .loss = Loss::kHybrid}, want.loss_hybrid_mu_range);
+  }
+}
+
+TEST(Objective, TheHybridsBoundMovesTheVarianceAlone) {
+  const GoldenRows rows(golden::kLinear);
+  const ObjectiveConfig hybrid{.parameterisation = {Prediction::kEps, ModelVariance::kLearnedRange},
+                               .loss = Loss::kHybrid};
+  const auto gradient = [&](const ObjectiveConfig& objective) {
+    auto output = rows.output(hybrid.parameterisation).clone().requires_grad_(true);
+    example_losses(objective, rows.process, Decoder::kDiscretised, rows.x_0, rows.x_t, rows.t, rows.eps,
+                   output)
+        .sum()
+        .backward();
+    return output.grad();
+  };
+  ObjectiveConfig simple = hybrid, bound = hybrid;
+  simple.loss = Loss::kSimple;
+  bound.loss = Loss::kBoundSum;
+  EXPECT_THAT(gradient(hybrid).narrow(1, 0, 2), TensorNear(gradient(simple).narrow(1, 0, 2), 1e-14));
+  EXPECT_THAT(gradient(hybrid).narrow(1, 2, 2), TensorNear(0.001 * gradient(bound).narrow(1, 2, 2), 1e-14));
+  EXPECT_GT(gradient(hybrid).narrow(1, 2, 2).abs().min().item<double>(), 0);
+}
+
+TEST(Objective, ContradictionsAreRefused) {
+  const DiffusionProcess process = process_of(100);
+  const auto refusal = [&](const ObjectiveConfig& objective) {
+    return message_of<core::UsageError>([&] { objective.validate(process); });
+  };
+  const Parameterisation learned{.variance = ModelVariance::kLearned};
+  EXPECT_THAT(refusal({.parameterisation = learned}),
+              HasSubstr("objective.variance: 'learned' is not trained by objective.loss = 'simple'"));
+  EXPECT_THAT(refusal({.loss = Loss::kHybrid}),
+              HasSubstr("objective.loss: 'hybrid' trains a variance besides"));
+  EXPECT_THAT(refusal({.loss = Loss::kBound, .weighting = Weighting::kMinSnr}),
+              HasSubstr("objective.weighting"));
+  EXPECT_THAT(
+      refusal({.parameterisation = {.prediction = Prediction::kMuTilde}, .weighting = Weighting::kMinSnr}),
+      HasSubstr("objective.weighting"));
+  EXPECT_THAT(refusal({.t_sampling = TSampling::kImportance}), HasSubstr("objective.t_sampling"));
+  EXPECT_THAT(refusal({.hybrid_weight = 0}), HasSubstr("objective.hybrid_weight: 0"));
+  EXPECT_THAT(refusal({.snr_gamma = -1}), HasSubstr("objective.snr_gamma: -1"));
+  EXPECT_NO_THROW((ObjectiveConfig{.parameterisation = learned, .loss = Loss::kBound}.validate(process)));
+}
+
+TEST(Objective, ImportanceKeepsItsHistoryInTheBuffers) {
+  const ConstantNetwork network(0.5);
+  const ObjectiveOptions options{.batch_size = 40,
+                                 .flip = false,
+                                 .objective = {.loss = Loss::kBound, .t_sampling = TSampling::kImportance}};
+  DdpmTask task(network, process_of(25), torch::zeros({10, 3}), options);
+  training::StepLog log;
+  for (int64_t step = 0; step < 24; ++step) {
+    task.loss(step, log);
+  }
+  const auto buffers = task.buffers();
+  ASSERT_EQ(buffers.size(), 2U);
+  EXPECT_EQ(buffers[1].tensor.min().item<int64_t>(), 10) << "every t had ten of 2,400";
+  DdpmTask restored(network, process_of(25), torch::zeros({10, 3}), options);
+  tensor::copy_exactly(buffers, restored.buffers(), "the checkpoint");
+  EXPECT_THAT(restored.batch(24).t, TensorEq(task.batch(24).t));
+  EXPECT_THAT(restored.batch(24).weight, TensorEq(task.batch(24).weight));
+  EXPECT_GT(task.batch(24).weight.std().item<double>(), 0);
+}
+
 TEST(Objective, TIsUniform) {
   const ConstantNetwork network(0);
   DdpmTask task(network, process_of(50), torch::zeros({4, 1}), {.batch_size = 50000, .flip = false});
@@ -164,7 +263,7 @@ double sliced_distance(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST(SlowObjective, TrainingLearnsEightGaussians) {
-  const Mlp network({.width = 64}, 2, ParameterMaker(0));
+  const Mlp network({.width = 64}, 2, 2, ParameterMaker(0));
   const auto process = process_of(50);
   DdpmTask task(network, process, eight_gaussians(20000, 1), {.batch_size = 256, .flip = false});
   const training::LoopConfig loop{.steps = 2000,
@@ -174,9 +273,9 @@ TEST(SlowObjective, TrainingLearnsEightGaussians) {
                                   .ema_decay = 0.99,
                                   .checkpoint_every = 0};
   auto state = training::new_state(task, loop);
-  const SampleOptions options{.variance = Variance::kFixedSmall, .clip = false, .micro_batch = 1000};
+  const SampleOptions options{.variance = SampleVariance::kFixedSmall, .clip = false, .micro_batch = 1000};
   const auto distance = [&] {
-    const auto x = sample(network, process, options, tensor::index_range(0, 2000), {2});
+    const auto x = sample(network, process, {}, options, tensor::index_range(0, 2000), {2});
     return sliced_distance(x, eight_gaussians(2000, 2));
   };
   const double before = distance();

@@ -40,7 +40,7 @@ TEST(RunConfig, Cifar10HasThePapersValues) {
   EXPECT_EQ(config.train.loop.ema_decay, 0.9999);
   EXPECT_TRUE(config.train.flip);
   EXPECT_EQ(config.model.unet.dropout, 0.1);
-  EXPECT_EQ(config.sample.variance, Variance::kFixedLarge);
+  EXPECT_EQ(config.objective.parameterisation.variance, ModelVariance::kFixedLarge);
   const auto model = make_model(config, {3, 32, 32});
   EXPECT_EQ(count_elements(model.network->parameters()), 35'746'307);
   EXPECT_NEAR(std::sqrt(model.process.tables().alpha_bar.back()), 0.00635282, 5e-9);

@@ -4,6 +4,7 @@
 #include "base/tensor/noise.h"
 #include "ddpm/schedule.h"
 #include "ddpm/unet.h"
+#include "tests/ddpm/formula_network.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -20,24 +21,6 @@ using ::testing::HasSubstr;
 using testing::message_of;
 using testing::TensorEq;
 using testing::TensorNear;
-
-/// A network given by a formula.
-template <class Formula>
-class FormulaNetwork final : public DiffusionNetwork {
- public:
-  explicit FormulaNetwork(Formula formula) : formula_(std::move(formula)) {}
-  const tensor::NamedTensors& parameters() const override { return none_; }
-
- protected:
-  at::Tensor run(const at::Tensor& x_t, const at::Tensor& t,
-                 const std::optional<TrainingPass>& /*pass*/) const override {
-    return formula_(x_t, t);
-  }
-
- private:
-  Formula formula_;
-  tensor::NamedTensors none_;
-};
 
 DiffusionProcess brief_process() { return DiffusionProcess(make_betas({.steps = 100, .rescale = true})); }
 
@@ -73,10 +56,9 @@ Moments exact_moments(const DiffusionProcess& chain, const SampleOptions& option
     const double x_0_offset = -std::sqrt(b) * eps_offset / std::sqrt(a);
     const double direction = std::sqrt(1 - a_prev - mean_variance);
     const double slope = std::sqrt(a_prev) * x_0_slope + direction * eps_slope;
-    const double noise =
-        i == 0
-            ? 0
-            : (ddim ? mean_variance : (options.variance == Variance::kFixedLarge ? tables.beta[i] : tilde));
+    const double noise = i == 0 ? 0
+                         : ddim ? (options.hat_sigma ? tables.beta[i] : mean_variance)
+                                : (options.variance == SampleVariance::kFixedSmall ? tilde : tables.beta[i]);
     moments.mean = slope * moments.mean + std::sqrt(a_prev) * x_0_offset + direction * eps_offset;
     moments.variance = slope * slope * moments.variance + noise;
   }
@@ -102,7 +84,7 @@ TEST_P(GaussianData, SamplesHaveTheExactMoments) {
   const double m = 0.7, s = 0.4;
   const auto process = brief_process();
   const int64_t n = 20000;
-  const auto x = sample(gaussian_network(process, m, s), process, options, tensor::index_range(0, n), {1})
+  const auto x = sample(gaussian_network(process, m, s), process, {}, options, tensor::index_range(0, n), {1})
                      .to(torch::kFloat64);
   const auto chain = process.sub_chain(
       spaced_steps(options.spacing, process.steps(), options.steps == 0 ? process.steps() : options.steps));
@@ -120,18 +102,40 @@ TEST_P(GaussianData, SamplesHaveTheExactMoments) {
 INSTANTIATE_TEST_SUITE_P(
     All, GaussianData,
     ::testing::Values(
-        Case{"large", unclipped({.variance = Variance::kFixedLarge})},
-        Case{"small", unclipped({.variance = Variance::kFixedSmall})},
-        Case{"large20", unclipped({.steps = 20, .variance = Variance::kFixedLarge})},
-        Case{"small20", unclipped({.steps = 20, .variance = Variance::kFixedSmall})},
+        Case{"large", unclipped({.variance = SampleVariance::kFixedLarge})},
+        Case{"small", unclipped({.variance = SampleVariance::kFixedSmall})},
+        Case{"large20", unclipped({.steps = 20, .variance = SampleVariance::kFixedLarge})},
+        Case{"small20", unclipped({.steps = 20, .variance = SampleVariance::kFixedSmall})},
         Case{"trailing20", unclipped({.steps = 20, .spacing = Spacing::kTrailing})},
         Case{"ddim", unclipped({.sampler = Sampler::kDdim})},
         Case{"ddim_eta", unclipped({.sampler = Sampler::kDdim, .eta = 0.5})},
+        Case{"ddim_hat20", unclipped({.sampler = Sampler::kDdim, .steps = 20, .eta = 1, .hat_sigma = true})},
         Case{"ddim20", unclipped({.sampler = Sampler::kDdim, .steps = 20})},
         Case{"ddim20_quad", unclipped({.sampler = Sampler::kDdim, .steps = 20, .spacing = Spacing::kQuad})},
         Case{"ddim20_leading",
              unclipped({.sampler = Sampler::kDdim, .steps = 20, .spacing = Spacing::kLeading, .eta = 1})}),
     [](const auto& row) { return std::string(row.param.name); });
+
+/// Where the exact probability flow of N(m, s^2) data takes x_T.
+at::Tensor flow_end(const DiffusionProcess& process, const at::Tensor& x_T, double m, double s) {
+  const double a = process.tables().alpha_bar.back();
+  return m + (x_T - std::sqrt(a) * m) * (s / std::sqrt(a * s * s + 1 - a));
+}
+
+TEST(Sampler, DpmSolverConvergesToTheFlowWithOrderTwo) {
+  const auto process = DiffusionProcess(make_betas({.steps = 1000}));
+  const double m = 0.7, s = 0.4;
+  const auto network = gaussian_network(process, m, s);
+  const auto indices = tensor::index_range(0, 50);
+  const auto x_T = tensor::normal_rows({11, "sample.x_T"}, indices, 0, {1});
+  const auto error = [&](Sampler sampler, int64_t steps) {
+    const auto options = unclipped({.sampler = sampler, .steps = steps, .spacing = Spacing::kTrailing});
+    const auto x = sample(network, process, {}, options, indices, {1});
+    return (x - flow_end(process, x_T, m, s)).abs().mean().item<double>();
+  };
+  EXPECT_LT(error(Sampler::kDpmSolver, 20), 0.5 * error(Sampler::kDdim, 20));
+  EXPECT_LT(error(Sampler::kDpmSolver, 40), 0.4 * error(Sampler::kDpmSolver, 20));
+}
 
 TEST(Sampler, APointMassIsHitExactly) {
   const auto process = brief_process();
@@ -139,7 +143,7 @@ TEST(Sampler, APointMassIsHitExactly) {
   for (const auto& options :
        {SampleOptions{}, SampleOptions{.sampler = Sampler::kDdim, .steps = 10},
         SampleOptions{.sampler = Sampler::kDdim, .steps = 1}, SampleOptions{.steps = 7, .clip = false}}) {
-    EXPECT_THAT(sample(network, process, options, tensor::index_range(0, 4), {2}),
+    EXPECT_THAT(sample(network, process, {}, options, tensor::index_range(0, 4), {2}),
                 TensorNear(torch::full({4, 2}, -0.3), 1e-5));
   }
 }
@@ -150,11 +154,12 @@ TEST(Sampler, DdimWithEtaOneIsAncestralWithSmallVariance) {
     return torch::tanh(x + 0.01 * t.view({-1, 1}));  // far from the best eps, so that clipping matters
   });
   for (const bool clip : {false, true}) {
-    SampleOptions options{.variance = Variance::kFixedSmall, .clip = clip, .seed = 3};
-    const auto ancestral = sample(network, process, options, tensor::index_range(0, 50), {2});
+    SampleOptions options{.variance = SampleVariance::kFixedSmall, .clip = clip, .seed = 3};
+    const auto ancestral = sample(network, process, {}, options, tensor::index_range(0, 50), {2});
     options.sampler = Sampler::kDdim;
+    options.variance = SampleVariance::kModel;
     options.eta = 1;
-    const auto ddim = sample(network, process, options, tensor::index_range(0, 50), {2});
+    const auto ddim = sample(network, process, {}, options, tensor::index_range(0, 50), {2});
     const double scale = std::max(1.0, ancestral.abs().max().item<double>());
     EXPECT_THAT(ddim, TensorNear(ancestral, 1e-4 * scale)) << "clip " << clip;
   }
@@ -164,10 +169,11 @@ TEST(Sampler, ClippingKeepsSamplesWithinOne) {
   const auto process = brief_process();
   const auto network = gaussian_network(process, 0.9, 0.5);
   SampleOptions options;
-  const auto clipped = sample(network, process, options, tensor::index_range(0, 500), {1});
+  const auto clipped = sample(network, process, {}, options, tensor::index_range(0, 500), {1});
   EXPECT_LE(clipped.abs().max().item<double>(), 1);
   options.clip = false;
-  EXPECT_GT(sample(network, process, options, tensor::index_range(0, 500), {1}).max().item<double>(), 1.2);
+  EXPECT_GT(sample(network, process, {}, options, tensor::index_range(0, 500), {1}).max().item<double>(),
+            1.2);
 }
 
 TEST(Sampler, ASampleDependsOnSeedAndIndexAlone) {
@@ -184,24 +190,24 @@ TEST(Sampler, ASampleDependsOnSeedAndIndexAlone) {
   const auto process = brief_process();
   SampleOptions options{.steps = 5, .micro_batch = 4, .seed = 8};
   const std::vector<int64_t> row{1, 8, 8};
-  const auto all = sample(network, process, options, tensor::index_range(0, 10), row);
+  const auto all = sample(network, process, {}, options, tensor::index_range(0, 10), row);
   for (const auto& [begin, end] : {std::pair{0, 1}, {1, 3}, {3, 9}, {9, 10}}) {
-    EXPECT_THAT(sample(network, process, options, tensor::index_range(begin, end), row),
+    EXPECT_THAT(sample(network, process, {}, options, tensor::index_range(begin, end), row),
                 TensorEq(all.slice(0, begin, end)));
   }
   const int64_t shuffled[] = {9, 0, 5, 0};
-  EXPECT_THAT(sample(network, process, options, shuffled, row),
+  EXPECT_THAT(sample(network, process, {}, options, shuffled, row),
               TensorEq(torch::stack({all[9], all[0], all[5], all[0]})));
   options.seed = 7;
-  EXPECT_FALSE(torch::equal(sample(network, process, options, tensor::index_range(0, 10), row), all));
-  EXPECT_EQ(sample(network, process, options, {}, row).sizes(), (at::IntArrayRef{0, 1, 8, 8}));
+  EXPECT_FALSE(torch::equal(sample(network, process, {}, options, tensor::index_range(0, 10), row), all));
+  EXPECT_EQ(sample(network, process, {}, options, {}, row).sizes(), (at::IntArrayRef{0, 1, 8, 8}));
 }
 
 TEST(Sampler, ProgressCountsPassesThroughTheNetwork) {
   const auto process = brief_process();
   std::vector<int64_t> seen;
-  sample(gaussian_network(process, 0, 1), process, {.steps = 3, .micro_batch = 4}, tensor::index_range(0, 6),
-         {1}, [&](int64_t done, int64_t total) {
+  sample(gaussian_network(process, 0, 1), process, {}, {.steps = 3, .micro_batch = 4},
+         tensor::index_range(0, 6), {1}, [&](int64_t done, int64_t total) {
            seen.push_back(done);
            EXPECT_EQ(total, 6);
          });
@@ -215,7 +221,7 @@ TEST(Sampler, TheNetworkSeesTheTrainedChainsT) {
     seen.push_back(t[0].item<int64_t>());
     return x;
   });
-  sample(network, process, {.steps = 4}, tensor::index_range(0, 1), {1});
+  sample(network, process, {}, {.steps = 4}, tensor::index_range(0, 1), {1});
   EXPECT_THAT(seen, ElementsAre(99, 66, 33, 0));
 }
 
@@ -230,7 +236,12 @@ TEST(Sampler, SpacingsVisitTheirSteps) {
   EXPECT_THAT(spaced_steps(Spacing::kQuad, 1000, 10),
               ElementsAre(0, 9, 39, 88, 158, 246, 355, 483, 632, 800));
   EXPECT_THAT(spaced_steps(Spacing::kUniform, 1000, 1), ElementsAre(999));
-  for (const auto spacing : {Spacing::kUniform, Spacing::kLeading, Spacing::kTrailing}) {
+  EXPECT_THAT(spaced_steps(Spacing::kLinspace, 1000, 10),
+              ElementsAre(0, 111, 222, 333, 444, 555, 666, 777, 888, 999));
+  // numpy.linspace(0, 5, 3).round() is 0, 2, 5: ties to even, where uniform takes 3.
+  EXPECT_THAT(spaced_steps(Spacing::kLinspace, 6, 3), ElementsAre(0, 2, 5));
+  EXPECT_THAT(spaced_steps(Spacing::kUniform, 6, 3), ElementsAre(0, 3, 5));
+  for (const auto spacing : {Spacing::kUniform, Spacing::kLeading, Spacing::kTrailing, Spacing::kLinspace}) {
     EXPECT_EQ(spaced_steps(spacing, 100, 100), tensor::index_range(0, 100));
   }
   EXPECT_LT(spaced_steps(Spacing::kQuad, 1000, 100).size(), 100U);
@@ -241,7 +252,7 @@ TEST(Sampler, RefusesBadOptions) {
   const auto network = gaussian_network(process, 0, 1);
   const auto refusal = [&](const SampleOptions& options) {
     return message_of<core::UsageError>(
-        [&] { sample(network, process, options, tensor::index_range(0, 1), {1}); });
+        [&] { sample(network, process, {}, options, tensor::index_range(0, 1), {1}); });
   };
   EXPECT_EQ(refusal({.steps = 101}),
             "sample.steps: 101 is not within 1..100, the steps of the trained chain");
@@ -249,9 +260,15 @@ TEST(Sampler, RefusesBadOptions) {
   EXPECT_THAT(refusal({.sampler = Sampler::kDdim, .eta = 1.5}), HasSubstr("sample.eta: 1.5"));
   EXPECT_THAT(refusal({.eta = 0.5}), HasSubstr("only the ddim sampler"));
   EXPECT_THAT(refusal({.micro_batch = 0}), HasSubstr("sample.micro_batch: 0"));
+  EXPECT_THAT(refusal({.sampler = Sampler::kDdim, .hat_sigma = true}), HasSubstr("with sample.eta = 1"));
+  EXPECT_THAT(refusal({.dynamic_threshold = 1.5}), HasSubstr("sample.dynamic_threshold: 1.5"));
+  EXPECT_THAT(refusal({.clip = false, .dynamic_threshold = 0.9}), HasSubstr("a way of clipping"));
+  EXPECT_THAT(refusal({.sampler = Sampler::kDpmSolver, .variance = SampleVariance::kFixedSmall}),
+              HasSubstr("sample.variance: only the ancestral sampler"));
   const DiffusionProcess jsd(make_betas({.kind = "jsd"}));
-  EXPECT_THAT(message_of<core::UsageError>([&] { sample(network, jsd, {}, tensor::index_range(0, 1), {1}); }),
-              HasSubstr("alpha_bar_T is 0"));
+  EXPECT_THAT(
+      message_of<core::UsageError>([&] { sample(network, jsd, {}, {}, tensor::index_range(0, 1), {1}); }),
+      HasSubstr("alpha_bar_T is 0"));
 }
 
 TEST(Sampler, NonFiniteSamplesAreAnError) {
@@ -259,7 +276,7 @@ TEST(Sampler, NonFiniteSamplesAreAnError) {
     return torch::full_like(x, std::numeric_limits<float>::quiet_NaN());
   });
   EXPECT_THAT(message_of<core::DataError>(
-                  [&] { sample(broken, brief_process(), {}, tensor::index_range(0, 1), {1}); }),
+                  [&] { sample(broken, brief_process(), {}, {}, tensor::index_range(0, 1), {1}); }),
               HasSubstr("not finite"));
 }
 
@@ -272,11 +289,11 @@ TEST(Sampler, OptionsAreReadFromWords) {
   core::read_config(tree, options);
   EXPECT_EQ(options.sampler, Sampler::kDdim);
   EXPECT_EQ(options.spacing, Spacing::kQuad);
-  EXPECT_EQ(options.variance, Variance::kFixedSmall);
+  EXPECT_EQ(options.variance, SampleVariance::kFixedSmall);
   EXPECT_EQ(
       core::config_to_json(options),
-      R"({"sampler":"ddim","steps":50,"spacing":"quad","eta":0.25,"variance":"fixedsmall","clip":false,)"
-      R"("micro_batch":20})");
+      R"({"sampler":"ddim","steps":50,"spacing":"quad","eta":0.25,"hat_sigma":false,"variance":"fixedsmall",)"
+      R"("clip":false,"dynamic_threshold":0.0,"rederive":true,"micro_batch":20})");
 }
 
 TEST(Sampler, EightBitRoundingIsToNearest) {

@@ -1,0 +1,230 @@
+#include "eval/likelihood_run.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/core/interrupt.h"
+#include "base/data/points.h"
+#include "base/data/safetensors.h"
+#include "base/data/source_spec.h"
+#include "base/tensor/runtime.h"
+#include "base/tensor/shape.h"
+#include "eval/console.h"
+#include "eval/line_plot.h"
+
+#include <chrono>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <torch/types.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Json;
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kDefaultPoints = 2000;
+constexpr auto kSaveEvery = std::chrono::seconds(60);
+constexpr const char* kKey = "evaluation";
+
+struct EvaluationData {
+  at::Tensor x_0;  ///< float32 [n, ...] as the network was trained on it
+  double log_scale =
+      0;  ///< mean log of the points' standard deviations: nats per dimension back to their own unit
+};
+
+EvaluationData load_data(const std::string& source, const ddpm::Model& model) {
+  const auto spec = data::parse_source(source);
+  at::Tensor data;
+  if (spec.kind == data::SourceKind::kPoints) {
+    data = data::make_points(spec.name, spec.subset.first, spec.subset.count.value_or(kDefaultPoints),
+                             spec.seed);
+  } else {
+    auto set = data::load_image_dataset(spec);
+    for (const auto& note : set.notes) {
+      print_note(note);
+    }
+    data = set.images_u8;
+  }
+  if (data.sizes().slice(1) != at::IntArrayRef(model.row_shape)) {
+    throw core::UsageError("--data {}: examples of shape {}, and the run was trained on {}", source,
+                           tensor::describe(data.sizes().slice(1)), tensor::describe(model.row_shape));
+  }
+  if (model.makes_images()) {
+    return {ddpm::to_pm1(data), 0};
+  }
+  return {(data - model.mean) / model.std, model.std.to(torch::kFloat64).log().mean().item<double>()};
+}
+
+/// What the numbers are a function of; an evaluation goes on only with the same.
+Json evaluation_key(const LikelihoodRequest& request, const LoadedRun& run, int64_t count) {
+  return {{"checkpoint_sha256", run.record.at("checkpoint_sha256")},
+          {"weights", run.record.at("weights")},
+          {"data", request.data},
+          {"count", count},
+          {"strata", request.options.strata},
+          {"micro_batch", request.options.micro_batch},
+          {"clip", request.options.clip},
+          {"seed", request.options.seed}};
+}
+
+/// The evaluation's progress on disk.
+class StateFile {
+ public:
+  StateFile(fs::path path, Json key) : path_(std::move(path)), key_(std::move(key)) {}
+
+  /// The saved tensors, or none.
+  tensor::NamedTensors load() const {
+    std::error_code error;
+    if (!fs::exists(path_, error)) {
+      return {};
+    }
+    auto file = data::read_safetensors(path_);
+    const auto stored = Json::parse(file.metadata[kKey], nullptr, /*allow_exceptions=*/false);
+    for (const auto& [name, value] : key_.items()) {
+      if (!stored.is_object() || !stored.contains(name) || stored.at(name) != value) {
+        throw core::UsageError("{}: is of an evaluation with another {}; choose another --out",
+                               path_.string(), name);
+      }
+    }
+    return std::move(file.tensors);
+  }
+
+  void save(const ddpm::BoundSums& sums, const ddpm::LikelihoodBatch& batch) {
+    auto tensors = sums.state();
+    for (auto& tensor : batch.state()) {
+      tensors.push_back(std::move(tensor));
+    }
+    data::write_safetensors(path_, tensors, {{kKey, core::json_text(key_)}});
+    saved_ = Clock::now();
+  }
+
+  bool due() const { return Clock::now() - saved_ >= kSaveEvery; }
+
+  void remove() const {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+
+ private:
+  fs::path path_;
+  Json key_;
+  Clock::time_point saved_ = Clock::now();
+};
+
+ddpm::BoundReport evaluate(const LikelihoodRequest& request, const ddpm::Model& model, const at::Tensor& x_0,
+                           StateFile& state, const ProgressFn& progress) {
+  const auto& options = request.options;
+  const ddpm::SamplingModel parts{*model.network, model.process, model.parameterisation};
+  const auto decoder = model.makes_images() ? ddpm::Decoder::kDiscretised : ddpm::Decoder::kContinuous;
+  const auto strata = ddpm::strata_of(model.process.steps(), options.strata);
+  const auto passes = static_cast<int64_t>(strata.size());
+  const int64_t n = x_0.size(0);
+  const int64_t total = (n + options.micro_batch - 1) / options.micro_batch * passes;
+  ddpm::BoundSums sums(strata);
+  auto saved = state.load();
+  if (!saved.empty()) {
+    sums.restore(saved, "state.safetensors");
+  }
+  int64_t done = sums.count() / options.micro_batch * passes;
+  for (int64_t begin = sums.count(); begin < n; begin += options.micro_batch) {
+    const auto rows = x_0.narrow(0, begin, std::min(options.micro_batch, n - begin));
+    ddpm::LikelihoodBatch batch(parts, decoder, options, rows, begin);
+    if (!saved.empty()) {
+      batch.restore(saved, "state.safetensors");
+      done += tensor::find(saved, "partial.terms").size(1);
+      print_note(fmt::format("goes on after {} of {} passes through the network", done, total));
+      saved.clear();
+    }
+    while (!batch.done()) {
+      batch.step();
+      progress(++done, total);
+      const bool interrupted = core::interrupt_requested();
+      if (interrupted || state.due()) {
+        state.save(sums, batch);
+      }
+      if (interrupted) {
+        throw core::InterruptedError(
+            "interrupted after {} of {} passes through the network; the same command goes on", done, total);
+      }
+    }
+    sums.add(batch.terms());
+  }
+  return sums.report();
+}
+
+Json mean_json(const ddpm::MeanError& value) { return {{"mean", value.mean}, {"error", value.error}}; }
+
+Json result_json(const ddpm::BoundReport& report, bool images) {
+  const std::string unit = images ? "bits_per_dim" : "nats_per_dim";
+  Json result;
+  result["metrics"] = {{unit, report.total.mean}, {unit + "_error", report.total.error}};
+  result["parts"] = {{"regularisation", mean_json(report.regularisation)},
+                     {"denoising", mean_json(report.denoising)},
+                     {"reconstruction", mean_json(report.reconstruction)}};
+  result["unit"] = images ? "bits/dim" : "nats/dim";
+  result["decoder"] = images ? "discretised Gaussian over 256 levels, tanh form"
+                             : "continuous Gaussian density, in the data's own unit";
+  result["progressive_coding"] = Json::array();
+  for (const auto& row : ddpm::progressive_coding(report)) {
+    result["progressive_coding"].push_back({{"steps", row.steps},
+                                            {"rate", row.rate},
+                                            {"rmse", (images ? 127.5 : 1.0) * std::sqrt(row.x_0_mse)}});
+  }
+  return result;
+}
+
+void write_curve(const fs::path& folder, const ddpm::BoundReport& report, const std::string& unit) {
+  std::string csv = "first_t,steps,term,term_error,x_0_mse\n";
+  LinePlot plot{"The bound's terms along the chain", "t", unit + " per step", {}, /*log_y=*/true};
+  for (const auto& point : report.curve) {
+    csv += fmt::format("{},{},{},{},{}\n", point.stratum.first, point.stratum.count, point.term.mean,
+                       point.term.error, point.x_0_mse);
+    plot.points.emplace_back(
+        static_cast<double>(point.stratum.first) + static_cast<double>(point.stratum.count - 1) / 2,
+        point.term.mean);
+  }
+  core::write_file(folder / "curve.csv", csv);
+  if (std::any_of(plot.points.begin(), plot.points.end(), [](const auto& p) { return p.second > 0; })) {
+    core::write_file(folder / "curve.svg", render_svg(plot));
+  }
+}
+
+}  // namespace
+
+Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session) {
+  const auto start = Clock::now();
+  const auto run = load_run(request.run);
+  request.options.validate(run.model.process.steps());
+  auto request_used = request;
+  request_used.options.clip = request.options.clip && run.model.makes_images();
+  const auto data = load_data(request.data, run.model);
+  core::make_folders(request.out);
+  const core::FolderLock lock(request.out);
+  core::remove_abandoned_files(request.out);
+  const auto key = evaluation_key(request_used, run, data.x_0.size(0));
+  StateFile state(request.out / "state.safetensors", key);
+  auto report = evaluate(request_used, run.model, data.x_0, state,
+                         console_progress("evaluating " + request.data, "passes", session.quiet));
+  report.total.mean += data.log_scale;
+  report.reconstruction.mean += data.log_scale;
+
+  auto record = core::new_record("likelihood");
+  record["run"] = run.record.at("run");
+  record["step"] = run.record.at("step");
+  record.update(key);
+  record["objective"] = run.record.at("objective");
+  record["process"] = run.record.at("process");
+  record.update(result_json(report, run.model.makes_images()));
+  record["precision"] = "float32 network, float64 terms";
+  record["runtime"] = tensor::runtime_context();
+  record["seconds"] = std::chrono::duration<double>(Clock::now() - start).count();
+  write_curve(request.out, report, record["unit"].get<std::string>());
+  core::write_record(request.out / "nll.json", record);
+  state.remove();
+  return record;
+}
+
+}  // namespace ddpm_eval::eval
