@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include <toml++/toml.h>
@@ -44,7 +45,56 @@ Json to_json(const toml::node& node) {
   return text.str();
 }
 
+/// Far more than any key of ours has. The parser and its tables recurse once a part, and it limits only how
+/// deep values nest.
+constexpr int kMaxKeyParts = 16;
+
+/// One past the end of the string whose quote is at `at`.
+size_t end_of_string(std::string_view text, size_t at) {
+  const char quote = text[at];
+  const size_t marks = text.substr(at, 3) == std::string(3, quote) ? 3 : 1;
+  const auto closing = text.substr(at, marks);
+  for (at += marks; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (marks == 1 && text[at] == quote) {
+      return at + 1;
+    } else if (marks == 1 && text[at] == '\n') {
+      return at;  // not closed, which the parser tells
+    } else if (marks == 3 && text.substr(at, 3) == closing) {
+      return std::min(text.find_first_not_of(quote, at), text.size());  // quotes may come before the closing
+    }
+  }
+  return text.size();
+}
+
+/// The parts of a key are joined by dots outside of strings and comments; so are the two of a number.
+void refuse_deep_keys(std::string_view text, const std::string& origin) {
+  int parts = 1;
+  size_t at = 0;
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      at = end_of_string(text, at);
+      continue;
+    }
+    if (c == '#') {
+      at = std::min(text.find('\n', at), text.size());
+      continue;
+    }
+    if (c == '.' && ++parts > kMaxKeyParts) {
+      const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+      throw UsageError("{}:{}: a key of more than {} parts", origin, line, kMaxKeyParts);
+    }
+    if (std::string_view("\n=,[{").find(c) != std::string_view::npos) {
+      parts = 1;
+    }
+    ++at;
+  }
+}
+
 Json parse_toml(std::string_view text, const std::string& origin) {
+  refuse_deep_keys(text, origin);
   try {
     return to_json(toml::parse(text, std::string_view(origin)));
   } catch (const toml::parse_error& error) {
@@ -88,6 +138,10 @@ void ConfigTree::set(std::string_view assignment) {
   }
   const std::string key(assignment.substr(0, equals));
   const std::string text(assignment.substr(equals + 1));
+  if (std::count(key.begin(), key.end(), '.') >= kMaxKeyParts) {
+    throw UsageError("--set: a key of more than {} parts", kMaxKeyParts);
+  }
+  refuse_deep_keys(text, "--set");
   Json value;
   try {
     value = to_json(toml::parse("v = " + text, std::string_view("--set")))["v"];

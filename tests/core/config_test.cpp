@@ -106,6 +106,39 @@ TEST(Config, SyntaxErrorsNameLineAndColumn) {
   EXPECT_THAT(refusal("batch_size = \n"), HasSubstr("c.toml:1:"));
 }
 
+/// "a.a.a": `parts` times a.
+std::string deep_key(int parts) {
+  std::string key = "a";
+  for (int i = 1; i < parts; ++i) {
+    key += ".a";
+  }
+  return key;
+}
+
+TEST(Config, KeysOfManyPartsAreRefusedBeforeTheyOverflowTheStack) {
+  const std::string limit = "a key of more than 16 parts";
+  EXPECT_EQ(refusal(deep_key(16) + " = 1\n"), "c.toml: unknown key 'a'");
+  EXPECT_EQ(refusal("flip = true\n" + deep_key(17) + " = 1\n"), "c.toml:2: " + limit);
+  EXPECT_EQ(refusal(deep_key(100'000) + " = 1\n"), "c.toml:1: " + limit);
+  EXPECT_EQ(refusal("\n[" + deep_key(100'000) + "]\n"), "c.toml:2: " + limit);
+  EXPECT_EQ(refusal("[[" + deep_key(100'000) + "]]\n"), "c.toml:1: " + limit);
+  EXPECT_EQ(refusal("x = {y = [{" + deep_key(100'000) + " = 1}]}\n"), "c.toml:1: " + limit);
+  EXPECT_EQ(refusal("x = \"\"\"a\\\"\"\"\"\"\n" + deep_key(100'000) + " = 1\n"), "c.toml:2: " + limit);
+  EXPECT_EQ(refusal("x = ['''a'''', {" + deep_key(100'000) + " = 1}]\n"), "c.toml:1: " + limit);
+  ConfigTree tree;
+  EXPECT_EQ(message_of<UsageError>([&] { tree.set(deep_key(100'000) + "=1"); }), "--set: " + limit);
+  EXPECT_EQ(message_of<UsageError>([&] { tree.set("a={" + deep_key(100'000) + "=1}"); }),
+            "--set:1: " + limit);
+}
+
+TEST(Config, DotsInStringsAndCommentsAreNoKeys) {
+  const std::string dots(1000, '.');
+  EXPECT_EQ(parse("# " + dots + "\ndata = '" + dots + "'\n").data, dots);
+  EXPECT_EQ(parse("data = \"\\\"" + dots + "\" # " + dots + "\n").data, "\"" + dots);
+  EXPECT_EQ(parse("data = \"\"\"\n\"" + dots + "\"\"\"\"\n").data, "\"" + dots + "\"");
+  EXPECT_EQ(parse("[inner]\nsizes = [1]\nrate = 0.25\n").inner.rate, 0.25);
+}
+
 TEST(Config, MalformedOverridesAreRefused) {
   ConfigTree tree;
   EXPECT_EQ(message_of<UsageError>([&] { tree.set("batch_size"); }), "--set batch_size: expected key=value");
