@@ -101,5 +101,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return fail_usage(first_line(error.what()));
   }
+  if (const auto problem = ddpm_eval::eval::value_problem(program)) {
+    return fail_usage(*problem);
+  }
   return run(session);
 }

@@ -1,3 +1,4 @@
+#include "base/core/error.h"
 #include "base/training/checkpoint.h"
 #include "eval/command.h"
 #include "eval/feature_nets.h"
@@ -31,6 +32,9 @@ struct FeaturesTrainOptions {
 };
 
 FeatureTraining settings_of(const FeaturesTrainOptions& options) {
+  if (options.seed.value_or(0) < 0) {
+    throw core::UsageError("--seed {}: must be at least 0", *options.seed);
+  }
   FeatureTraining settings;
   if (options.resume && training::has_checkpoint(feature_run_folder(options.out))) {
     settings = stored_feature_training(options.out);

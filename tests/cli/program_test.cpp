@@ -81,6 +81,51 @@ TEST(Program, UsageErrorsAreOneLineAndExitCode2) {
   EXPECT_THAT(error_line(result), HasSubstr("--fake is required"));
 }
 
+void expect_usage_error(const std::vector<std::string>& arguments, const std::string& message) {
+  const auto result = run_program(arguments);
+  EXPECT_EQ(result.exit_code, 2) << message;
+  EXPECT_EQ(error_line(result), message);
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(Program, EmptyValuesAreUsageErrorsThatNameTheFlag) {
+  const auto expect_empty = [](const std::vector<std::string>& arguments, const std::string& flag) {
+    expect_usage_error(arguments, flag + ": the value is empty (see ddpm-eval --help)");
+  };
+  expect_empty({"train", "--config", "c.toml", "--out", ""}, "--out");
+  expect_empty({"train", "--config", "", "--out", "run"}, "--config");
+  expect_empty({"train", "--config", "c.toml", "--out", "run", "--set", ""}, "--set");
+  expect_empty({"features", "train", "--out", ""}, "--out");
+  expect_empty({"stats", "--data", "moons", "--out", ""}, "--out");
+  expect_empty({"sample", "--run", "r", "--num", "1", "--out", ""}, "--out");
+  expect_empty({"sample", "--run", "r", "--num", "1", "--out", "o", "--grid", ""}, "--grid");
+  expect_empty({"sample", "--run", "r", "--num", "1", "--out", "o", "--steps", ""}, "--steps");
+  expect_empty({"report", "r", "--out", ""}, "--out");
+  expect_empty({"report", ""}, "folder");
+  expect_empty({"data", "fetch", ""}, "NAME");
+  expect_empty({"info", "--json", ""}, "--json");
+  expect_empty({"info", "--threads", ""}, "--threads");
+}
+
+TEST(Program, WholeNumbersDoNotWrapAround) {
+  const std::string range = ": expected a whole number from 0 to 18446744073709551615 (see ddpm-eval --help)";
+  const std::vector<std::string> sample = {"sample", "--run", "r", "--out", "o", "--num"};
+  for (const char* seed : {"-1", "18446744073709551616"}) {
+    auto arguments = sample;
+    arguments.insert(arguments.end(), {"1", "--seed", seed});
+    expect_usage_error(arguments, std::string("--seed ") + seed + range);
+  }
+  auto arguments = sample;
+  arguments.emplace_back("9223372036854775808");
+  expect_usage_error(arguments,
+                     "--num 9223372036854775808: expected a whole number from -9223372036854775808 to "
+                     "9223372036854775807 (see ddpm-eval --help)");
+  expect_usage_error({"features", "train", "--out", "n.safetensors", "--seed", "-1"},
+                     "--seed -1: must be at least 0");
+  EXPECT_THAT(error_line(run_program({"features", "train", "--out", "n", "--seed", "18446744073709551616"})),
+              StartsWith("--seed 18446744073709551616: expected a whole number"));
+}
+
 TEST(Program, InfoShowsThreadsInEffectAndAFastBlas) {
   const auto result = run_program({"info", "--threads", "2", "--json", "-"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
