@@ -13,6 +13,8 @@
 #include "eval/console.h"
 #include "eval/sampling.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
@@ -84,12 +86,25 @@ core::Json run_record(const ddpm::RunConfig& config, const TrainingData& data, c
   record["data"] = {{"source", data.name}, {"count", data.data.size(0)}};
   record["parameters"] = ddpm::count_elements(model.network->parameters());
   record["step"] = state.step;
-  record["loss"] = report.last_loss;
+  if (report.steps_done > 0) {  // else an earlier process did the last step
+    record["loss"] = report.last_loss;
+    record["images_per_second"] = report.images_per_second;
+  }
   record["stopped_by_time"] = report.stopped_by_time;
-  record["images_per_second"] = report.images_per_second;
   record["seconds"] = report.total_seconds;
   record["runtime"] = tensor::runtime_context();
   return record;
+}
+
+/// The record of the run if it was complete before: it stays.
+std::optional<core::Json> finished_record(const fs::path& path, const training::TrainState& state,
+                                          const training::LoopReport& report) {
+  if (report.steps_done > 0 || !fs::exists(path)) {
+    return std::nullopt;
+  }
+  auto record = core::read_record(path);
+  return record.contains("step") && record["step"] == state.step ? std::optional(std::move(record))
+                                                                 : std::nullopt;
 }
 
 }  // namespace
@@ -139,8 +154,8 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
     }
   };
   const auto report = training::run_loop(*task, config.train.loop, {folder, config_json}, state, hooks);
-  if (report.steps_done == 0 && fs::exists(folder / "run.json")) {
-    return core::read_record(folder / "run.json");  // the run was complete: its record stays
+  if (auto finished = finished_record(folder / "run.json", state, report)) {
+    return std::move(*finished);
   }
   auto record = run_record(config, data, model, state, report);
   core::write_record(folder / "run.json", record);

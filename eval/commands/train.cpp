@@ -42,9 +42,12 @@ void run_train(const TrainOptions& options, const Session& session) {
   const auto record =
       train_run(config, options.out, options.resume ? Start::kResume : Start::kFresh, session);
   if (!write_json(options.json, record)) {
-    fmt::print("{}: step {}, loss {:.5g}, {:.1f} images/s, {} parameters\n", options.out.string(),
-               record["step"].get<int64_t>(), record["loss"].get<double>(),
-               record["images_per_second"].get<double>(), record["parameters"].get<int64_t>());
+    const auto work = record.contains("loss")
+                          ? fmt::format(", loss {:.5g}, {:.1f} images/s", record["loss"].get<double>(),
+                                        record["images_per_second"].get<double>())
+                          : std::string();
+    fmt::print("{}: step {}{}, {} parameters\n", options.out.string(), record["step"].get<int64_t>(), work,
+               record["parameters"].get<int64_t>());
   }
 }
 

@@ -167,6 +167,41 @@ TEST_F(RunTest, AnOwedGridIsDrawnOnResume) {
   EXPECT_EQ(slurp(dir_ / "run/grids/step-0000008.png"), grid);
 }
 
+TEST_F(RunTest, AnInterruptWhileTheLastGridIsDrawnLeavesItToTheResumedRun) {
+  const auto arguments = [&](const std::string& run, const std::string& sampler_steps) {
+    return std::vector<std::string>{"train",
+                                    "--config",
+                                    path("c.toml"),
+                                    "--out",
+                                    path(run),
+                                    "--set",
+                                    "train.steps=1",
+                                    "--set",
+                                    "train.log_every=1",
+                                    "--set",
+                                    "train.grid_every=1",
+                                    "--set",
+                                    "process.steps=1000",
+                                    "--set",
+                                    "sample.steps=" + sampler_steps};
+  };
+  fs::create_directory(dir_ / "run");
+  std::ofstream(dir_ / "run/run.json") << R"({"schema": 1, "step": 0})";  // of a shorter training
+  const auto stopped =
+      run_program(arguments("run", "1000"), {.interrupt_once_there = dir_ / "run/log.jsonl"});
+  EXPECT_EQ(stopped.exit_code, 130) << stopped.err;
+  EXPECT_THAT(error_line(stopped), HasSubstr("interrupted after step 1 of 1; the state is saved in "));
+  EXPECT_FALSE(fs::exists(dir_ / "run/grids"));
+  auto again = arguments("run", "2");
+  again.emplace_back("--resume");
+  const auto resumed = run_program(again);
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.out, HasSubstr("run: step 1, "));
+  EXPECT_EQ(nlohmann::json::parse(slurp(dir_ / "run/run.json"))["step"], 1);
+  EXPECT_EQ(run_program(arguments("whole", "2")).exit_code, 0);
+  EXPECT_EQ(slurp(dir_ / "run/grids/step-0000001.png"), slurp(dir_ / "whole/grids/step-0000001.png"));
+}
+
 TEST_F(RunTest, AFolderHasOneWriterAtATime) {
   fs::create_directory(dir_ / "run");
   const core::FolderLock lock(dir_ / "run");
