@@ -1,6 +1,7 @@
 #include "eval/commands/catalogue_command.h"
 
 #include "base/core/error.h"
+#include "base/core/interrupt.h"
 #include "eval/console.h"
 
 #include <memory>
@@ -78,6 +79,9 @@ void verify_items(const CatalogueCommand& command, const Choices& choices) {
   std::vector<std::string> bad;
   for (const auto& name : names) {
     const auto status = data::inspect(command.shelf, name, data::Depth::kContent);
+    if (core::interrupt_requested()) {
+      throw core::InterruptedError("interrupted while {} was verified", name);
+    }
     print_status(status, status.note);
     if (status.state != data::ItemState::kPresent) {
       bad.push_back(name);

@@ -1,7 +1,10 @@
 #include "tests/support/program.h"
 
+#include "tests/support/temp_dir.h"
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 namespace ddpm_eval {
 namespace {
@@ -141,6 +144,21 @@ TEST(Program, AFullStandardOutputIsAResourceError) {
   const auto result = run_program({"info"}, {.standard_output = "/dev/full"});
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_EQ(run_program({"info", "--json", "/dev/full"}).exit_code, 7);
+  for (const char* flag : {"--help", "--version"}) {
+    const auto shown = run_program({flag}, {.standard_output = "/dev/full"});
+    EXPECT_EQ(shown.exit_code, 7) << flag;
+    EXPECT_EQ(error_line(shown), "standard output could not be written");
+  }
+}
+
+TEST(Program, AnInterruptEndsTheWaitForAPipe) {
+  const testing::TempDir dir;
+  const auto pipe = (dir / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto result =
+      run_program({"train", "--config", pipe, "--out", (dir / "run").string()}, {.kill_after_ms = 3000});
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_EQ(error_line(result), "interrupted while " + pipe + " was read");
 }
 
 }  // namespace
