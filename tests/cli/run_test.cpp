@@ -267,6 +267,29 @@ TEST_F(RunTest, DivergenceIsExitCode5) {
   EXPECT_THAT(error_line(result), HasSubstr("step"));
 }
 
+TEST_F(RunTest, TargetsThatCannotBeMeantAreRefusedBeforeAnyWork) {
+  train("run");
+  const auto expect_refusal = [&](int exit_code, const std::vector<std::string>& options,
+                                  const std::string& substance) {
+    std::vector<std::string> arguments = {"sample", "--run", path("run")};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const auto result = run_program(arguments);
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    EXPECT_THAT(error_line(result), HasSubstr(substance));
+  };
+  for (const char* name : {"s.npy", "s.png", "s.jpg", "s.zip"}) {
+    expect_refusal(2, {"--num", "2", "--out", path(name)},
+                   std::string(name) + ": images are written to a folder or an .npz file");
+  }
+  expect_refusal(2, {"--num", "2", "--out", path("o"), "--grid", path("g.jpg")},
+                 "g.jpg: the name must end in .png");
+  expect_refusal(2, {"--num", "1000001", "--out", path("o")},
+                 "--num 1000001: a folder holds at most 1000000 PNGs; write an .npz");
+  expect_refusal(7, {"--num", "99999999999999999", "--out", path("o.npz")},
+                 "o.npz: 99999999999999999 samples take 1.92e+10 GB, and ");
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_.path()), {}), 2) << "the run and its configuration";
+}
+
 TEST_F(RunTest, BadSamplingOptionsAreRefused) {
   train("run");
   auto result =
