@@ -4,6 +4,7 @@
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
 #include "eval/command_line.h"
+#include "eval/console.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -33,7 +34,7 @@ constexpr AddCommand kCommands[] = {
 };
 
 int fail(ExitCode code, const std::string& message) {
-  std::fputs(("ddpm-eval: error: " + message + "\n").c_str(), stderr);
+  ddpm_eval::eval::print_error(message);
   return static_cast<int>(code);
 }
 

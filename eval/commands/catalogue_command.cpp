@@ -30,9 +30,9 @@ const char* state_word(data::ItemState state) {
 }
 
 void print_status(const data::ItemStatus& status, const std::string& remark) {
-  fmt::print("{:<14} {:<8} {}\n", status.name, state_word(status.state), status.path.string());
+  print_line("{:<14} {:<8} {}", status.name, state_word(status.state), status.path.string());
   if (!remark.empty()) {
-    fmt::print("{:<14} {:<8} {}\n", "", "", remark);
+    print_line("{:<14} {:<8} {}", "", "", remark);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "base/core/error.h"
 #include "base/training/checkpoint.h"
 #include "eval/command.h"
+#include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/feature_training.h"
 #include "eval/output.h"
@@ -58,7 +59,7 @@ void run_train(const FeaturesTrainOptions& options, const Session& session) {
   const auto start = options.resume ? Start::kResume : Start::kFresh;
   const auto record = train_features(settings_of(options), options.out, start, session);
   if (!write_json(options.json, record)) {
-    fmt::print("{}: {:.2f} % on {}, {} features, {:.0f} s\n", options.out.string(),
+    print_line("{}: {:.2f} % on {}, {} features, {:.0f} s", options.out.string(),
                100 * record["test_accuracy"].get<double>(), record["test_data"]["source"].get<std::string>(),
                record["dim"].get<int64_t>(), record["seconds"].get<double>());
   }
@@ -74,7 +75,7 @@ void run_list(const std::string& json) {
   }
   if (!write_json(json, record)) {
     for (const auto& entry : record["features"]) {
-      fmt::print("{:<22} {}\n", entry["name"].get<std::string>(), entry["card"].get<std::string>());
+      print_line("{:<22} {}", entry["name"].get<std::string>(), entry["card"].get<std::string>());
     }
   }
 }

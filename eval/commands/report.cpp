@@ -1,11 +1,11 @@
 #include "base/core/file_io.h"
 #include "eval/command.h"
+#include "eval/console.h"
 #include "eval/report_page.h"
 
 #include <filesystem>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 namespace ddpm_eval::eval {
 
@@ -23,7 +23,7 @@ void add_report_command(CLI::App& program, Session& session) {
     session.action = [options] {
       const auto target = options->out.empty() ? options->folder / "index.html" : options->out;
       core::write_file(target, render_run_page(options->folder));
-      fmt::print("{}\n", target.string());
+      print_line("{}", target.string());
     };
   });
 }

@@ -145,7 +145,7 @@ void run_sample(SampleCommand command, const Session& session) {
   record["runtime"] = tensor::runtime_context();
   record["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!write_json(command.json, record)) {
-    fmt::print("{}: {} samples in {:.1f} s\n", command.out.string(), command.count,
+    print_line("{}: {} samples in {:.1f} s", command.out.string(), command.count,
                record["seconds"].get<double>());
   }
 }

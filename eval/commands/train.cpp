@@ -2,6 +2,7 @@
 #include "base/core/error.h"
 #include "base/training/checkpoint.h"
 #include "ddpm/model_factory.h"
+#include "eval/console.h"
 #include "eval/output.h"
 #include "eval/training_run.h"
 
@@ -46,7 +47,7 @@ void run_train(const TrainOptions& options, const Session& session) {
                           ? fmt::format(", loss {:.5g}, {:.1f} images/s", record["loss"].get<double>(),
                                         record["images_per_second"].get<double>())
                           : std::string();
-    fmt::print("{}: step {}{}, {} parameters\n", options.out.string(), record["step"].get<int64_t>(), work,
+    print_line("{}: step {}{}, {} parameters", options.out.string(), record["step"].get<int64_t>(), work,
                record["parameters"].get<int64_t>());
   }
 }

@@ -151,6 +151,14 @@ TEST(Program, AFullStandardOutputIsAResourceError) {
   }
 }
 
+TEST(Program, ControlCharactersInNamesArePrintedAsEscapes) {
+  auto result = run_program({"train", "--config", "a\nb\x1b[31m.toml", "--out", "run"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(error_line(result), "a\\nb\\x1b[31m.toml: cannot be opened: No such file or directory");
+  result = run_program({"info"}, {.environment = {"DDPM_EVAL_HOME=/home\n\x1b"}});
+  EXPECT_THAT(result.out, AllOf(HasSubstr("weights in    /home\\n\\x1b/weights/\n"), Not(HasSubstr("\x1b"))));
+}
+
 TEST(Program, AnInterruptEndsTheWaitForAPipe) {
   const testing::TempDir dir;
   const auto pipe = (dir / "pipe").string();
