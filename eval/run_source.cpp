@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::eval {
@@ -77,7 +78,7 @@ std::unique_ptr<data::ImageSource> open_run_source(const data::SourceSpec& spec)
   request.run = spec.path;
   request.seed = spec.seed;
   for (const auto& [key, value] : spec.query) {
-    request.settings.push_back(key + "=" + value);
+    request.settings.push_back({key + "=" + value, fmt::format("source '{}'", spec.text)});
   }
   auto run = load_run(request);
   if (!run.model.makes_images()) {

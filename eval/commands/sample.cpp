@@ -167,7 +167,8 @@ void add_sample_command(CLI::App& program, Session& session) {
     command->add_option_function<std::string>(
         std::string("--") + key,
         [options, key](const std::string& value) {
-          options->request.settings.push_back(std::string(key) + "=" + value);
+          options->request.settings.push_back(
+              {fmt::format("{}={}", key, value), fmt::format("--{} {}", key, value)});
         },
         std::string("Overrides sample.") + key + " of the run");
   }

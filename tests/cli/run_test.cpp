@@ -299,8 +299,15 @@ TEST_F(RunTest, BadSamplingOptionsAreRefused) {
   result =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--sampler", "dim"});
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_THAT(error_line(result), HasSubstr("sampling settings: sampler"));
+  EXPECT_THAT(error_line(result), HasSubstr("--sampler dim: sampler: 'dim' is not one of"));
   EXPECT_THAT(error_line(result), HasSubstr("ddim"));
+  result = run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--steps", "x"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_EQ(error_line(result), "--steps x: steps: expected an integer, found a string");
+  const auto source = "run:" + path("run") + "?num=2&foo=1";
+  result = run_program({"is", "--fake", source, "--features", "fashion-mnist-small"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_EQ(error_line(result), "source '" + source + "': unknown key 'foo'");
   result = run_program({"sample", "--run", path("none"), "--num", "2", "--out", path("o")});
   EXPECT_EQ(result.exit_code, 3) << result.err;
   result = run_program({"sample", "--run", path("run"), "--num", "0", "--out", path("o")});
