@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
+#include <unistd.h>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -29,6 +30,17 @@ struct TrainingData {
   std::string name;
 };
 
+/// Refuses what cannot be: `rows` rows of so many float32, the least that `key` asks for.
+void require_memory(const char* key, int64_t rows, int64_t row_elements) {
+  const double needed = static_cast<double>(rows) * static_cast<double>(row_elements) * sizeof(float);
+  const double there =
+      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  if (needed > there) {
+    throw core::ResourceError("{}: {} takes {:.4g} GB at least, and this machine has {:.4g} GB of memory",
+                              key, rows, needed / 1e9, there / 1e9);
+  }
+}
+
 TrainingData load_data(const ddpm::RunConfig& config) {
   const auto spec = data::parse_source(config.data.source);
   if (spec.kind == data::SourceKind::kPoints) {
@@ -36,6 +48,7 @@ TrainingData load_data(const ddpm::RunConfig& config) {
       throw core::UsageError("data.source '{}': data.points and train.seed say which points are drawn",
                              spec.text);
     }
+    require_memory("data.points", config.data.points, 2);
     // A stream of its own: a reference drawn from any small seed shares no point with the training data.
     const auto seed = core::stream_key(static_cast<uint64_t>(config.train.seed), "train.points");
     return {data::make_points(spec.name, 0, config.data.points, seed), spec.text};
@@ -119,6 +132,7 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   const auto data = load_data(config);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
+  require_memory("train.batch_size", config.train.batch_size, data.data[0].numel());
   auto model = ddpm::make_model(config, row_shape);
   const auto task = ddpm::make_task(config, model, data.data);
   const double spread =
