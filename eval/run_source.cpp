@@ -13,6 +13,22 @@
 namespace ddpm_eval::eval {
 namespace {
 
+void stop_when_asked(int64_t, int64_t) {
+  if (core::interrupt_requested()) {
+    throw core::InterruptedError("interrupted while sampling");
+  }
+}
+
+LoadedRun load_run_of(const data::SourceSpec& spec) {
+  SamplingRequest request;
+  request.run = spec.path;
+  request.seed = spec.seed;
+  for (const auto& [key, value] : spec.query) {
+    request.settings.push_back({key + "=" + value, fmt::format("source '{}'", spec.text)});
+  }
+  return load_run(request);
+}
+
 class RunSource final : public data::ImageSource {
  public:
   RunSource(std::string name, LoadedRun run, const data::Subset& part)
@@ -50,13 +66,8 @@ class RunSource final : public data::ImageSource {
     const int64_t micro_batch = run_.options.micro_batch;
     const int64_t begin = next_;
     const int64_t end = std::min(end_, (begin / micro_batch + 1) * micro_batch);
-    const auto stop_if_asked = [](int64_t, int64_t) {
-      if (core::interrupt_requested()) {
-        throw core::InterruptedError("interrupted while sampling");
-      }
-    };
     buffer_ =
-        as_rgb(ddpm::sample_data(run_.model, run_.options, tensor::index_range(begin, end), stop_if_asked));
+        as_rgb(ddpm::sample_data(run_.model, run_.options, tensor::index_range(begin, end), stop_when_asked));
     buffered_ = end - begin;
     next_ = end;
   }
@@ -74,18 +85,28 @@ class RunSource final : public data::ImageSource {
 }  // namespace
 
 std::unique_ptr<data::ImageSource> open_run_source(const data::SourceSpec& spec) {
-  SamplingRequest request;
-  request.run = spec.path;
-  request.seed = spec.seed;
-  for (const auto& [key, value] : spec.query) {
-    request.settings.push_back({key + "=" + value, fmt::format("source '{}'", spec.text)});
-  }
-  auto run = load_run(request);
+  auto run = load_run_of(spec);
   if (!run.model.makes_images()) {
-    throw core::UsageError("{}: this run makes points, not images: `sample` writes them to an .npy to score",
+    throw core::UsageError("{}: this run makes points, not images; `score` compares it with other points",
                            spec.text);
   }
   return std::make_unique<RunSource>(spec.text, std::move(run), spec.subset);
+}
+
+RunPoints draw_run_points(const data::SourceSpec& spec, const ProgressFn& progress) {
+  constexpr int64_t kPointsAtOnce = 5000;
+  const auto run = load_run_of(spec);
+  if (run.model.makes_images()) {
+    throw core::UsageError("{}: this run makes images, and the other side is points", spec.text);
+  }
+  const int64_t end = spec.subset.first + spec.subset.count.value();
+  std::vector<at::Tensor> parts;
+  for (int64_t begin = spec.subset.first; begin < end; begin += kPointsAtOnce) {
+    const auto indices = tensor::index_range(begin, std::min(end, begin + kPointsAtOnce));
+    parts.push_back(ddpm::sample_data(run.model, run.options, indices, stop_when_asked));
+    progress(std::min(end, begin + kPointsAtOnce) - spec.subset.first, *spec.subset.count);
+  }
+  return {torch::cat(parts), run.record};
 }
 
 }  // namespace ddpm_eval::eval

@@ -34,7 +34,7 @@ LoadedRun load_run(const SamplingRequest& request) {
   run.record = {{"run", origin},
                 {"step", saved.step},
                 {"weights", ema ? "ema" : "last"},
-                {"checkpoint_sha256", core::sha256_of_file(request.run / "checkpoint.safetensors")},
+                {"checkpoint_sha256", core::sha256_of_file(request.run / training::kCheckpointFile)},
                 {"data", config.data.source},
                 {"sampler", core::Json::parse(core::config_to_json(run.options))},
                 {"seed", request.seed},

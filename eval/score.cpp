@@ -132,12 +132,25 @@ void require_dimension(const Entrant& entrant, const metrics::FeatureNetInfo& ne
   }
 }
 
+/// Two statistics files of as many features each.
+void require_one_dimension(const Entrant& real, const Entrant& fake) {
+  const int64_t of_real = real.side.moments.mean.size(0);
+  const int64_t of_fake = fake.side.moments.mean.size(0);
+  if (of_real != of_fake) {
+    throw core::NotComparableError(
+        "--real {} holds statistics of {} features and --fake {} of {}: make both with the same --features",
+        real.request.source, of_real, fake.request.source, of_fake);
+  }
+}
+
 /// Opens the network that the images need, and refuses sides that cannot be compared. Null where there are
 /// statistics alone.
 std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureRequest& request,
                                               const ScoreOptions& options, Json& record) {
   std::unique_ptr<metrics::FeatureNet> net;
-  if (field.needs_net()) {
+  if (!field.needs_net()) {
+    require_one_dimension(*field.real, field.fake);
+  } else {
     net = open_feature_net(request, field.real ? options.real : options.fake);
     if (options.inception_score && net->info().classes == 0) {
       throw core::UsageError("--features {}: these features have no classes to take an Inception Score of",
@@ -181,6 +194,16 @@ struct SideScores {
   std::vector<std::string> notes;
 };
 
+/// The distance; where it cannot be had, the message names both sources.
+metrics::FrechetParts frechet_parts(const metrics::Moments& real, Side& side, const ScoreOptions& options) {
+  try {
+    return metrics::frechet_distance(real, std::move(side.moments), options.sqrt);
+  } catch (const core::DataError& error) {
+    throw core::DataError("--real {} against {}: {}", options.real, text_field(side.record, "source"),
+                          error.what());
+  }
+}
+
 SideScores score_side(const metrics::Moments* real, Side& side, const ScoreOptions& options,
                       const metrics::Preset& preset, bool standard) {
   SideScores scores;
@@ -194,7 +217,7 @@ SideScores score_side(const metrics::Moments* real, Side& side, const ScoreOptio
   }
   if (real != nullptr) {
     const auto start = std::chrono::steady_clock::now();
-    auto parts = metrics::frechet_distance(*real, std::move(side.moments), options.sqrt);
+    auto parts = frechet_parts(*real, side, options);
     scores.metrics[standard ? "frechet_inception_distance" : "frechet_distance"] = parts.distance;
     scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
                                {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},

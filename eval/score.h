@@ -31,10 +31,11 @@ struct ScoreOptions {
 Json score_images(const ScoreOptions& options, const Session& session);
 
 /// Scores point sets: sliced Wasserstein and energy distance, and beside them the floor: fresh real points of
-/// the same counts against the real ones.
-Json score_points(const ScoreOptions& options);
+/// the same counts against the real ones. Throws InterruptedError.
+Json score_points(const ScoreOptions& options, const Session& session);
 
-/// Whether the two sources are point sets.
+/// Whether the two sources are point sets, or one is and the other a run. Throws UsageError for points
+/// against anything else.
 bool are_points(const ScoreOptions& options);
 
 /// The metrics of a record for people, one line each, with what they depend on.

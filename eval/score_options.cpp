@@ -1,5 +1,6 @@
 #include "eval/score_options.h"
 
+#include "eval/distinct_files.h"
 #include "eval/output.h"
 
 #include <map>
@@ -13,6 +14,26 @@ namespace {
 
 std::string refuse_empty(const std::string& source) {
   return source.empty() ? "names no source" : std::string();
+}
+
+/// The record must replace nothing that is scored.
+void require_own_place(const std::string& json, const ScoreOptions& options) {
+  std::vector<FlagFile> inputs = {{"--weights", options.weights}};
+  const auto add = [&](const char* flag, const std::string& source) {
+    const auto files = source_files(flag, source);
+    inputs.insert(inputs.end(), files.begin(), files.end());
+  };
+  if (options.frechet()) {
+    add("--real", options.real);
+  }
+  add("--fake", options.fake);
+  for (const auto& source : options.yardsticks) {
+    add("--yardstick", source);
+  }
+  if (options.features.ends_with(".safetensors")) {
+    inputs.push_back({"--features", options.features});
+  }
+  require_distinct({{"--json", json}}, inputs);
 }
 
 }  // namespace
@@ -61,8 +82,10 @@ void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>&
   add_json_option(command, *json);
   command.callback([options, json, &session] {
     session.action = [options, json, &session] {
+      require_own_place(*json, *options);
       require_json_target(*json);
-      const auto record = are_points(*options) ? score_points(*options) : score_images(*options, session);
+      const auto record =
+          are_points(*options) ? score_points(*options, session) : score_images(*options, session);
       if (!write_json(*json, record)) {
         print_score(record);
       }

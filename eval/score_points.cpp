@@ -1,13 +1,17 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/interrupt.h"
 #include "base/data/npy.h"
 #include "base/data/points.h"
+#include "base/data/source_spec.h"
 #include "base/tensor/runtime.h"
+#include "base/tensor/shape.h"
+#include "eval/console.h"
+#include "eval/run_source.h"
 #include "eval/score.h"
 #include "metrics/point_distances.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -21,17 +25,18 @@ constexpr int64_t kDefaultCount = 2000;
 constexpr uint64_t kFloorSeed = 0x666c6f6f72;
 constexpr int kFloorDraws = 5;
 
-bool is_npy(const std::string& source) { return std::filesystem::path(source).extension() == ".npy"; }
-
-at::Tensor read_points(const std::string& path) {
-  const auto bytes = core::read_file(path);
+at::Tensor read_points(const data::SourceSpec& spec) {
+  const auto path = spec.path.string();
+  const auto bytes = core::read_file(spec.path);
   auto points = data::parse_npy(bytes, path);
   if (!points.is_floating_point() || points.dim() != 2 || points.size(1) != 2) {
-    throw core::DataError("{}: expected points, a float array [n, 2]", path);
+    throw core::DataError("{}: holds {}, where points are a float array [n, 2]; convert and save again", path,
+                          tensor::describe(points));
   }
-  points = points.to(torch::kFloat32);
+  points = points.narrow(0, spec.subset.first, data::resolve_subset(spec.subset, points.size(0), spec.text))
+               .to(torch::kFloat32);
   if (!torch::isfinite(points).all().item<bool>()) {
-    throw core::DataError("{}: has values that are not finite", path);
+    throw core::DataError("{}: has values that are not finite in float32", path);
   }
   return points;
 }
@@ -42,39 +47,69 @@ struct PointSet {
   Json record;
 };
 
-PointSet open_points(const std::string& source, int64_t other_count) {
-  if (is_npy(source)) {
-    auto points = read_points(source);
-    return {points, "", {{"source", source}, {"kind", "points"}, {"count", points.size(0)}}};
-  }
+PointSet open_points(const std::string& source, int64_t other_count, const Session& session) {
   const auto spec = data::parse_source(source);
+  Json record = {{"source", source}, {"kind", "points"}};
+  if (spec.kind == data::SourceKind::kArray) {
+    auto points = read_points(spec);
+    record["count"] = points.size(0);
+    return {points, "", record};
+  }
+  if (spec.kind == data::SourceKind::kRun) {
+    auto drawn = draw_run_points(spec, console_progress("sampling " + source, "points", session.quiet));
+    record["count"] = drawn.points.size(0);
+    record["context"] = std::move(drawn.context);
+    return {drawn.points, "", record};
+  }
   const int64_t count = spec.subset.count.value_or(other_count);
   if (count < 2) {
     throw core::UsageError("{}: num must be at least 2", source);
   }
-  return {data::make_points(spec.name, spec.subset.first, count, spec.seed),
-          spec.name,
-          {{"source", source}, {"kind", "points"}, {"count", count}, {"seed", spec.seed}}};
+  record["count"] = count;
+  record["seed"] = spec.seed;
+  return {data::make_points(spec.name, spec.subset.first, count, spec.seed), spec.name, record};
 }
 
-/// Whether a .npy file, if it is one, holds floats in two dimensions rather than images.
-bool holds_points(const std::string& path) {
-  data::FileStream stream(path);
-  const auto header = data::read_npy_header(stream);
-  return header.shape.size() == 2 && at::isFloatingType(header.dtype);
+/// Whether a source is points for certain: a known set, or an .npy file of two dimensions rather than an
+/// image's three or four. A run is what the other side is.
+bool holds_points(const data::SourceSpec& spec) {
+  if (spec.kind != data::SourceKind::kArray || spec.path.extension() != ".npy") {
+    return spec.kind == data::SourceKind::kPoints;
+  }
+  data::FileStream stream(spec.path);
+  return data::read_npy_header(stream).shape.size() == 2;
+}
+
+/// Progress on the terminal, and the place where Ctrl-C is heard.
+metrics::DistanceProgress watched(const char* what, const char* unit, const Session& session) {
+  return [show = console_progress(what, unit, session.quiet)](int64_t done, int64_t total) {
+    if (core::interrupt_requested()) {
+      throw core::InterruptedError("interrupted while scoring points; the same command begins anew");
+    }
+    show(done, total);
+  };
 }
 
 }  // namespace
 
 bool are_points(const ScoreOptions& options) {
-  const auto one = [](const std::string& source) {
-    return !source.empty() && (is_npy(source) ? holds_points(source)
-                                              : data::parse_source(source).kind == data::SourceKind::kPoints);
-  };
-  return one(options.real) && one(options.fake);
+  if (!options.frechet()) {
+    return false;
+  }
+  const auto real = data::parse_source(options.real);
+  const auto fake = data::parse_source(options.fake);
+  const bool real_points = holds_points(real);
+  const bool fake_points = holds_points(fake);
+  const auto& other = real_points ? fake : real;
+  if (real_points != fake_points && other.kind != data::SourceKind::kRun) {
+    throw core::UsageError("{} {} holds points in the plane and {} {} does not: the two cannot be compared",
+                           real_points ? "--real" : "--fake", real_points ? real.text : fake.text,
+                           real_points ? "--fake" : "--real", other.text);
+  }
+  return real_points || fake_points;
 }
 
-Json score_points(const ScoreOptions& options) {
+Json score_points(const ScoreOptions& options, const Session& session) {
   if (!options.allow_points) {
     throw core::UsageError("{} and {} are points, which have no FID; `ddpm-eval score` has their distances",
                            options.real, options.fake);
@@ -83,11 +118,15 @@ Json score_points(const ScoreOptions& options) {
       !options.preset.empty()) {
     throw core::UsageError("points take no --yardstick, --features, --weights or --preset");
   }
-  const auto fake = open_points(options.fake, kDefaultCount);
-  const auto real = open_points(options.real, fake.points.size(0));
+  const auto fake = open_points(options.fake, kDefaultCount, session);
+  const auto real = open_points(options.real, fake.points.size(0), session);
+  const auto sliced = [&](const at::Tensor& points, const char* what) {
+    return metrics::sliced_wasserstein(real.points, points, {}, watched(what, "directions", session));
+  };
   auto record = core::new_record("score");
-  record["metrics"] = {{"sliced_wasserstein_distance", metrics::sliced_wasserstein(real.points, fake.points)},
-                       {"energy_distance", metrics::energy_distance(real.points, fake.points)}};
+  record["metrics"]["sliced_wasserstein_distance"] = sliced(fake.points, "sliced Wasserstein distance");
+  record["metrics"]["energy_distance"] =
+      metrics::energy_distance(real.points, fake.points, watched("energy distance", "pairs", session));
   record["parts"]["sliced_wasserstein"] = {{"projections", metrics::SlicedWassersteinOptions{}.projections},
                                            {"p", metrics::SlicedWassersteinOptions{}.p}};
   if (!real.kind.empty()) {
@@ -95,7 +134,7 @@ Json score_points(const ScoreOptions& options) {
     for (int draw = 0; draw < kFloorDraws; ++draw) {
       const auto fresh =
           data::make_points(real.kind, 0, fake.points.size(0), kFloorSeed + static_cast<uint64_t>(draw));
-      floor.push_back(metrics::sliced_wasserstein(real.points, fresh));
+      floor.push_back(sliced(fresh, "floor"));
     }
     std::sort(floor.begin(), floor.end());
     record["floor"] = {{"sliced_wasserstein_distance", floor[kFloorDraws / 2]},

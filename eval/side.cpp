@@ -7,6 +7,7 @@
 #include "eval/run_source.h"
 #include "eval/sample_output.h"
 #include "metrics/extract.h"
+#include "metrics/inception_score.h"
 
 #include <filesystem>
 
@@ -43,7 +44,14 @@ Json context_of(const SideRequest& request, const data::ImageSource& images) {
   return may_be_samples ? read_sample_provenance(spec.path) : Json();
 }
 
-void require_two(const SideRequest& request, int64_t count) {
+void require_enough(const SideRequest& request, int64_t count) {
+  const int64_t splits = metrics::InceptionScoreOptions{}.splits;
+  if (request.keep_logits && count < splits) {
+    throw core::DataError(
+        "{} source {}: {} usable image(s), at least {} are needed for the {} splits of an "
+        "Inception Score",
+        request.role, request.source, count, splits, splits);
+  }
   if (count < 2) {
     throw core::DataError("{} source {}: {} usable image(s), at least 2 are needed for a covariance",
                           request.role, request.source, count);
@@ -61,11 +69,12 @@ Side read_side(const SideRequest& request) {
   Side side;
   side.moments.mean = std::move(statistics.mu);
   side.moments.covariance = std::move(statistics.sigma);
-  side.provenance = std::move(statistics.provenance_json);
   side.record = {{"source", request.source}, {"kind", "statistics"}};
-  const auto provenance = Json::parse(side.provenance, nullptr, /*allow_exceptions=*/false);
-  if (provenance.is_object() && provenance.contains("count") && provenance["count"].is_number_integer()) {
-    side.moments.count = provenance["count"].get<int64_t>();
+  if (!statistics.provenance_json.empty()) {
+    side.provenance = Json::parse(statistics.provenance_json);
+  }
+  if (side.provenance.contains("count")) {
+    side.moments.count = side.provenance["count"].get<int64_t>();
     side.record["count"] = side.moments.count;
   }
   return side;
@@ -81,7 +90,7 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
   options.on_bad_file = request.strict ? data::OnBadFile::kFail : data::OnBadFile::kSkip;
   auto source = data::open_image_source(spec, options);
   if (const auto size = source->size()) {
-    require_two(request, *size);
+    require_enough(request, *size);
   }
   return source;
 }
@@ -98,29 +107,33 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   };
   const auto report = metrics::extract(
       images, net, consume,
-      console_progress("scoring " + request.role + " " + images.name(), "images", session.quiet));
+      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet));
   const auto& seen = images.report();
   warn_unreadable(request.role, seen.unreadable);
   for (const auto& note : seen.notes) {
     print_note(request.role + ": " + note);
   }
-  require_two(request, moments.count());
+  require_enough(request, moments.count());
 
   Side side;
   side.moments = moments.finish();
   if (request.keep_logits) {
     side.logits = torch::cat(logits);
   }
-  side.record = {{"source", images.name()},
-                 {"kind", "images"},
-                 {"count", report.images},
-                 {"unreadable", seen.unreadable},
-                 {"notes", seen.notes},
-                 {"seconds",
-                  {{"source", report.source_seconds},
-                   {"prepare", report.prepare_seconds},
-                   {"forward", report.forward_seconds},
-                   {"metrics", report.consume_seconds}}}};
+  side.record["source"] = request.source;
+  if (const auto resolved = data::resolved_name(data::parse_source(request.source));
+      resolved != request.source) {
+    side.record["resolved"] = resolved;
+  }
+  side.record.update({{"kind", "images"},
+                      {"count", report.images},
+                      {"unreadable", seen.unreadable},
+                      {"notes", seen.notes},
+                      {"seconds",
+                       {{"source", report.source_seconds},
+                        {"prepare", report.prepare_seconds},
+                        {"forward", report.forward_seconds},
+                        {"metrics", report.consume_seconds}}}});
   if (auto context = context_of(request, images); !context.is_null()) {
     const auto said = context.find("count");
     if (said != context.end() && said->is_number_integer() && said->get<int64_t>() > report.images) {

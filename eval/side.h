@@ -20,15 +20,15 @@ struct SideRequest {
   std::string role;    ///< "real" or "fake", for messages
   std::string source;  ///< as the user wrote it
   bool strict = false;
-  bool keep_logits = false;
+  bool keep_logits = false;  ///< for an Inception Score
 };
 
 /// One side, measured.
 struct Side {
   metrics::Moments moments;
-  at::Tensor logits;       ///< float32 [count, classes] in the source's order, if they were asked for
-  Json record;             ///< source, count, unreadable files, notes, times: its part of the score's record
-  std::string provenance;  ///< JSON kept in a statistics file; empty for images and for other tools' files
+  at::Tensor logits;  ///< float32 [count, classes] in the source's order, if they were asked for
+  Json record;        ///< source, count, unreadable files, notes, times: its part of the score's record
+  Json provenance;    ///< kept in a statistics file; null for images and for other tools' files
 };
 
 /// Whether `source` is a statistics file, which needs no network.
@@ -41,8 +41,8 @@ Side read_side(const SideRequest& request);
 /// done.
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
 
-/// Drains the images through `net`. Prints warnings for unreadable files. Throws DataError for fewer than two
-/// images.
+/// Drains the images through `net`. Prints warnings for unreadable files. Throws DataError for fewer images
+/// than a covariance (two) or, where logits are kept, the splits of an Inception Score need.
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session);
 

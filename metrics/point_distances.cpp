@@ -4,7 +4,9 @@
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace ddpm_eval::metrics {
@@ -70,24 +72,75 @@ std::span<const double> values(const at::Tensor& row) {
   return {row.data_ptr<double>(), static_cast<size_t>(row.numel())};
 }
 
-/// The sum of |x - y| over all pairs.
-double sum_of_distances(const at::Tensor& x, const at::Tensor& y) {
+/// Calls `consume` with the distances between some rows of x and all of y, until every pair was there.
+template <class Consume>
+void for_all_distances(const at::Tensor& x, const at::Tensor& y, const Consume& consume) {
   constexpr int64_t kPairs = int64_t{1} << 22;  // 33 MB of float64 at a time
   const int64_t rows = std::max<int64_t>(1, kPairs / y.size(0));
   // 2: never by way of |x|^2 + |y|^2 - 2 x.y, which cancels for near points.
   constexpr int64_t kDirect = 2;
-  double sum = 0.0;
   for (int64_t begin = 0; begin < x.size(0); begin += rows) {
     const auto block = x.narrow(0, begin, std::min(rows, x.size(0) - begin));
-    sum += at::cdist(block, y, 2.0, kDirect).sum().item<double>();
+    consume(at::cdist(block, y, 2.0, kDirect));
   }
+}
+
+/// Tells how many of all pairs are done.
+class PairCounter {
+ public:
+  PairCounter(int64_t total, const DistanceProgress& progress) : total_(total), progress_(progress) {}
+
+  void add(int64_t pairs) {
+    done_ += pairs;
+    if (progress_) {
+      progress_(done_, total_);
+    }
+  }
+
+ private:
+  int64_t done_ = 0;
+  int64_t total_;
+  const DistanceProgress& progress_;
+};
+
+/// The sum of |x - y| over all pairs.
+double sum_of_distances(const at::Tensor& x, const at::Tensor& y, PairCounter& counter) {
+  double sum = 0.0;
+  for_all_distances(x, y, [&](const at::Tensor& distances) {
+    sum += distances.sum().item<double>();
+    counter.add(distances.numel());
+  });
   return sum;
+}
+
+/// The smallest distance between two different points, or infinity.
+double smallest_distance(const at::Tensor& points) {
+  double smallest = std::numeric_limits<double>::infinity();
+  for_all_distances(points, points, [&](at::Tensor distances) {
+    distances.masked_fill_(distances == 0.0, std::numeric_limits<double>::infinity());
+    smallest = std::min(smallest, distances.min().item<double>());
+  });
+  return smallest;
+}
+
+/// The three terms cancel where one point lies very far from the others: what is left may be rounding alone.
+/// A difference of nothing is still right where no distance is small beside the terms.
+void require_significant(double value, double largest_term, const at::Tensor& x, const at::Tensor& y) {
+  constexpr double kRounding = 0x1p-45;
+  constexpr double kSmall = 0x1p-20;
+  if (std::abs(value) <= kRounding * largest_term &&
+      smallest_distance(at::cat({x, y})) < kSmall * largest_term) {
+    throw core::DataError(
+        "some points lie so far from the others (mean distance {:.3g}) that the energy distance is lost in "
+        "rounding; remove them",
+        largest_term);
+  }
 }
 
 }  // namespace
 
 double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
-                          const SlicedWassersteinOptions& options) {
+                          const SlicedWassersteinOptions& options, const DistanceProgress& progress) {
   check_points(real, fake, 1);
   if (options.projections < 1 || !(options.p >= 1.0)) {
     throw core::UsageError(
@@ -102,19 +155,27 @@ double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
     const auto projected_real = std::get<0>(at::mv(real64, axes[k]).sort());
     const auto projected_fake = std::get<0>(at::mv(fake64, axes[k]).sort());
     sum += wasserstein_1d(values(projected_real), values(projected_fake), options.p);
+    if (progress) {
+      progress(k + 1, axes.size(0));
+    }
   }
   return std::pow(sum / static_cast<double>(axes.size(0)), 1.0 / options.p);
 }
 
-double energy_distance(const at::Tensor& real, const at::Tensor& fake) {
+double energy_distance(const at::Tensor& real, const at::Tensor& fake, const DistanceProgress& progress) {
   check_points(real, fake, 2);
   const auto x = real.to(at::kDouble);
   const auto y = fake.to(at::kDouble);
   const auto n = static_cast<double>(x.size(0));
   const auto m = static_cast<double>(y.size(0));
   // A point's distance to itself is exactly 0, so only the divisors know that it is left out.
-  return 2.0 * sum_of_distances(x, y) / (n * m) - sum_of_distances(x, x) / (n * (n - 1.0)) -
-         sum_of_distances(y, y) / (m * (m - 1.0));
+  PairCounter counter(x.size(0) * y.size(0) + x.size(0) * x.size(0) + y.size(0) * y.size(0), progress);
+  const double between = 2.0 * sum_of_distances(x, y, counter) / (n * m);
+  const double within_x = sum_of_distances(x, x, counter) / (n * (n - 1.0));
+  const double within_y = sum_of_distances(y, y, counter) / (m * (m - 1.0));
+  const double value = between - within_x - within_y;
+  require_significant(value, std::max({between, within_x, within_y}), x, y);
+  return value;
 }
 
 }  // namespace ddpm_eval::metrics

@@ -1,12 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include <ATen/core/Tensor.h>
 
 // Distances between two sets of points, for data in the plane: no feature network is involved. All arithmetic
 // is float64, all results are deterministic.
 namespace ddpm_eval::metrics {
+
+/// Called now and then with the directions or pairs of points done and their number; what it throws ends the
+/// work.
+using DistanceProgress = std::function<void(int64_t done, int64_t total)>;
 
 struct SlicedWassersteinOptions {
   int64_t projections = 128;
@@ -22,12 +27,14 @@ struct SlicedWassersteinOptions {
 /// empty set, differing dimensions, NaN or infinity, and UsageError for fewer than one projection or p
 /// below 1.
 double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
-                          const SlicedWassersteinOptions& options = {});
+                          const SlicedWassersteinOptions& options = {},
+                          const DistanceProgress& progress = {});
 
 /// 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely & Rizzo 2013) in its unbiased form: a point is not compared
 /// with itself, so equal distributions read 0 on average and single values may be slightly negative. Not
 /// rooted. `real` float32 [n, d], `fake` float32 [m, d]; n, m >= 2. Time O((n + m)^2 d), memory bounded.
-/// Throws DataError for fewer than two points on a side, differing dimensions, NaN or infinity.
-double energy_distance(const at::Tensor& real, const at::Tensor& fake);
+/// Throws DataError for fewer than two points on a side, differing dimensions, NaN or infinity, and where
+/// points lie so far from the others that nothing but rounding is left.
+double energy_distance(const at::Tensor& real, const at::Tensor& fake, const DistanceProgress& progress = {});
 
 }  // namespace ddpm_eval::metrics

@@ -14,7 +14,7 @@ namespace ddpm_eval::data {
 using core::DataError;
 
 FileStream::FileStream(const std::filesystem::path& path) : origin_(path.string()) {
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // a pipe must not be waited for
   if (descriptor_ < 0) {
     throw DataError("{}: cannot be opened: {}", origin_, std::strerror(errno));
   }

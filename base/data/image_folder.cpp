@@ -26,13 +26,6 @@ constexpr uint64_t kMaxImageFileBytes = uint64_t{1} << 30;
 constexpr int64_t kAheadPerThread = 4;
 constexpr int64_t kMaxDecodedBytes = int64_t{1} << 29;  ///< decoded and not yet handed out
 
-bool is_image_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
-
 /// Pipes, sockets and devices: opening one may wait forever. A file that is missing is told when it is read.
 bool is_special(const fs::path& path) {
   std::error_code error;
@@ -61,13 +54,16 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
   for (const auto& entry : entries) {
     if (fs::is_directory(entry, error)) {
       collect(entry, visited, files);
-    } else if (is_image_name(entry) && !is_special(entry)) {
+    } else if (is_image_name(entry)) {
       files.push_back(entry);
     }
   }
 }
 
 DecodeOutcome decode_file(const fs::path& path, const Prefetch<DecodeOutcome>::Announce& announce) {
+  if (is_special(path)) {
+    return {{}, "is no regular file", {}};
+  }
   try {
     return decode_image(core::read_file(path, kMaxImageFileBytes),
                         [&](const ImageHeader& header) { announce(3 * header.width * header.height); });
@@ -191,6 +187,13 @@ class FolderSource final : public ImageSource {
 };
 
 }  // namespace
+
+bool is_image_name(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+}
 
 std::vector<fs::path> list_images(const fs::path& folder) {
   std::error_code error;

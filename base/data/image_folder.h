@@ -20,9 +20,12 @@ struct ImageFolderOptions {
   int threads = 0;  ///< decoding threads; 0: every processor the process may use
 };
 
-/// Every image file below `folder`, by extension (png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm, pnm,
-/// in any case), sorted by the bytes of the path. Links are followed; a folder met twice is read once. Throws
-/// DataError for a missing folder and for one without image files.
+/// Whether a file of that name counts as an image: png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm or
+/// pnm, in any case.
+bool is_image_name(const std::filesystem::path& path);
+
+/// Every image file below `folder`, by is_image_name(), sorted by the bytes of the path. Links are followed;
+/// a folder met twice is read once. Throws DataError for a missing folder and for one without image files.
 std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);
 
 /// The images of list_images(folder), decoded a few files ahead on several threads, in order, and no more

@@ -151,8 +151,12 @@ at::Tensor NpzReader::read(std::string_view key, uint64_t max_bytes) const {
   return read_npy(*stream);
 }
 
+bool NpzReader::has_member(const std::string& member) const {
+  return ::zip_name_locate(archive_->zip, member.c_str(), 0) >= 0;
+}
+
 std::string NpzReader::read_text(const std::string& member) const {
-  if (::zip_name_locate(archive_->zip, member.c_str(), 0) < 0) {
+  if (!has_member(member)) {
     return {};
   }
   const auto stream = open_member(member);

@@ -33,6 +33,9 @@ class NpzReader {
   /// its CRC. The stream must not outlive the reader, and one is open at a time.
   std::unique_ptr<ByteStream> open(std::string_view key) const;
 
+  /// Whether there is a member of that full name.
+  bool has_member(const std::string& member) const;
+
   /// A text member by its full name ("provenance.json"), or empty if there is none. At most 16 MB.
   std::string read_text(const std::string& member) const;
 

@@ -179,9 +179,8 @@ void parse_path(const std::string& base, SourceSpec& spec) {
   }
 }
 
-std::string dataset_name(const SourceSpec& spec) {
-  const size_t query = spec.query.empty() ? std::string::npos : spec.text.rfind('?');
-  return query == std::string::npos ? spec.name : spec.name + spec.text.substr(query);
+bool is_named(SourceKind kind) {
+  return kind == SourceKind::kCifar10 || kind == SourceKind::kMnist || kind == SourceKind::kFashionMnist;
 }
 
 ImageDataset load_named(const SourceSpec& spec) {
@@ -190,17 +189,22 @@ ImageDataset load_named(const SourceSpec& spec) {
                              ? load_mnist_like("mnist", spec.split, spec.path)
                              : load_mnist_like("fashion-mnist", spec.split, spec.path);
   const int64_t count = resolve_subset(spec.subset, dataset.images_u8.size(0), spec.text);
-  dataset.name = dataset_name(spec);
+  dataset.name = resolved_name(spec);
   dataset.images_u8 = dataset.images_u8.narrow(0, spec.subset.first, count);
   dataset.labels = dataset.labels.narrow(0, spec.subset.first, count);
   return dataset;
 }
 
-bool is_named(SourceKind kind) {
-  return kind == SourceKind::kCifar10 || kind == SourceKind::kMnist || kind == SourceKind::kFashionMnist;
-}
-
 }  // namespace
+
+std::string resolved_name(const SourceSpec& spec) {
+  if (spec.kind == SourceKind::kRun) {
+    return spec.text;
+  }
+  const size_t query = spec.query.empty() ? std::string::npos : spec.text.rfind('?');
+  const auto folder = is_named(spec.kind) && !spec.path.empty() ? "@" + spec.path.string() : std::string();
+  return spec.name + folder + (query == std::string::npos ? "" : spec.text.substr(query));
+}
 
 SourceSpec parse_source(const std::string& text) {
   SourceSpec spec;
@@ -277,7 +281,7 @@ ImageDataset load_image_dataset(const SourceSpec& spec) {
     batches.push_back(std::move(batch));
   }
   ImageDataset dataset;
-  dataset.name = dataset_name(spec);
+  dataset.name = resolved_name(spec);
   dataset.images_u8 = torch::cat(batches);
   dataset.notes = source->report().notes;
   return dataset;

@@ -50,6 +50,10 @@ struct SourceSpec {
 /// path that does not exist.
 SourceSpec parse_source(const std::string& text);
 
+/// The source with what was left open filled in, as it could be written too: "cifar10:train?num=5" for
+/// "cifar?num=5".
+std::string resolved_name(const SourceSpec& spec);
+
 struct SourceOptions {
   OnBadFile on_bad_file = OnBadFile::kSkip;
   int threads = 0;  ///< for decoding; 0: every processor the process may use

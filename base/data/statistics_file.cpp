@@ -7,12 +7,14 @@
 
 #include <cmath>
 
+#include <nlohmann/json.hpp>
 #include <torch/types.h>
 
 namespace ddpm_eval::data {
 namespace {
 
 using core::DataError;
+using Json = nlohmann::json;
 
 constexpr auto kProvenance = "provenance.json";
 
@@ -53,6 +55,43 @@ void check_keys(const NpzReader& archive, const std::string& origin) {
   }
 }
 
+/// An object of moderate depth, or null: what is read is written into records, by recursion.
+Json parse_object(const std::string& text) {
+  constexpr int kMaxDepth = 32;
+  bool deep = false;
+  const auto watch = [&](int depth, Json::parse_event_t, const Json&) {
+    deep = deep || depth > kMaxDepth;
+    return !deep;
+  };
+  auto json = Json::parse(text, watch, /*allow_exceptions=*/false);
+  return json.is_object() && !deep ? json : Json();
+}
+
+/// Damaged provenance must not pass for none, which would switch off the comparison of features.
+void check_provenance(const std::string& text, int64_t dim, const std::string& origin) {
+  const auto require = [&](bool good, std::string_view fault) {
+    if (!good) {
+      throw DataError("{}: its {} {}: the file is damaged; make the statistics anew", origin, kProvenance,
+                      fault);
+    }
+  };
+  const auto is_count = [](const Json& value, int64_t least) {
+    return value.is_number_integer() && value.get<int64_t>() >= least;
+  };
+  const auto json = parse_object(text);
+  require(!json.is_null(), "is no JSON object");
+  require(json.contains("features") && json["features"].is_object(), "does not say which features were used");
+  const auto& features = json["features"];
+  for (const char* key : {"name", "weights_sha256", "preset"}) {
+    require(!features.contains(key) || features[key].is_string(),
+            fmt::format("has a {} that is no text", key));
+  }
+  require(features.contains("name"), "does not name the features");
+  require(!features.contains("dim") || features["dim"] == dim,
+          fmt::format("speaks of other features than the {} of mu", dim));
+  require(!json.contains("count") || is_count(json["count"], 1), "has a count that is no positive number");
+}
+
 }  // namespace
 
 bool is_statistics_file(const std::filesystem::path& path) {
@@ -89,7 +128,10 @@ Statistics read_statistics(const std::filesystem::path& path) {
   check_finite(statistics.mu, "mu", statistics.name);
   check_finite(statistics.sigma, "sigma", statistics.name);
   check_symmetric(statistics.sigma, statistics.name);
-  statistics.provenance_json = archive.read_text(kProvenance);
+  if (archive.has_member(kProvenance)) {
+    statistics.provenance_json = archive.read_text(kProvenance);
+    check_provenance(statistics.provenance_json, mu_shape[0], statistics.name);
+  }
   return statistics;
 }
 

@@ -12,7 +12,8 @@ namespace ddpm_eval::data {
 struct Statistics {
   at::Tensor mu;                ///< float64 [d]
   at::Tensor sigma;             ///< float64 [d, d], symmetric, finite
-  std::string provenance_json;  ///< how it was made, as written by this program; empty for other tools' files
+  std::string provenance_json;  ///< how it was made, as written by this program: an object with "features",
+                                ///< an object with "name", and "count"; empty for other tools' files
   std::string name;             ///< the file's path
 };
 
@@ -21,7 +22,8 @@ bool is_statistics_file(const std::filesystem::path& path);
 
 /// Reads float32 or float64 in any mix; other keys are ignored (ADM's files hold several). Throws DataError
 /// for a missing key, shapes that do not belong together, a value that is not finite, or a sigma that is not
-/// symmetric to tensor::kSymmetryTolerance.
+/// symmetric to tensor::kSymmetryTolerance, and for a provenance that is there but says no features, or
+/// others than mu has.
 Statistics read_statistics(const std::filesystem::path& path);
 
 /// Writes `mu` and `sigma` in float64 and, if there is any, `provenance_json` as the member

@@ -18,8 +18,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Metadata = std::map<std::string, std::string>;
 
-constexpr const char* kFileName = "checkpoint.safetensors";
 constexpr const char* kFormat = "ddpm-eval.checkpoint";
+constexpr const char* kContentDigest = "content_sha256";
+constexpr const char* kAdamPrefix = "adam.";
 
 void append_prefixed(const char* prefix, const tensor::NamedTensors& from, tensor::NamedTensors& to) {
   for (const auto& [name, tensor] : from) {
@@ -34,7 +35,7 @@ tensor::NamedTensors state_tensors(const TrainState& state) {
   append_prefixed("buffer.", state.buffers, all);
   append_prefixed("ema.", state.ema.parameters(), all);
   append_prefixed("ema_buffer.", state.ema.buffers(), all);
-  append_prefixed("adam.", state.adam.state(), all);
+  append_prefixed(kAdamPrefix, state.adam.state(), all);
   return all;
 }
 
@@ -74,9 +75,41 @@ struct Checkpoint {
   std::string config_json;
 };
 
+/// SHA-256 of all that training goes on from: the tensors in their order, and the metadata that no other
+/// digest covers.
+std::string content_digest(const tensor::NamedTensors& tensors, const Metadata& metadata) {
+  core::Sha256 digest;
+  const auto add = [&](const std::string& text) { digest.update(text.c_str(), text.size() + 1); };
+  for (const char* key : {"step", "log_window"}) {
+    const auto found = metadata.find(key);
+    add(found == metadata.end() ? "" : found->second);
+  }
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor plain = tensor.detach().cpu().contiguous();
+    add(name);
+    digest.update(plain.data_ptr(), plain.nbytes());
+  }
+  return digest.finish();
+}
+
+/// Files of earlier versions have no digest of their tensors.
+void check_content(const data::SafeTensors& file, const std::string& origin) {
+  const auto stored = file.metadata.find(kContentDigest);
+  if (stored != file.metadata.end() && stored->second != content_digest(file.tensors, file.metadata)) {
+    throw core::DataError("{}: the tensors do not match their digest: the file is damaged", origin);
+  }
+  for (const auto& [name, tensor] : file.tensors) {
+    const bool optimiser = name.starts_with(kAdamPrefix);  // whose squares may overflow
+    if (!optimiser && tensor.is_floating_point() && !at::isfinite(tensor).all().item<bool>()) {
+      throw core::DataError("{}: tensor '{}' holds NaN or infinity: the run diverged or the file is damaged",
+                            origin, name);
+    }
+  }
+}
+
 Checkpoint read_checkpoint(const fs::path& folder) {
   Checkpoint checkpoint;
-  const fs::path path = folder / kFileName;
+  const fs::path path = folder / kCheckpointFile;
   checkpoint.origin = path.string();
   checkpoint.file = data::read_safetensors(path);
   const Metadata& metadata = checkpoint.file.metadata;
@@ -95,6 +128,7 @@ Checkpoint read_checkpoint(const fs::path& folder) {
     throw core::DataError("{}: the stored configuration does not match its digest: the file is damaged",
                           checkpoint.origin);
   }
+  check_content(checkpoint.file, checkpoint.origin);
   return checkpoint;
 }
 
@@ -170,18 +204,20 @@ TrainState new_state(TrainTask& task, const LoopConfig& config) {
 
 bool has_checkpoint(const fs::path& folder) {
   std::error_code ignored;
-  return fs::is_regular_file(folder / kFileName, ignored);
+  return fs::exists(fs::symlink_status(folder / kCheckpointFile, ignored));
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const std::string& config_json) {
   core::make_folders(folder);
-  const Metadata metadata{{"format", kFormat},
-                          {"format_version", std::to_string(kCheckpointVersion)},
-                          {"step", std::to_string(state.step)},
-                          {"config", config_json},
-                          {"config_sha256", core::sha256_hex(config_json)},
-                          {"log_window", state.window.to_json()}};
-  data::write_safetensors(folder / kFileName, state_tensors(state), metadata);
+  const auto tensors = state_tensors(state);
+  Metadata metadata{{"format", kFormat},
+                    {"format_version", std::to_string(kCheckpointVersion)},
+                    {"step", std::to_string(state.step)},
+                    {"config", config_json},
+                    {"config_sha256", core::sha256_hex(config_json)},
+                    {"log_window", state.window.to_json()}};
+  metadata[kContentDigest] = content_digest(tensors, metadata);
+  data::write_safetensors(folder / kCheckpointFile, tensors, metadata);
 
   int64_t weights = 0;
   for (const auto& [name, parameter] : state.parameters) {
@@ -190,7 +226,7 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const std:
   Json summary;
   summary["format"] = kFormat;
   summary["format_version"] = kCheckpointVersion;
-  summary["file"] = kFileName;
+  summary["file"] = kCheckpointFile;
   summary["step"] = state.step;
   summary["parameters"] = weights;
   summary["parameter_tensors"] = state.parameters.size();

@@ -31,23 +31,28 @@ struct TrainState {
 /// that require gradients, with distinct names.
 TrainState new_state(TrainTask& task, const LoopConfig& config);
 
+/// The file's name in the run's folder.
+inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
+
 /// The version of the file's layout. Readers refuse a newer one.
 inline constexpr int64_t kCheckpointVersion = 1;
 
+/// Whether there is anything of that name: what cannot be read is told when it is loaded, not taken for
+/// nothing.
 bool has_checkpoint(const std::filesystem::path& folder);
 
 /// Writes `folder`/checkpoint.safetensors (tensors `model.<name>`, `buffer.<name>`, `ema.<name>`,
 /// `ema_buffer.<name>`, `adam.exp_avg.<name>`, `adam.exp_avg_sq.<name>`; metadata `format`, `format_version`,
-/// `step`, `config`, `config_sha256`, `log_window`), then checkpoint.json. Equal states give equal bytes.
-/// `config_json` is the effective configuration (core::config_to_json). Throws ResourceError; the checkpoint
-/// before stays whole then.
+/// `step`, `config`, `config_sha256`, `log_window`, `content_sha256` of all tensors), then checkpoint.json.
+/// Equal states give equal bytes. `config_json` is the effective configuration (core::config_to_json). Throws
+/// ResourceError; the checkpoint before stays whole then.
 void save_checkpoint(const std::filesystem::path& folder, const TrainState& state,
                      const std::string& config_json);
 
 /// Restores `state`, made by new_state() for the same network, from `folder`. `config_json` must equal the
 /// stored configuration but for the keys `may_change` ("train.steps"). Throws DataError for a file that is
-/// missing, damaged, of a newer version or of another network, and UsageError naming the first key that
-/// differs and both values. Nothing is changed unless all is well.
+/// missing, damaged, of a newer version or of another network, for weights that are not finite, and
+/// UsageError naming the first key that differs and both values. Nothing is changed unless all is well.
 void load_checkpoint(const std::filesystem::path& folder, const std::string& config_json,
                      const std::vector<std::string>& may_change, TrainState& state);
 

@@ -2,6 +2,7 @@
 #include "base/training/checkpoint.h"
 #include "eval/command.h"
 #include "eval/console.h"
+#include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
 #include "eval/feature_training.h"
 #include "eval/output.h"
@@ -55,6 +56,9 @@ FeatureTraining settings_of(const FeaturesTrainOptions& options) {
 }
 
 void run_train(const FeaturesTrainOptions& options, const Session& session) {
+  require_distinct({{"--out", options.out},
+                    {"--out", feature_run_folder(options.out) / training::kCheckpointFile},
+                    {"--json", options.json}});
   require_json_target(options.json);
   const auto start = options.resume ? Start::kResume : Start::kFresh;
   const auto record = train_features(settings_of(options), options.out, start, session);

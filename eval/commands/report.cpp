@@ -1,6 +1,8 @@
 #include "base/core/file_io.h"
+#include "base/training/checkpoint.h"
 #include "eval/command.h"
 #include "eval/console.h"
+#include "eval/distinct_files.h"
 #include "eval/report_page.h"
 
 #include <filesystem>
@@ -22,6 +24,9 @@ void add_report_command(CLI::App& program, Session& session) {
   command->callback([options, &session] {
     session.action = [options] {
       const auto target = options->out.empty() ? options->folder / "index.html" : options->out;
+      require_distinct({{"--out", target}}, {{"the run", options->folder / training::kCheckpointFile},
+                                             {"the run", options->folder / "log.jsonl"},
+                                             {"the run", options->folder / "run.json"}});
       core::write_file(target, render_run_page(options->folder));
       print_line("{}", target.string());
     };

@@ -4,8 +4,10 @@
 #include "base/data/npy.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
+#include "base/training/checkpoint.h"
 #include "eval/command.h"
 #include "eval/console.h"
+#include "eval/distinct_files.h"
 #include "eval/output.h"
 #include "eval/sample_output.h"
 
@@ -128,6 +130,12 @@ void run_sample(SampleCommand command, const Session& session) {
   if (command.count < 1) {
     throw core::UsageError("--num {}: expected a positive number", command.count);
   }
+  const bool is_folder = command.out.extension() != ".npz" && command.out.extension() != ".npy";
+  require_distinct({{"--out", command.out, is_folder},
+                    {"--out", is_folder ? command.out / data::kSampleProvenance : std::filesystem::path()},
+                    {"--grid", command.grid},
+                    {"--json", command.json}},
+                   {{"--run", command.request.run / training::kCheckpointFile}});
   require_json_target(command.json);
   command.request.weights = command.last_weights ? Weights::kLast : Weights::kEma;
   const auto start = std::chrono::steady_clock::now();

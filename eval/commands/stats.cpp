@@ -2,6 +2,7 @@
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
+#include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
 #include "eval/output.h"
 #include "eval/side.h"
@@ -24,6 +25,12 @@ struct StatsOptions {
 };
 
 void run_stats(const StatsOptions& options, const Session& session) {
+  auto inputs = source_files("--data", options.data);
+  inputs.push_back({"--weights", options.weights});
+  if (options.features.ends_with(".safetensors")) {
+    inputs.push_back({"--features", options.features});
+  }
+  require_distinct({{"--out", options.out}, {"--json", options.json}}, inputs);
   require_json_target(options.json);
   core::require_writable(options.out);
   const SideRequest request{"data", options.data, options.strict, false};

@@ -3,6 +3,7 @@
 #include "base/training/checkpoint.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
+#include "eval/distinct_files.h"
 #include "eval/output.h"
 #include "eval/training_run.h"
 
@@ -34,6 +35,10 @@ core::ConfigTree open_config(const TrainOptions& options) {
 }
 
 void run_train(const TrainOptions& options, const Session& session) {
+  require_distinct({{"--out", options.out / training::kCheckpointFile},
+                    {"--out", options.out / "log.jsonl"},
+                    {"--json", options.json}},
+                   {{"--config", options.config}});
   require_json_target(options.json);
   auto tree = open_config(options);
   for (const auto& setting : options.settings) {

@@ -1,3 +1,5 @@
+#include "base/data/npy.h"
+#include "base/data/statistics_file.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
@@ -6,6 +8,7 @@
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 // What users do wrong ends in one clear line and the right exit code. The readers' own tests hold every way
@@ -63,10 +66,11 @@ TEST(BadInput, AnEmptyFolder) {
 
 TEST(BadInput, AFolderThatIsNotThere) { expect_refusal(score("/no/such/folder"), 3, "/no/such/folder"); }
 
-TEST(BadInput, APipeAmongImagesIsNoImage) {
+TEST(BadInput, APipeAmongImagesIsToldAndNotWaitedFor) {
   const TempDir dir;
   ASSERT_EQ(::mkfifo((dir / "pipe.png").c_str(), 0600), 0);
-  expect_refusal(score(dir.path().string()), 3, "no image");
+  ASSERT_EQ(::mkfifo((dir / "tube.png").c_str(), 0600), 0);
+  expect_refusal(score(dir.path().string()), 3, "pipe.png: is no regular file");
 }
 
 TEST(BadInput, OneImage) {
@@ -156,6 +160,56 @@ TEST(BadInput, SizesBeyondAllMemoryNameTheirKey) {
 TEST(BadInput, PointsHaveNoFid) {
   expect_refusal(run_program({"fid", "--real", "moons?num=10", "--fake", "swiss-roll?num=10"}), 2,
                  "ddpm-eval score");
+}
+
+TEST(BadInput, PointsAgainstImagesNameTheSideThatDiffers) {
+  const std::string substance =
+      "--real moons?num=10 holds points in the plane and --fake " + kNoise + " does not";
+  expect_refusal(run_program({"score", "--real", "moons?num=10", "--fake", kNoise}), 2, substance);
+  expect_refusal(run_program({"score", "--real", kNoise, "--fake", "moons?num=10"}), 2,
+                 "--fake moons?num=10 holds points in the plane and --real " + kNoise);
+}
+
+TEST(BadInput, WholeNumbersAreNoPoints) {
+  const TempDir dir;
+  const auto npy = data::to_npy(torch::ones({60, 2}, torch::kInt64));
+  put(dir / "pi.npy", npy);
+  expect_refusal(run_program({"score", "--real", "swiss-roll?num=60", "--fake", (dir / "pi.npy").string()}),
+                 3, "pi.npy: holds int64 [60, 2], where points are a float array [n, 2]");
+}
+
+TEST(BadInput, TooFewImagesForAnInceptionScore) {
+  expect_refusal(
+      run_program({"is", "--fake", "gaussian-noise:28x28x1?num=9", "--features", "fashion-mnist-small"}), 3,
+      "9 usable image(s), at least 10 are needed for the 10 splits of an Inception Score");
+}
+
+TEST(BadInput, StatisticsOfDifferentOrImpossibleFeatures) {
+  const TempDir dir;
+  const auto write = [&](const char* name, const at::Tensor& sigma) {
+    const auto mu = torch::zeros({sigma.size(0)}, torch::kFloat64);
+    data::write_statistics(dir / name, {mu, sigma, {}, {}});
+    return (dir / name).string();
+  };
+  const auto eight = write("eight.npz", torch::eye(8, torch::kFloat64));
+  const auto nine = write("nine.npz", torch::eye(9, torch::kFloat64));
+  expect_refusal(run_program({"fid", "--real", eight, "--fake", nine, "--allow-mismatch"}), 6,
+                 "eight.npz holds statistics of 8 features and --fake " + nine + " of 9");
+  auto indefinite = torch::eye(8, torch::kFloat64);
+  indefinite[0][1] = indefinite[1][0] = 3.0;
+  const auto bad = write("bad.npz", indefinite);
+  const auto result = run_program({"fid", "--real", eight, "--fake", bad});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(error_line(result),
+              AllOf(HasSubstr("eight.npz against " + bad), HasSubstr("negative eigenvalue")));
+}
+
+TEST(BadInput, ACheckpointThatIsNoFile) {
+  const TempDir dir;
+  fs::create_directories(dir / "run");
+  ASSERT_EQ(::mkfifo((dir / "run/checkpoint.safetensors").c_str(), 0600), 0);
+  expect_refusal(run_program({"train", "--resume", "--out", (dir / "run").string()}), 3,
+                 "checkpoint.safetensors: is not a file");
 }
 
 TEST(BadInput, OutputsThatCannotBeWritten) {

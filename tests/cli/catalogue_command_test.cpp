@@ -6,6 +6,7 @@
 #include "tests/support/temp_dir.h"
 
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -170,6 +171,7 @@ TEST_F(CatalogueCommandTest, DamagedDataIsNamedAndSoIsTheCommandThatMendsIt) {
   EXPECT_THAT(verified.out, AllOf(HasSubstr(line("mnist", "damaged", folder)),
                                   HasSubstr("8 entries where 60000 are expected")));
   fs::create_directories(home_ / "data/cifar-10-batches-bin");
+  std::ofstream(home_ / "data/cifar-10-batches-bin/test_batch.bin") << "cut";
   const auto listed = run({"data", "list"});
   EXPECT_THAT(listed.out, AllOf(HasSubstr(line("cifar10", "damaged", home_ / "data/cifar-10-batches-bin")),
                                 HasSubstr("data_batch_1.bin is missing")));

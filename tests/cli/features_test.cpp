@@ -62,8 +62,8 @@ TEST_F(FeaturesTest, ATrainedNetworkHasItsRecordAndScores) {
   EXPECT_EQ(record["kind"], "features");
   EXPECT_EQ(record["name"], "bands");
   EXPECT_EQ(record["sha256"], sha256);
-  EXPECT_EQ(record["data"], (json{{"source", "mnist:train"}, {"count", 64}}));
-  EXPECT_EQ(record["test_data"], (json{{"source", "mnist:test"}, {"count", 40}}));
+  EXPECT_EQ(record["data"], (json{{"source", digits("train")}, {"count", 64}}));
+  EXPECT_EQ(record["test_data"], (json{{"source", digits("test")}, {"count", 40}}));
   EXPECT_GE(record["test_accuracy"].get<double>(), 0.9);
   EXPECT_EQ(record["dim"], 32);
   EXPECT_EQ(record["step"], 60);
@@ -104,7 +104,7 @@ TEST_F(FeaturesTest, AnInterruptedTrainingEndsInTheBytesOfAnUnbrokenOne) {
   const auto whole = train(path("whole/n.safetensors"), steps);
   ASSERT_EQ(whole.exit_code, 0) << whole.err;
   EXPECT_THAT(whole.out, StartsWith(path("whole/n.safetensors") + ": "));
-  EXPECT_THAT(whole.out, HasSubstr(" % on mnist:test, 32 features, "));
+  EXPECT_THAT(whole.out, HasSubstr(" % on " + digits("test") + ", 32 features, "));
 
   const auto broken =
       train(path("parts/n.safetensors"), steps, {.interrupt_once_there = dir_ / "parts/n.run/log.jsonl"});

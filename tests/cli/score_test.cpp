@@ -1,3 +1,7 @@
+#include "base/core/file_io.h"
+#include "base/data/npy.h"
+#include "base/data/points.h"
+#include "tests/support/idx_files.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
@@ -47,6 +51,22 @@ TEST(Score, ARecordCarriesItsContext) {
   EXPECT_EQ(record["features"]["weights_sha256"].get<std::string>().size(), 64U);
   EXPECT_EQ(record["runtime"]["threads"], 1);
   EXPECT_EQ(record["preset"], record["features"]["preset"]) << "the one that was applied";
+}
+
+TEST(Score, ARecordKeepsPartAndFolderOfASet) {
+  const testing::TempDir dir;
+  testing::write_banded_digits(dir.path(), "train", 40);
+  const auto folder = dir.path().string();
+  const auto part = "mnist:train@" + folder + "?first=8&num=20";
+  const auto record = fid(part, "mnist@" + folder + "?num=20");
+  EXPECT_EQ(record["real"]["source"], part);
+  EXPECT_FALSE(record["real"].contains("resolved"));
+  EXPECT_EQ(record["real"]["count"], 20);
+  EXPECT_EQ(record["fake"]["source"], "mnist@" + folder + "?num=20");
+  EXPECT_EQ(record["fake"]["resolved"], "mnist:train@" + folder + "?num=20");
+  const auto printed =
+      run_program({"fid", "--real", part, "--fake", part, "--features", "fashion-mnist-small"});
+  EXPECT_THAT(printed.out, HasSubstr(part + ", N = 20"));
 }
 
 TEST(Score, ASetAgainstItselfIsZeroAndSidesMaySwap) {
@@ -129,6 +149,60 @@ TEST(Score, PointSetsAreScoredWithTheirFloor) {
   EXPECT_LT(distance, 3 * record["floor"]["sliced_wasserstein_distance"].get<double>());
   const auto far = record_of({"score", "--real", "swiss-roll?num=500", "--fake", "moons?num=500"});
   EXPECT_GT(far["metrics"]["sliced_wasserstein_distance"].get<double>(), 3 * distance);
+}
+
+TEST(Score, ARunOfPointsEqualsItsSamples) {
+  const testing::TempDir dir;
+  core::write_file(dir / "c.toml",
+                   "[data]\nsource = 'swiss-roll'\npoints = 10\n[model]\nkind = 'mlp'\n[process]\nsteps = 4\n"
+                   "[train]\nsteps = 2\nbatch_size = 4\nflip = false\n[sample]\nclip = false\n");
+  const auto run = (dir / "run").string();
+  const auto file = (dir / "p.npy").string();
+  for (const auto& command :
+       {std::vector<std::string>{"train", "--config", (dir / "c.toml").string(), "--out", run},
+        std::vector<std::string>{"sample", "--run", run, "--num", "40", "--seed", "3", "--out", file}}) {
+    const auto result = run_program(command);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+  const auto score = [](const std::string& fake) {
+    return record_of({"score", "--real", "swiss-roll?num=50", "--fake", fake});
+  };
+  const auto source = "run:" + run + "?first=10&num=30&seed=3";
+  const auto record = score(source);
+  EXPECT_EQ(record["metrics"], score(file + "?first=10")["metrics"]);
+  EXPECT_EQ(record["fake"]["source"], source);
+  EXPECT_EQ(record["fake"]["count"], 30);
+  EXPECT_EQ(record["fake"]["context"]["seed"], 3);
+  const auto images =
+      run_program({"fid", "--real", kNoise, "--fake", source, "--features", "fashion-mnist-small"});
+  EXPECT_EQ(images.exit_code, 2);
+  EXPECT_THAT(error_line(images), HasSubstr(source + ": this run makes points, not images"));
+}
+
+TEST(Score, APartOfAFileOfPoints) {
+  const testing::TempDir dir;
+  const auto whole = data::make_points("moons", 0, 300, 1);
+  core::write_file(dir / "whole.npy", data::to_npy(whole));
+  core::write_file(dir / "part.npy", data::to_npy(whole.narrow(0, 100, 150)));
+  const auto score = [](const std::string& fake) {
+    return record_of({"score", "--real", "moons?num=150&seed=2", "--fake", fake});
+  };
+  const auto record = score((dir / "whole.npy").string() + "?first=100&num=150");
+  EXPECT_EQ(record["metrics"], score((dir / "part.npy").string())["metrics"]);
+  EXPECT_EQ(record["fake"]["count"], 150);
+  EXPECT_EQ(record["fake"]["source"], (dir / "whole.npy").string() + "?first=100&num=150");
+  const auto beyond =
+      run_program({"score", "--real", "moons", "--fake", (dir / "whole.npy").string() + "?num=301"});
+  EXPECT_EQ(beyond.exit_code, 2);
+  EXPECT_THAT(error_line(beyond), HasSubstr("whole.npy?num=301: num=301 does not fit"));
+}
+
+TEST(Score, AScoreOfManyPointsHearsCtrlC) {
+  const auto result = run_program({"score", "--real", "swiss-roll?num=300000", "--fake", "moons?num=300000"},
+                                  {.kill_after_ms = 4000});
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(error_line(result), HasSubstr("interrupted while scoring points"));
+  EXPECT_EQ(result.out, "");
 }
 
 TEST(Score, APointScoreHasAPage) {

@@ -9,6 +9,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
 
+#include <sys/stat.h>
 #include <torch/types.h>
 #include <zlib.h>
 
@@ -148,6 +149,19 @@ TEST_F(ImageFolder, LoopsOfLinksEnd) {
   const auto source = open_image_folder(dir_.path());
   EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1)));
   EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("dangling.png: cannot be opened")));
+}
+
+TEST_F(ImageFolder, PipesAndDevicesAreListedAndNeverOpened) {
+  put("1.png", 1);
+  ASSERT_EQ(::mkfifo((dir_ / "2.png").c_str(), 0600), 0);
+  std::filesystem::create_symlink("/dev/zero", dir_ / "3.png");
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_EQ(source->size(), 3);
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1)));
+  EXPECT_THAT(source->report().unreadable,
+              ElementsAre(HasSubstr("2.png: is no regular file"), HasSubstr("3.png: is no regular file")));
+  const auto strict = open_image_folder(dir_.path(), {.on_bad_file = OnBadFile::kFail});
+  EXPECT_THAT(message_of<DataError>([&] { drain(*strict); }), HasSubstr("2.png: is no regular file"));
 }
 
 TEST_F(ImageFolder, LinksThatLeadOutOfItAreFollowed) {

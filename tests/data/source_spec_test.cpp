@@ -61,6 +61,17 @@ TEST(SourceSpec, NamesOfDataSets) {
   EXPECT_EQ(placed.subset.count, 4);
 }
 
+TEST(SourceSpec, ResolvedNamesKeepPartAndFolder) {
+  const auto resolved = [](const std::string& text) { return resolved_name(parse_source(text)); };
+  EXPECT_EQ(resolved("cifar"), "cifar10:train");
+  EXPECT_EQ(resolved("cifar?num=4"), "cifar10:train?num=4");
+  EXPECT_EQ(resolved("mnist@/data/m?first=3&num=4"), "mnist:train@/data/m?first=3&num=4");
+  for (const auto* whole : {"fashion-mnist:test@/data/f", "moons?num=3", "gaussian-noise:8x8x1?num=2&seed=3",
+                            "run:r?num=3", "run:r?num=3&steps=5"}) {
+    EXPECT_EQ(resolved(whole), whole);
+  }
+}
+
 TEST(SourceSpec, PointsAndRuns) {
   EXPECT_EQ(parse_source("8-gaussians").kind, SourceKind::kPoints);
   EXPECT_EQ(parse_source("swiss-roll").name, "swiss-roll");

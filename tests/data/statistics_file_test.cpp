@@ -19,6 +19,8 @@ using ::testing::HasSubstr;
 using testing::message_of;
 using testing::TensorEq;
 
+constexpr auto kProvenance = R"({"features":{"name":"net","preset":"pytorch-fid","dim":100},"count":200})";
+
 class StatisticsFile : public ::testing::Test {
  protected:
   StatisticsFile() {
@@ -36,12 +38,12 @@ class StatisticsFile : public ::testing::Test {
 };
 
 TEST_F(StatisticsFile, GoesRound) {
-  write_statistics(dir_ / "s.npz", {mu_, sigma_, R"({"preset":"pytorch-fid"})", {}});
+  write_statistics(dir_ / "s.npz", {mu_, sigma_, kProvenance, {}});
   EXPECT_TRUE(is_statistics_file(dir_ / "s.npz"));
   const Statistics read = read_statistics(dir_ / "s.npz");
   EXPECT_THAT(read.mu, TensorEq(mu_));
   EXPECT_THAT(read.sigma, TensorEq(sigma_));
-  EXPECT_EQ(read.provenance_json, R"({"preset":"pytorch-fid"})");
+  EXPECT_EQ(read.provenance_json, kProvenance);
   EXPECT_EQ(read.name, (dir_ / "s.npz").string());
 }
 
@@ -104,8 +106,35 @@ TEST_F(StatisticsFile, CovariancesComputedInFloat32AreSymmetricEnough) {
   EXPECT_NO_THROW(read_statistics(dir_ / "s.npz"));
 }
 
+TEST_F(StatisticsFile, ProvenanceThatIsThereMustBeUsable) {
+  const auto problem = [&](const std::string& provenance) {
+    write_npz(dir_ / "s.npz", {{"mu", mu_}, {"sigma", sigma_}}, {{"provenance.json", provenance}});
+    return message_of<DataError>([&] { read_statistics(dir_ / "s.npz"); });
+  };
+  const std::string deep =
+      R"({"features":{"name":"net","x":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}}";
+  for (const auto& text :
+       {std::string(), std::string("{{{"), std::string("[1]"), std::string("null"), deep}) {
+    EXPECT_THAT(problem(text), HasSubstr("s.npz: its provenance.json is no JSON object"));
+  }
+  EXPECT_THAT(problem("{}"), HasSubstr("does not say which features"));
+  EXPECT_THAT(problem(R"({"features":"net"})"), HasSubstr("does not say which features"));
+  EXPECT_THAT(problem(R"({"features":{"dim":100}})"), HasSubstr("does not name the features"));
+  EXPECT_THAT(problem(R"({"features":{"name":7}})"), HasSubstr("has a name that is no text"));
+  EXPECT_THAT(problem(R"({"features":{"name":"net","preset":null}})"),
+              HasSubstr("has a preset that is no text"));
+  for (const auto* dim : {"99", "-100", "\"100\"", "1e300"}) {
+    EXPECT_THAT(problem(fmt::format(R"({{"features":{{"name":"net","dim":{}}}}})", dim)),
+                HasSubstr("other features than the 100 of mu"));
+  }
+  for (const auto* count : {"0", "-5", "2.5", "\"200\"", "18446744073709551615", "null"}) {
+    EXPECT_THAT(problem(fmt::format(R"({{"features":{{"name":"net"}},"count":{}}})", count)),
+                HasSubstr("has a count that is no positive number"));
+  }
+}
+
 TEST_F(StatisticsFile, CutAnywhereIsADataError) {
-  write_statistics(dir_ / "s.npz", {mu_, sigma_, "{}", {}});
+  write_statistics(dir_ / "s.npz", {mu_, sigma_, kProvenance, {}});
   const std::string whole = core::read_text(dir_ / "s.npz");
   for (size_t length = 0; length < whole.size(); length += 997) {
     testing::put_file(dir_ / "cut.npz", std::string_view(whole).substr(0, length));

@@ -4,6 +4,7 @@
 #include "base/tensor/noise.h"
 #include "tests/support/errors.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -123,6 +124,52 @@ TEST(EnergyDistance, BlocksCoverEveryPair) {
   const double want =
       2 * all(x, y) / (2500.0 * 1900) - all(x, x) / (2500.0 * 2499) - all(y, y) / (1900.0 * 1899);
   EXPECT_NEAR(energy_distance(x, y), want, 1e-10);
+}
+
+// One outlier among n points adds M / n to each of the two terms that cancel.
+TEST(EnergyDistance, IsRightOrAnErrorFarOut) {
+  const auto points = normal_points(8, 100);
+  for (const float far : {1e16F, 1e30F, 3e38F, -3e38F}) {
+    auto outlier = normal_points(9, 100);
+    outlier[7][0] = far;
+    EXPECT_THAT(message_of<core::DataError>([&] { energy_distance(points, outlier); }),
+                HasSubstr("the energy distance is lost in rounding"));
+    EXPECT_THAT(message_of<core::DataError>([&] { energy_distance(outlier, points); }), HasSubstr("lost"));
+  }
+  auto outlier = normal_points(9, 100);
+  outlier[7][0] = 1e6F;
+  EXPECT_LT(std::abs(energy_distance(points, outlier)), 1.0);
+  EXPECT_NEAR(energy_distance(point_mass(3e38F, 0, 3), point_mass(-3e38F, 0, 3)), 1.2e39, 1e32);
+}
+
+TEST(EnergyDistance, NothingIsAResultToo) {
+  EXPECT_EQ(energy_distance(point_mass(1, 2, 3), point_mass(1, 2, 4)), 0.0);
+  EXPECT_NEAR(energy_distance(point_mass(0, 0, 2), at::cat({point_mass(0, 0, 5), point_mass(1, 0, 1)})), 0.0,
+              1e-15);
+}
+
+TEST(PointDistances, TellTheirProgressAndCanBeStopped) {
+  struct Stop {};
+  const auto x = normal_points(6, 2500);
+  const auto y = normal_points(7, 1900);
+  std::vector<int64_t> told;
+  int64_t last_total = 0;
+  const auto record = [&](int64_t done, int64_t total) {
+    told.push_back(done);
+    last_total = total;
+  };
+  EXPECT_EQ(energy_distance(x, y, record), energy_distance(x, y));
+  EXPECT_EQ(last_total, 2500 * 1900 + 2500 * 2500 + 1900 * 1900);
+  EXPECT_EQ(told.back(), last_total);
+  EXPECT_GT(told.size(), 3U) << "within a term too";
+  EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+  told.clear();
+  sliced_wasserstein(x, y, {16, 2.0, 0}, record);
+  EXPECT_EQ(told.size(), 16U);
+  EXPECT_EQ(last_total, 16);
+  const auto stop = [](int64_t, int64_t) { throw Stop(); };
+  EXPECT_THROW(energy_distance(x, y, stop), Stop);
+  EXPECT_THROW(sliced_wasserstein(x, y, {}, stop), Stop);
 }
 
 TEST(EnergyDistance, RefusesOnePoint) {

@@ -9,9 +9,12 @@
 #include "tests/training/toy_tasks.h"
 
 #include <csignal>
+#include <cstring>
+#include <limits>
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace ddpm_eval::training {
 namespace {
@@ -40,12 +43,13 @@ void load(const std::filesystem::path& folder, TrainState& state, const std::str
   load_checkpoint(folder, config, {"train.steps"}, state);
 }
 
-/// The message of loading what `spoil` makes of a good checkpoint.
+/// The message of loading what `spoil` makes of a good checkpoint, without the digest that tells any change.
 std::string message_after(const std::function<void(data::SafeTensors&)>& spoil) {
   const TempDir folder;
   ConvTask task;
   TrainState state = trained(task, folder.path());
   auto file = data::read_safetensors(folder / kFile);
+  file.metadata.erase("content_sha256");
   spoil(file);
   data::write_safetensors(folder / kFile, file.tensors, file.metadata);
   const auto before = state.parameters[0].tensor.detach().clone();
@@ -151,6 +155,43 @@ TEST(Checkpoint, CutAnywhere) {
   EXPECT_THAT(message_of<core::DataError>([&] { load(folder.path(), state); }), HasSubstr(kFile));
 }
 
+TEST(Checkpoint, OneFlippedBitInATensorIsTold) {
+  const TempDir folder;
+  ConvTask task;
+  TrainState state = trained(task, folder.path());
+  const std::string whole = testing::checkpoint_bytes(folder.path());
+  uint64_t header = 0;
+  std::memcpy(&header, whole.data(), sizeof(header));
+  const size_t begin = sizeof(header) + header;
+  for (size_t at = begin; at < whole.size(); at += (whole.size() - begin) / 50) {
+    std::string flipped = whole;
+    flipped[at] = static_cast<char>(flipped[at] ^ 1);
+    core::write_file(folder / kFile, flipped);
+    EXPECT_THAT(message_of<core::DataError>([&] { load(folder.path(), state); }),
+                AllOf(HasSubstr(kFile), HasSubstr("do not match their digest")));
+    EXPECT_THROW(load_ema_weights(folder.path()), core::DataError);
+  }
+  core::write_file(folder / kFile, whole);
+  auto file = data::read_safetensors(folder / kFile);
+  file.metadata["step"] = "6";
+  data::write_safetensors(folder / kFile, file.tensors, file.metadata);
+  EXPECT_THAT(message_of<core::DataError>([&] { load(folder.path(), state); }), HasSubstr("digest"));
+  file.metadata.erase("content_sha256");  // as earlier versions wrote it
+  data::write_safetensors(folder / kFile, file.tensors, file.metadata);
+  load(folder.path(), state);
+  EXPECT_EQ(state.step, 6);
+}
+
+TEST(Checkpoint, WeightsThatAreNotFinite) {
+  for (const std::string name : {"model.in.weight", "ema.in.weight", "ema_buffer.norm.running_mean"}) {
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      EXPECT_THAT(message_after([&](auto& file) { tensor::find(file.tensors, name).view(-1)[0] = bad; }),
+                  HasSubstr("tensor '" + name + "' holds NaN or infinity"));
+    }
+  }
+}
+
 TEST(Checkpoint, MissingExtraOrMisshapenTensor) {
   EXPECT_THAT(message_after([](auto& file) { file.tensors.pop_back(); }),
               HasSubstr("'adam.exp_avg_sq.out.weight' is missing"));
@@ -251,7 +292,24 @@ TEST(Checkpoint, SomethingInTheWay) {
   std::filesystem::create_directories(folder / "run" / kFile);
   EXPECT_THAT(message_of<core::ResourceError>([&] { save_checkpoint(folder / "run", state, kConfig); }),
               HasSubstr(kFile));
-  EXPECT_FALSE(has_checkpoint(folder / "run"));
+}
+
+TEST(Checkpoint, WhatIsNoFileIsNotTakenForNothing) {
+  const TempDir folder;
+  namespace fs = std::filesystem;
+  fs::create_directories(folder / "folder" / kFile);
+  for (const char* name : {"pipe", "loop", "dangling", "device"}) {
+    fs::create_directories(folder / name);
+  }
+  ASSERT_EQ(::mkfifo((folder / "pipe" / kFile).c_str(), 0600), 0);
+  fs::create_symlink(kFile, folder / "loop" / kFile);
+  fs::create_symlink("nowhere", folder / "dangling" / kFile);
+  fs::create_symlink("/dev/null", folder / "device" / kFile);
+  for (const char* name : {"folder", "pipe", "loop", "dangling", "device"}) {
+    EXPECT_TRUE(has_checkpoint(folder / name)) << name;
+    EXPECT_THAT(message_of<core::DataError>([&] { load_model_weights(folder / name); }),
+                HasSubstr((folder / name / kFile).string()));
+  }
 }
 
 TEST(Checkpoint, LeftoversOfKilledProcessesGo) {

@@ -1,0 +1,131 @@
+#include "base/core/file_io.h"
+#include "tests/support/program.h"
+#include "tests/support/temp_dir.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+
+// No command replaces what it reads, or one of its results by another: it refuses before the work.
+namespace ddpm_eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::AllOf;
+using testing::error_line;
+using ::testing::HasSubstr;
+using testing::run_program;
+using testing::TempDir;
+
+const std::string kNoise = "gaussian-noise:28x28x1?num=20";
+
+class Outputs : public ::testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+
+  /// A tiny run, and three of its samples in the folder "images" and in "i.npz".
+  void make_run() const {
+    core::write_file(
+        dir_ / "c.toml",
+        "[data]\nsource = 'gaussian-noise:28x28x1?num=16'\n[model.unet]\nbase_channels = 8\n"
+        "multipliers = [1]\nres_blocks = 1\nattention_resolutions = []\ndropout = 0.0\ngroups = 4\n"
+        "[process]\nsteps = 4\n[train]\nsteps = 1\nbatch_size = 2\n"
+        "[sample]\nsampler = 'ddim'\nsteps = 2\nmicro_batch = 4\n");
+    done({"train", "--config", path("c.toml"), "--out", path("run")});
+    done({"sample", "--run", path("run"), "--num", "3", "--out", path("images")});
+    done({"sample", "--run", path("run"), "--num", "3", "--out", path("i.npz")});
+  }
+
+  static void done(const std::vector<std::string>& arguments) {
+    const auto result = run_program(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+
+  /// The call fails with one line that names both flags, and `file` is as before.
+  void expect_refused(const std::vector<std::string>& arguments, const std::string& flag,
+                      const std::string& other, const std::string& file = {}) const {
+    const auto before = file.empty() ? std::string() : core::read_text(dir_ / file);
+    const auto result = run_program(arguments);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_THAT(error_line(result), AllOf(HasSubstr(flag + " "), HasSubstr(" of " + other)));
+    if (!file.empty()) {
+      EXPECT_EQ(core::read_text(dir_ / file), before);
+    }
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(Outputs, AreNotTheSourcesOfAScore) {
+  make_run();
+  const auto npz = path("i.npz");
+  const std::vector<std::string> score = {
+      "fid", "--real", npz, "--fake", kNoise, "--features", "fashion-mnist-small"};
+  const auto with_json = [&](const std::string& target) {
+    auto arguments = score;
+    arguments.insert(arguments.end(), {"--json", target});
+    return arguments;
+  };
+  expect_refused(with_json(npz), "--json", "--real", "i.npz");
+  expect_refused(with_json(path("images/../i.npz")), "--json", "--real", "i.npz");
+  fs::create_symlink("i.npz", dir_ / "link.npz");
+  expect_refused(with_json(path("link.npz")), "--json", "--real", "i.npz");
+  expect_refused({"fid", "--real", kNoise, "--fake", npz + "?num=2", "--json", npz}, "--json", "--fake",
+                 "i.npz");
+  expect_refused({"is", "--fake", path("images"), "--json", path("images/samples.json")}, "--json", "--fake",
+                 "images/samples.json");
+  expect_refused({"is", "--fake", path("images"), "--json", path("images/000001.png")}, "--json", "--fake",
+                 "images/000001.png");
+  expect_refused(
+      {"is", "--fake", "run:" + path("run") + "?num=2", "--json", path("run/checkpoint.safetensors")},
+      "--json", "--fake", "run/checkpoint.safetensors");
+  core::write_file(dir_ / "w.pth", "weights");
+  expect_refused({"is", "--fake", kNoise, "--weights", path("w.pth"), "--json", path("w.pth")}, "--json",
+                 "--weights", "w.pth");
+  done(with_json(path("images/score.json")));
+}
+
+TEST_F(Outputs, OfStatisticsAreNotTheirImages) {
+  make_run();
+  const auto npz = path("i.npz");
+  expect_refused({"stats", "--data", npz, "--out", npz, "--features", "fashion-mnist-small"}, "--out",
+                 "--data", "i.npz");
+  expect_refused({"stats", "--data", kNoise, "--out", path("s.npz"), "--json", path("s.npz")}, "--out",
+                 "--json");
+  EXPECT_FALSE(fs::exists(dir_ / "s.npz"));
+  done({"stats", "--data", npz, "--out", "/dev/null", "--json", "/dev/null", "--features",
+        "fashion-mnist-small"});
+}
+
+TEST_F(Outputs, OfSamplingStayApart) {
+  make_run();
+  const auto sample = [&](const std::string& out, const std::string& flag, const std::string& target) {
+    return std::vector<std::string>{"sample", "--run",   path("run"), "--num",     "2",
+                                    "--out",  path(out), flag,        path(target)};
+  };
+  expect_refused(sample("s.npz", "--grid", "s.npz"), "--out", "--grid");
+  expect_refused(sample("new", "--grid", "new/grid.png"), "--grid", "--out");
+  expect_refused(sample("new/", "--grid", "new/deep/grid.png"), "--grid", "--out");
+  expect_refused(sample("new", "--json", "new/samples.json"), "--out", "--json");
+  expect_refused(sample("s.npz", "--json", "run/checkpoint.safetensors"), "--json", "--run",
+                 "run/checkpoint.safetensors");
+  EXPECT_FALSE(fs::exists(dir_ / "new")) << "refused before the work";
+  EXPECT_FALSE(fs::exists(dir_ / "s.npz"));
+  done(sample("new", "--grid", "grid.png"));
+  done(sample("new", "--json", "new/record.json"));
+}
+
+TEST_F(Outputs, OfTrainingStayApart) {
+  make_run();
+  expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("c.toml")},
+                 "--json", "--config", "c.toml");
+  expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("r/log.jsonl")},
+                 "--out", "--json");
+  expect_refused({"features", "train", "--out", path("n.safetensors"), "--json", path("n.safetensors")},
+                 "--out", "--json");
+  expect_refused({"report", path("run"), "--out", path("run/run.json")}, "--out", "the run", "run/run.json");
+}
+
+}  // namespace
+}  // namespace ddpm_eval
