@@ -2,6 +2,10 @@
 
 #include "base/core/text.h"
 
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -44,6 +48,27 @@ std::string prefix_of(const CLI::App& command) {
   return command.get_parent() == nullptr ? std::string() : command.get_name() + " ";
 }
 
+template <class Number>
+std::string out_of_range() {
+  return fmt::format("expected a whole number from {} to {}", std::numeric_limits<Number>::min(),
+                     std::numeric_limits<Number>::max());
+}
+
+/// What is wrong with a value that the parser has taken, read as it reads.
+std::optional<std::string> problem_of(const std::string& type, const std::string& value) {
+  errno = 0;
+  if (value.empty()) {
+    return "the value is empty";
+  }
+  if (type == "UINT" && (std::strtoull(value.c_str(), nullptr, 0), errno == ERANGE || value[0] == '-')) {
+    return out_of_range<uint64_t>();
+  }
+  if (type == "INT" && (std::strtoll(value.c_str(), nullptr, 0), errno == ERANGE)) {
+    return out_of_range<int64_t>();
+  }
+  return std::nullopt;
+}
+
 std::vector<std::string> names_below(const CLI::App& command) {
   std::vector<std::string> names;
   for (const auto* below : command.get_subcommands({})) {
@@ -84,6 +109,22 @@ std::optional<std::string> command_problem(const CLI::App& program) {
   }
   return command.get_parent() == nullptr ? "a command is needed"
                                          : fmt::format("a command is needed: {}", core::join_or(names));
+}
+
+std::optional<std::string> value_problem(const CLI::App& program) {
+  for (const auto* option : program.get_options()) {
+    for (const auto& value : option->results()) {
+      if (const auto problem = problem_of(option->get_type_name(), value)) {
+        return fmt::format("{}{}{}: {}", option->get_name(), value.empty() ? "" : " ", value, *problem);
+      }
+    }
+  }
+  for (const auto* command : program.get_subcommands()) {
+    if (auto problem = value_problem(*command)) {
+      return problem;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace ddpm_eval::eval

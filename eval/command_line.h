@@ -20,4 +20,8 @@ std::optional<std::string> command_problem(const CLI::App& program);
 /// Like command_problem(), but a command that is merely missing is no problem: for a call for help.
 std::optional<std::string> unknown_command(const CLI::App& program);
 
+/// After a parse that went well: what to say if a given value is empty or a whole number beyond what its
+/// option holds, which the parser takes for 0 or wraps around; nothing if all is well.
+std::optional<std::string> value_problem(const CLI::App& program);
+
 }  // namespace ddpm_eval::eval

@@ -86,12 +86,14 @@ ProgressFn console_progress(const std::string& what, const std::string& unit, bo
   if (quiet) {
     return [](int64_t, int64_t) {};
   }
-  auto progress = std::make_shared<Progress>(what, unit);
+  auto progress = std::make_shared<Progress>(core::printable(what), unit);
   return [progress](int64_t done, int64_t total) { progress->update(done, total); };
 }
 
-void print_note(const std::string& text) { put("note: " + text + "\n"); }
+void print_note(const std::string& text) { put("note: " + core::printable(text) + "\n"); }
 
-void print_warning(const std::string& text) { put("warning: " + text + "\n"); }
+void print_warning(const std::string& text) { put("warning: " + core::printable(text) + "\n"); }
+
+void print_error(const std::string& text) { put("ddpm-eval: error: " + core::printable(text) + "\n"); }
 
 }  // namespace ddpm_eval::eval

@@ -1,8 +1,13 @@
 #pragma once
 
+#include "base/core/text.h"
+
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace ddpm_eval::eval {
 
@@ -14,8 +19,15 @@ using ProgressFn = std::function<void(int64_t done, int64_t total)>;
 /// ("images").
 ProgressFn console_progress(const std::string& what, const std::string& unit, bool quiet);
 
-/// One line on stderr: "note: ..." or "warning: ...".
+/// One line on stderr, as core::printable() has it: "note: ...", "warning: ..." or "ddpm-eval: error: ...".
 void print_note(const std::string& text);
 void print_warning(const std::string& text);
+void print_error(const std::string& text);
+
+/// One line on stdout, as core::printable() has it.
+template <class... Args>
+void print_line(fmt::format_string<Args...> format, Args&&... args) {
+  fmt::print("{}\n", core::printable(fmt::format(format, std::forward<Args>(args)...)));
+}
 
 }  // namespace ddpm_eval::eval

@@ -4,6 +4,7 @@
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
 #include "eval/command_line.h"
+#include "eval/console.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -33,7 +34,7 @@ constexpr AddCommand kCommands[] = {
 };
 
 int fail(ExitCode code, const std::string& message) {
-  std::fputs(("ddpm-eval: error: " + message + "\n").c_str(), stderr);
+  ddpm_eval::eval::print_error(message);
   return static_cast<int>(code);
 }
 
@@ -43,15 +44,22 @@ int fail_usage(const std::string& message) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// Exit code 0, unless what went to standard output did not get there.
+int finish_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    return fail(ExitCode::kResources, "standard output could not be written");
+  }
+  return static_cast<int>(ExitCode::kDone);
+}
+
 int run(const Session& session) {
   try {
-    ddpm_eval::core::install_interrupt_handler();
     ddpm_eval::tensor::configure_runtime(session.threads);
-    session.action();
-    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-      return fail(ExitCode::kResources, "standard output could not be written");
+    if (ddpm_eval::core::interrupt_requested()) {
+      return fail(ExitCode::kInterrupted, "interrupted before anything was done");
     }
-    return static_cast<int>(ExitCode::kDone);
+    session.action();
+    return finish_output();
   } catch (const ddpm_eval::core::Error& error) {
     return fail(error.code(), error.what());
   } catch (const std::filesystem::filesystem_error& error) {
@@ -76,6 +84,7 @@ int run(const Session& session) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ddpm_eval::core::install_interrupt_handler();
   Session session;
   CLI::App program("Train, sample and score diffusion models.", "ddpm-eval");
   program.require_subcommand(1);
@@ -95,11 +104,15 @@ int main(int argc, char** argv) {
     if (const auto unknown = ddpm_eval::eval::unknown_command(program)) {
       return fail_usage(*unknown);
     }
-    return program.exit(request);
+    program.exit(request);
+    return finish_output();
   } catch (const CLI::RequiredError& error) {
     return fail_usage(ddpm_eval::eval::command_problem(program).value_or(first_line(error.what())));
   } catch (const CLI::ParseError& error) {
     return fail_usage(first_line(error.what()));
+  }
+  if (const auto problem = ddpm_eval::eval::value_problem(program)) {
+    return fail_usage(*problem);
   }
   return run(session);
 }

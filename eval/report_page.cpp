@@ -59,47 +59,78 @@ std::string text_of(const Json& value) {
   return value.is_string() ? value.get<std::string>() : core::json_text(value);
 }
 
+/// A score.json and where in it one is, for messages.
+struct Place {
+  const Json& value;
+  std::string file;
+  std::string path{};
+
+  Place at(const char* key) const {
+    const auto below = path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+    if (!value.is_object() || !value.contains(key)) {
+      throw core::DataError("{}: not a score record: {} is missing", file, below);
+    }
+    return {value.at(key), file, below};
+  }
+  std::string text() const { return text_of(value); }
+};
+
 /// The fake side and its yardsticks, a row each, a column per metric.
-std::string score_table(const Json& record) {
+std::string score_table(const Place& record) {
   std::vector<std::string> head = {"images", "N"};
-  for (const auto& [key, unused] : record.at("metrics").items()) {
+  for (const auto& [key, unused] : record.at("metrics").value.items()) {
     head.push_back(key);
   }
   std::vector<std::vector<std::string>> rows;
-  const auto add = [&](const std::string& label, const Json& side, const Json& metrics) {
-    std::vector<std::string> cells = {label, side.contains("count") ? text_of(side.at("count")) : "?"};
+  const auto count_of = [](const Place& side) {
+    return side.value.contains("count") ? side.at("count").text() : "?";
+  };
+  const auto add = [&](const std::string& label, const Place& side, const Json& metrics) {
+    std::vector<std::string> cells = {label, count_of(side)};
     for (size_t i = 2; i < head.size(); ++i) {
       cells.push_back(metrics.contains(head[i]) ? text_of(metrics.at(head[i])) : "");
     }
     rows.push_back(std::move(cells));
   };
-  add("samples: " + text_of(record.at("fake").at("source")), record.at("fake"), record.at("metrics"));
-  for (const auto& yardstick : record.value("yardsticks", Json::array())) {
-    add("yardstick: " + text_of(yardstick.at("source")), yardstick, yardstick.at("metrics"));
+  const auto fake = record.at("fake");
+  add("samples: " + fake.at("source").text(), fake, record.at("metrics").value);
+  if (record.value.contains("yardsticks")) {
+    for (const auto& entry : record.at("yardsticks").value) {
+      const Place yardstick{entry, record.file, "yardsticks[]"};
+      add("yardstick: " + yardstick.at("source").text(), yardstick, yardstick.at("metrics").value);
+    }
   }
   std::string caption;
-  if (record.contains("real")) {
-    const auto& real = record.at("real");
-    caption = fmt::format("<p>Against {}, N = {}.", escape_html(text_of(real.at("source"))),
-                          real.contains("count") ? escape_html(text_of(real.at("count"))) : "?");
-    if (record.contains("features") && record.at("features").is_object()) {
-      caption += " Features: " + escape_html(record.at("features").value("name", "?")) + ".";
+  if (record.value.contains("real")) {
+    const auto real = record.at("real");
+    caption = fmt::format("<p>Against {}, N = {}.", escape_html(real.at("source").text()),
+                          escape_html(count_of(real)));
+    if (record.value.contains("features") && record.value.at("features").is_object()) {
+      caption += " Features: " + escape_html(record.at("features").at("name").text()) + ".";
     }
     caption += "</p>";
   }
   return table(head, rows) + caption;
 }
 
-/// Evenly spaced lines of the log, the last one among them.
-std::string log_table(const fs::path& path) {
+/// The lines of a log. The last may be half a one, of a training that was killed or is under way.
+std::vector<Json> read_log(const fs::path& path) {
   std::istringstream lines(core::read_text(path));
   std::vector<Json> entries;
   for (std::string line; std::getline(lines, line);) {
     auto entry = Json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (entry.is_object()) {
       entries.push_back(std::move(entry));
+    } else if (!lines.eof()) {
+      throw core::DataError("{}:{}: not a line of a training log", path.string(), entries.size() + 1);
     }
   }
+  return entries;
+}
+
+/// Evenly spaced lines of the log, the last one among them.
+std::string log_table(const fs::path& path) {
+  const auto entries = read_log(path);
   if (entries.empty()) {
     return "<p>The log is empty.</p>";
   }
@@ -153,11 +184,7 @@ std::string render_run_page(const fs::path& folder) {
   std::string context;
   if (fs::exists(folder / "score.json")) {
     const auto record = core::read_record(folder / "score.json");
-    try {
-      body += section("Scores", score_table(record));
-    } catch (const Json::exception& error) {
-      throw core::DataError("{}: not a score record: {}", (folder / "score.json").string(), error.what());
-    }
+    body += section("Scores", score_table({record, (folder / "score.json").string()}));
     context = section("Full record", "<pre>" + escape_html(core::record_text(record)) + "</pre>");
   }
   if (fs::exists(folder / "grid.png")) {

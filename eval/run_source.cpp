@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::eval {
@@ -23,7 +24,7 @@ LoadedRun load_run_of(const data::SourceSpec& spec) {
   request.run = spec.path;
   request.seed = spec.seed;
   for (const auto& [key, value] : spec.query) {
-    request.settings.push_back(key + "=" + value);
+    request.settings.push_back({key + "=" + value, fmt::format("source '{}'", spec.text)});
   }
   return load_run(request);
 }

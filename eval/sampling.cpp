@@ -22,9 +22,9 @@ LoadedRun load_run(const SamplingRequest& request) {
   const auto origin = request.run.string();
   auto config = ddpm::restore_config(saved, origin);
 
-  auto tree = core::ConfigTree::from_text("", "sampling settings");
+  core::ConfigTree tree;
   for (const auto& setting : request.settings) {
-    tree.set(setting);
+    tree.set(setting.assignment, setting.origin);
   }
   core::read_config(tree, config.sample);
   config.validate();

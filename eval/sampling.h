@@ -14,9 +14,16 @@ namespace ddpm_eval::eval {
 
 enum class Weights { kEma, kLast };
 
+/// "steps=50", laid over the sample section of a run's configuration, and how messages name where it was
+/// said.
+struct SamplingSetting {
+  std::string assignment;
+  std::string origin;
+};
+
 struct SamplingRequest {
   std::filesystem::path run;
-  std::vector<std::string> settings;  ///< "steps=50": laid over the sample section of the run's configuration
+  std::vector<SamplingSetting> settings;
   uint64_t seed = 0;
   Weights weights = Weights::kEma;
 };

@@ -13,9 +13,12 @@
 #include "eval/console.h"
 #include "eval/sampling.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
+#include <unistd.h>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -27,6 +30,17 @@ struct TrainingData {
   std::string name;
 };
 
+/// Refuses what cannot be: `rows` rows of so many float32, the least that `key` asks for.
+void require_memory(const char* key, int64_t rows, int64_t row_elements) {
+  const double needed = static_cast<double>(rows) * static_cast<double>(row_elements) * sizeof(float);
+  const double there =
+      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  if (needed > there) {
+    throw core::ResourceError("{}: {} takes {:.4g} GB at least, and this machine has {:.4g} GB of memory",
+                              key, rows, needed / 1e9, there / 1e9);
+  }
+}
+
 TrainingData load_data(const ddpm::RunConfig& config) {
   const auto spec = data::parse_source(config.data.source);
   if (spec.kind == data::SourceKind::kPoints) {
@@ -34,6 +48,7 @@ TrainingData load_data(const ddpm::RunConfig& config) {
       throw core::UsageError("data.source '{}': data.points and train.seed say which points are drawn",
                              spec.text);
     }
+    require_memory("data.points", config.data.points, 2);
     // A stream of its own: a reference drawn from any small seed shares no point with the training data.
     const auto seed = core::stream_key(static_cast<uint64_t>(config.train.seed), "train.points");
     return {data::make_points(spec.name, 0, config.data.points, seed), spec.text};
@@ -84,12 +99,25 @@ core::Json run_record(const ddpm::RunConfig& config, const TrainingData& data, c
   record["data"] = {{"source", data.name}, {"count", data.data.size(0)}};
   record["parameters"] = ddpm::count_elements(model.network->parameters());
   record["step"] = state.step;
-  record["loss"] = report.last_loss;
+  if (report.steps_done > 0) {  // else an earlier process did the last step
+    record["loss"] = report.last_loss;
+    record["images_per_second"] = report.images_per_second;
+  }
   record["stopped_by_time"] = report.stopped_by_time;
-  record["images_per_second"] = report.images_per_second;
   record["seconds"] = report.total_seconds;
   record["runtime"] = tensor::runtime_context();
   return record;
+}
+
+/// The record of the run if it was complete before: it stays.
+std::optional<core::Json> finished_record(const fs::path& path, const training::TrainState& state,
+                                          const training::LoopReport& report) {
+  if (report.steps_done > 0 || !fs::exists(path)) {
+    return std::nullopt;
+  }
+  auto record = core::read_record(path);
+  return record.contains("step") && record["step"] == state.step ? std::optional(std::move(record))
+                                                                 : std::nullopt;
 }
 
 }  // namespace
@@ -104,6 +132,7 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   const auto data = load_data(config);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
+  require_memory("train.batch_size", config.train.batch_size, data.data[0].numel());
   auto model = ddpm::make_model(config, row_shape);
   const auto task = ddpm::make_task(config, model, data.data);
   const double spread =
@@ -139,8 +168,8 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
     }
   };
   const auto report = training::run_loop(*task, config.train.loop, {folder, config_json}, state, hooks);
-  if (report.steps_done == 0 && fs::exists(folder / "run.json")) {
-    return core::read_record(folder / "run.json");  // the run was complete: its record stays
+  if (auto finished = finished_record(folder / "run.json", state, report)) {
+    return std::move(*finished);
   }
   auto record = run_record(config, data, model, state, report);
   core::write_record(folder / "run.json", record);

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view type_name(const Json& value) {
+std::string type_name(const Json& value) {
   switch (value.type()) {
     case Json::value_t::string:
       return "a string";
@@ -23,7 +23,7 @@ std::string_view type_name(const Json& value) {
     case Json::value_t::number_unsigned:
       return "an integer";
     case Json::value_t::number_float:
-      return "a number";
+      return std::isfinite(value.get<double>()) ? "a number" : fmt::format("{}", value.get<double>());
     case Json::value_t::array:
       return "a list";
     case Json::value_t::object:
@@ -61,7 +61,8 @@ struct ConfigReader::Impl {
   }
 
   [[noreturn]] void wrong(std::string_view key, std::string_view expected, const Json& found) const {
-    throw UsageError("{}: {}: expected {}, found {}", tree.origin, full_key(key), expected, type_name(found));
+    const auto full = full_key(key);
+    throw UsageError("{}: {}: expected {}, found {}", tree.origin_of(full), full, expected, type_name(found));
   }
 
   void check_unknown() const {
@@ -71,7 +72,8 @@ struct ConfigReader::Impl {
     }
     for (const auto& [key, unused] : scope.values->items()) {
       if (std::find(scope.known.begin(), scope.known.end(), key) == scope.known.end()) {
-        throw UsageError("{}: unknown key '{}'{}", tree.origin, full_key(key),
+        const auto full = full_key(key);
+        throw UsageError("{}: unknown key '{}'{}", tree.origin_of(full), full,
                          did_you_mean(key, scope.known));
       }
     }
@@ -140,7 +142,8 @@ void ConfigReader::choice(std::string_view key, std::string& field, const std::v
   std::string word = field;
   value(key, word);
   if (std::find(words.begin(), words.end(), word) == words.end()) {
-    throw UsageError("{}: {}: '{}' is not one of {}{}", impl_->tree.origin, impl_->full_key(key), word,
+    const auto full = impl_->full_key(key);
+    throw UsageError("{}: {}: '{}' is not one of {}{}", impl_->tree.origin_of(full), full, word,
                      join_or(words), did_you_mean(word, words));
   }
   field = word;

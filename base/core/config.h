@@ -55,9 +55,10 @@ class ConfigTree {
   /// From what to_json() gave, as stored in checkpoints.
   static ConfigTree from_json(std::string_view json, const std::string& origin);
 
-  /// `assignment` is "section.key=value" with a TOML value; a bare word is taken as a string. Throws
+  /// `assignment` is "section.key=value" with a TOML value; a bare word is taken as a string. Messages on the
+  /// key name `origin` ("--steps 5") instead of the file; empty: "--set " and the assignment. Throws
   /// UsageError.
-  void set(std::string_view assignment);
+  void set(std::string_view assignment, const std::string& origin = {});
 
   struct Impl;
   Impl& impl() { return *impl_; }

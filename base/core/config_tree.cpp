@@ -2,7 +2,9 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/text.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include <toml++/toml.h>
@@ -44,7 +46,64 @@ Json to_json(const toml::node& node) {
   return text.str();
 }
 
+/// Far more than any key of ours has. The parser and its tables recurse once a part, and it limits only how
+/// deep values nest.
+constexpr int kMaxKeyParts = 16;
+
+/// One past the end of the string whose quote is at `at`.
+size_t end_of_string(std::string_view text, size_t at) {
+  const char quote = text[at];
+  const size_t marks = text.substr(at, 3) == std::string(3, quote) ? 3 : 1;
+  const auto closing = text.substr(at, marks);
+  for (at += marks; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (marks == 1 && text[at] == quote) {
+      return at + 1;
+    } else if (marks == 1 && text[at] == '\n') {
+      return at;  // not closed, which the parser tells
+    } else if (marks == 3 && text.substr(at, 3) == closing) {
+      return std::min(text.find_first_not_of(quote, at), text.size());  // quotes may come before the closing
+    }
+  }
+  return text.size();
+}
+
+/// The line with a key of too many parts, or 0. The parts are joined by dots outside of strings and comments;
+/// so are the two of a number.
+std::ptrdiff_t line_of_deep_key(std::string_view text) {
+  int parts = 1;
+  size_t at = 0;
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      at = end_of_string(text, at);
+      continue;
+    }
+    if (c == '#') {
+      at = std::min(text.find('\n', at), text.size());
+      continue;
+    }
+    if (c == '.' && ++parts > kMaxKeyParts) {
+      return 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+    }
+    if (std::string_view("\n=,[{").find(c) != std::string_view::npos) {
+      parts = 1;
+    }
+    ++at;
+  }
+  return 0;
+}
+
+/// Whether `key` is `section` or in it.
+bool is_within(std::string_view key, std::string_view section) {
+  return key.starts_with(section) && (key.size() == section.size() || key[section.size()] == '.');
+}
+
 Json parse_toml(std::string_view text, const std::string& origin) {
+  if (const auto line = line_of_deep_key(text); line > 0) {
+    throw UsageError("{}:{}: a key of more than {} parts", origin, line, kMaxKeyParts);
+  }
   try {
     return to_json(toml::parse(text, std::string_view(origin)));
   } catch (const toml::parse_error& error) {
@@ -53,7 +112,40 @@ Json parse_toml(std::string_view text, const std::string& origin) {
   }
 }
 
+/// The start of a long text, in whole characters.
+std::string shortened(const std::string& text) {
+  constexpr size_t kShown = 120;
+  size_t end = kShown;
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) {
+    --end;  // in the middle of a character
+  }
+  return text.size() <= kShown ? text : text.substr(0, end) + "...";
+}
+
+/// The value of an override: TOML, or a bare word, as in `--set process.schedule=cosine`.
+Json parse_value(const std::string& text, const std::string& origin) {
+  if (line_of_deep_key(text) > 0) {
+    throw UsageError("{}: a key of more than {} parts", origin, kMaxKeyParts);
+  }
+  try {
+    return to_json(toml::parse("v = " + text, std::string_view(origin)))["v"];
+  } catch (const toml::parse_error&) {
+    if (!text.empty() &&
+        text.find_first_not_of("0123456789_", text.find_first_of("+-") == 0 ? 1 : 0) == std::string::npos) {
+      throw UsageError("{}: '{}' is no whole number of at most 64 bits without leading zeros", origin, text);
+    }
+    return text;
+  }
+}
+
 }  // namespace
+
+const std::string& ConfigTree::Impl::origin_of(const std::string& key) const {
+  const auto found = std::find_if(overrides.rbegin(), overrides.rend(), [&](const auto& override_) {
+    return is_within(key, override_.first) || is_within(override_.first, key);
+  });
+  return found == overrides.rend() ? origin : found->second;
+}
 
 ConfigTree::ConfigTree() : impl_(std::make_unique<Impl>()) {}
 ConfigTree::~ConfigTree() = default;
@@ -61,7 +153,11 @@ ConfigTree::ConfigTree(ConfigTree&&) noexcept = default;
 ConfigTree& ConfigTree::operator=(ConfigTree&&) noexcept = default;
 
 ConfigTree ConfigTree::from_file(const std::string& path) {
-  return from_text(read_text(path, 1 << 20), path);
+  auto tree = from_text(read_text(path, 1 << 20), path);
+  if (tree.impl_->root.empty()) {
+    throw UsageError("{}: has no keys; start from one of configs/", path);
+  }
+  return tree;
 }
 
 ConfigTree ConfigTree::from_text(std::string_view toml, const std::string& origin) {
@@ -81,29 +177,31 @@ ConfigTree ConfigTree::from_json(std::string_view json, const std::string& origi
   return tree;
 }
 
-void ConfigTree::set(std::string_view assignment) {
+void ConfigTree::set(std::string_view assignment, const std::string& named) {
+  const std::string origin = named.empty() ? "--set " + shortened(printable(assignment)) : named;
+  if (assignment.find_first_of("\n\r") != std::string_view::npos) {
+    throw UsageError("{}: more than one line; repeat the option for each key", origin);
+  }
   const size_t equals = assignment.find('=');
   if (equals == std::string_view::npos || equals == 0) {
-    throw UsageError("--set {}: expected key=value", assignment);
+    throw UsageError("{}: expected key=value", origin);
   }
   const std::string key(assignment.substr(0, equals));
-  const std::string text(assignment.substr(equals + 1));
-  Json value;
-  try {
-    value = to_json(toml::parse("v = " + text, std::string_view("--set")))["v"];
-  } catch (const toml::parse_error&) {
-    value = text;  // a bare word: `--set process.schedule=cosine`
+  if (std::count(key.begin(), key.end(), '.') >= kMaxKeyParts) {
+    throw UsageError("{}: a key of more than {} parts", origin, kMaxKeyParts);
   }
+  auto value = parse_value(std::string(assignment.substr(equals + 1)), origin);
   Json* place = &impl_->root;
   size_t begin = 0;
   for (size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', begin)) {
     place = &(*place)[key.substr(begin, dot - begin)];
     if (!place->is_object() && !place->is_null()) {
-      throw UsageError("--set {}: '{}' is a value, not a section", assignment, key.substr(0, dot));
+      throw UsageError("{}: '{}' is a value, not a section", origin, key.substr(0, dot));
     }
     begin = dot + 1;
   }
   (*place)[key.substr(begin)] = std::move(value);
+  impl_->overrides.emplace_back(key, origin);
 }
 
 }  // namespace ddpm_eval::core

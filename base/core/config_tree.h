@@ -3,6 +3,8 @@
 #include "base/core/config.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -12,6 +14,11 @@ namespace ddpm_eval::core {
 struct ConfigTree::Impl {
   nlohmann::ordered_json root = nlohmann::ordered_json::object();
   std::string origin = "defaults";
+  std::vector<std::pair<std::string, std::string>> overrides;  ///< full key, and who set it; in order
+
+  /// Who to name for what is wrong with `key`: the last override of it, of its section or of a key below it,
+  /// else the file.
+  const std::string& origin_of(const std::string& key) const;
 };
 
 }  // namespace ddpm_eval::core

@@ -1,6 +1,7 @@
 #include "base/core/digest.h"
 
 #include "base/core/error.h"
+#include "base/core/interrupt.h"
 
 #include <array>
 #include <cerrno>
@@ -51,6 +52,9 @@ std::string sha256_of_file(const std::filesystem::path& path) {
   std::vector<char> buffer(1 << 20);
   while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount() > 0) {
     digest.update(buffer.data(), static_cast<size_t>(file.gcount()));
+    if (interrupt_requested()) {
+      throw InterruptedError("interrupted while {} was read", path.string());
+    }
   }
   if (file.bad()) {
     throw DataError("{}: read error", path.string());

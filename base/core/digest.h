@@ -27,7 +27,7 @@ class Sha256 {
 
 std::string sha256_hex(std::span<const char> bytes);
 
-/// SHA-256 of a file's bytes. Throws DataError if it cannot be read.
+/// SHA-256 of a file's bytes. Throws DataError if it cannot be read, InterruptedError if asked to stop.
 std::string sha256_of_file(const std::filesystem::path& path);
 
 }  // namespace ddpm_eval::core

@@ -1,6 +1,7 @@
 #include "base/core/file_io.h"
 
 #include "base/core/error.h"
+#include "base/core/interrupt.h"
 
 #include <algorithm>
 #include <atomic>
@@ -58,6 +59,17 @@ int write_all(int descriptor, const char* bytes, size_t count) {
   return 0;
 }
 
+/// After a failed call: whether it is to be made again. A pipe may wait for ever for its other end, so that
+/// an interrupt has to end the wait.
+bool is_worth_repeating(const fs::path& path) {
+  const int error = errno;
+  if (error == EINTR && interrupt_requested()) {
+    throw InterruptedError("interrupted while {} was read", path.string());
+  }
+  errno = error;
+  return error == EINTR;
+}
+
 /// A pipe, whose size is not known beforehand.
 std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max_bytes) {
   constexpr uint64_t kMaxPiped = uint64_t{1} << 30;
@@ -66,7 +78,7 @@ std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max
   std::vector<char> chunk(1 << 16);
   for (;;) {
     const ssize_t got = ::read(descriptor, chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) {
+    if (got < 0 && is_worth_repeating(path)) {
       continue;
     }
     if (got < 0) {
@@ -85,7 +97,10 @@ std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max
 }  // namespace
 
 std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  Descriptor file{-1};
+  do {
+    file.value = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  } while (file.value < 0 && is_worth_repeating(path));
   if (file.value < 0) {
     throw DataError("{}: cannot be opened: {}", path.string(), std::strerror(errno));
   }
@@ -107,7 +122,7 @@ std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t got = ::read(file.value, bytes.data() + done, bytes.size() - done);
-    if (got < 0 && errno == EINTR) {
+    if (got < 0 && is_worth_repeating(path)) {
       continue;
     }
     if (got < 0) {

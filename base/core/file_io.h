@@ -9,7 +9,8 @@
 
 namespace ddpm_eval::core {
 
-/// The whole file. Throws DataError if it is missing, a folder, unreadable or larger than `max_bytes`.
+/// The whole file, or all that comes out of a pipe. Throws DataError if it is missing, a folder, unreadable
+/// or larger than `max_bytes`; InterruptedError if an interrupt ends the wait for a pipe.
 std::vector<char> read_file(const std::filesystem::path& path, uint64_t max_bytes = UINT64_MAX);
 
 /// Like read_file, as text.

@@ -55,6 +55,27 @@ std::string grouped(int64_t number) {
   return text;
 }
 
+std::string printable(std::string_view text) {
+  std::string safe;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    if (byte == '\n') {
+      safe += "\\n";
+    } else if (byte == '\t') {
+      safe += "\\t";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      safe += fmt::format("\\x{:02x}", byte);
+    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F
+      safe += fmt::format("\\x{:02x}", next);
+      ++i;
+    } else {
+      safe += text[i];
+    }
+  }
+  return safe;
+}
+
 std::string join_or(std::span<const std::string> words) {
   std::string joined;
   for (size_t i = 0; i < words.size(); ++i) {

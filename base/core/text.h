@@ -17,6 +17,10 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
 /// "10,000".
 std::string grouped(int64_t number);
 
+/// `text` for a terminal and for one line: control characters, which names of files may hold, as \n, \t or
+/// \x1b. Whatever else is UTF-8 stays.
+std::string printable(std::string_view text);
+
 /// "a, b or c".
 std::string join_or(std::span<const std::string> words);
 

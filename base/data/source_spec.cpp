@@ -52,9 +52,11 @@ std::map<std::string, std::string> parse_query(std::string_view query, const std
     const size_t end = std::min(query.find('&'), query.size());
     const auto pair = query.substr(0, end);
     const size_t equals = pair.find('=');
-    if (equals == std::string_view::npos || equals == 0 || equals + 1 == pair.size() ||
-        !values.emplace(pair.substr(0, equals), pair.substr(equals + 1)).second) {
+    if (equals == std::string_view::npos || equals == 0 || equals + 1 == pair.size()) {
       throw UsageError("source '{}': '{}' is no key=value after the '?'", text, pair);
+    }
+    if (!values.emplace(pair.substr(0, equals), pair.substr(equals + 1)).second) {
+      throw UsageError("source '{}': {} is there twice", text, pair.substr(0, equals));
     }
     query.remove_prefix(std::min(end + 1, query.size()));
   }

@@ -113,7 +113,8 @@ class Loop {
     }
     const bool hook_interrupted = call_on_step();
     const bool last = state_.step == config_.steps;
-    const bool interrupted = (hook_interrupted || core::interrupt_requested()) && !last;
+    // An interrupt at the last step leaves nothing to stop, unless the hook has left something to be done.
+    const bool interrupted = hook_interrupted || (core::interrupt_requested() && !last);
     report_.stopped_by_time =
         !last && config_.time_limit_s > 0 && seconds_since(start_) >= config_.time_limit_s;
     const bool due = config_.checkpoint_every > 0 && state_.step % config_.checkpoint_every == 0;

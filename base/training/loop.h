@@ -47,8 +47,8 @@ struct LoopReport {
 ///
 /// Throws UsageError for a bad configuration or a run that is past config.steps; DivergedError at the first
 /// non-finite loss or gradient norm, before the update, leaving the last checkpoint alone; InterruptedError
-/// when core::interrupt_requested(), at the end of the step and with the state saved; ResourceError if a
-/// file cannot be written.
+/// when core::interrupt_requested(), at the end of any step but the last, or when on_step was interrupted at
+/// any step, with the state saved; ResourceError if a file cannot be written.
 LoopReport run_loop(TrainTask& task, const LoopConfig& config, const RunFolder& run, TrainState& state,
                     const LoopHooks& hooks = {});
 

@@ -1,6 +1,7 @@
 #include "eval/commands/catalogue_command.h"
 
 #include "base/core/error.h"
+#include "base/core/interrupt.h"
 #include "eval/console.h"
 
 #include <memory>
@@ -29,9 +30,9 @@ const char* state_word(data::ItemState state) {
 }
 
 void print_status(const data::ItemStatus& status, const std::string& remark) {
-  fmt::print("{:<14} {:<8} {}\n", status.name, state_word(status.state), status.path.string());
+  print_line("{:<14} {:<8} {}", status.name, state_word(status.state), status.path.string());
   if (!remark.empty()) {
-    fmt::print("{:<14} {:<8} {}\n", "", "", remark);
+    print_line("{:<14} {:<8} {}", "", "", remark);
   }
 }
 
@@ -78,6 +79,9 @@ void verify_items(const CatalogueCommand& command, const Choices& choices) {
   std::vector<std::string> bad;
   for (const auto& name : names) {
     const auto status = data::inspect(command.shelf, name, data::Depth::kContent);
+    if (core::interrupt_requested()) {
+      throw core::InterruptedError("interrupted while {} was verified", name);
+    }
     print_status(status, status.note);
     if (status.state != data::ItemState::kPresent) {
       bad.push_back(name);

@@ -1,5 +1,7 @@
+#include "base/core/error.h"
 #include "base/training/checkpoint.h"
 #include "eval/command.h"
+#include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
 #include "eval/feature_training.h"
@@ -32,6 +34,9 @@ struct FeaturesTrainOptions {
 };
 
 FeatureTraining settings_of(const FeaturesTrainOptions& options) {
+  if (options.seed.value_or(0) < 0) {
+    throw core::UsageError("--seed {}: must be at least 0", *options.seed);
+  }
   FeatureTraining settings;
   if (options.resume && training::has_checkpoint(feature_run_folder(options.out))) {
     settings = stored_feature_training(options.out);
@@ -58,7 +63,7 @@ void run_train(const FeaturesTrainOptions& options, const Session& session) {
   const auto start = options.resume ? Start::kResume : Start::kFresh;
   const auto record = train_features(settings_of(options), options.out, start, session);
   if (!write_json(options.json, record)) {
-    fmt::print("{}: {:.2f} % on {}, {} features, {:.0f} s\n", options.out.string(),
+    print_line("{}: {:.2f} % on {}, {} features, {:.0f} s", options.out.string(),
                100 * record["test_accuracy"].get<double>(), record["test_data"]["source"].get<std::string>(),
                record["dim"].get<int64_t>(), record["seconds"].get<double>());
   }
@@ -74,7 +79,7 @@ void run_list(const std::string& json) {
   }
   if (!write_json(json, record)) {
     for (const auto& entry : record["features"]) {
-      fmt::print("{:<22} {}\n", entry["name"].get<std::string>(), entry["card"].get<std::string>());
+      print_line("{:<22} {}", entry["name"].get<std::string>(), entry["card"].get<std::string>());
     }
   }
 }

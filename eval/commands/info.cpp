@@ -3,10 +3,10 @@
 #include "base/core/record.h"
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
+#include "eval/console.h"
 #include "eval/output.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
@@ -31,16 +31,16 @@ core::Json info_record() {
 void print_info(const core::Json& record) {
   const auto build = core::build_info();
   const auto runtime = tensor::runtime_info();
-  fmt::print("ddpm-eval {} ({}, {}, {})\n", build.version, build.commit, build.build_type, build.compiler);
-  fmt::print("LibTorch      {}, {} kernels, device {}\n", runtime.libtorch, runtime.cpu_capability,
+  print_line("ddpm-eval {} ({}, {}, {})", build.version, build.commit, build.build_type, build.compiler);
+  print_line("LibTorch      {}, {} kernels, device {}", runtime.libtorch, runtime.cpu_capability,
              runtime.device);
-  fmt::print("BLAS          {}\n", runtime.blas);
-  fmt::print("threads       LibTorch {}, BLAS {}, Eigen {}, OpenCV {}, of {} processors\n", runtime.threads,
+  print_line("BLAS          {}", runtime.blas);
+  print_line("threads       LibTorch {}, BLAS {}, Eigen {}, OpenCV {}, of {} processors", runtime.threads,
              runtime.blas_threads, runtime.eigen_threads, runtime.opencv_threads,
              tensor::available_processors());
-  fmt::print("weights in    {}\n", record["weights"].get<std::string>());
+  print_line("weights in    {}", record["weights"].get<std::string>());
   for (const auto& folder : record["data"]) {
-    fmt::print("data in       {}\n", folder.get<std::string>());
+    print_line("data in       {}", folder.get<std::string>());
   }
 }
 

@@ -1,13 +1,13 @@
 #include "base/core/file_io.h"
 #include "base/training/checkpoint.h"
 #include "eval/command.h"
+#include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/report_page.h"
 
 #include <filesystem>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 namespace ddpm_eval::eval {
 
@@ -28,7 +28,7 @@ void add_report_command(CLI::App& program, Session& session) {
                                              {"the run", options->folder / "log.jsonl"},
                                              {"the run", options->folder / "run.json"}});
       core::write_file(target, render_run_page(options->folder));
-      fmt::print("{}\n", target.string());
+      print_line("{}", target.string());
     };
   });
 }

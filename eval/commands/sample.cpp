@@ -11,7 +11,11 @@
 #include "eval/output.h"
 #include "eval/sample_output.h"
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -23,12 +27,15 @@ namespace {
 
 constexpr int64_t kGridImages = 64;
 constexpr int64_t kPointsPerCall = 5000;
+constexpr int64_t kMaxPngFiles = 1'000'000;  ///< their names have six digits
+
+namespace fs = std::filesystem;
 
 struct SampleCommand {
   SamplingRequest request;
   int64_t count = 0;
-  std::filesystem::path out;
-  std::filesystem::path grid;
+  fs::path out;
+  fs::path grid;
   std::string json;
   bool last_weights = false;
 };
@@ -39,10 +46,44 @@ void stop_if_asked(int64_t done, int64_t total, const char* advice) {
   }
 }
 
-void sample_images(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
+/// `row_bytes` is what the file holds of each sample. In double: the product may be beyond every integer.
+void require_space(const SampleCommand& command, int64_t row_bytes) {
+  const double needed = static_cast<double>(command.count) * static_cast<double>(row_bytes);
+  const auto folder = command.out.has_parent_path() ? command.out.parent_path() : fs::path(".");
+  std::error_code error;
+  const auto space = fs::space(folder, error);
+  if (!error && needed > static_cast<double>(space.available)) {
+    throw core::ResourceError("{}: {} samples take {:.4g} GB, and {:.4g} GB are free there",
+                              command.out.string(), command.count, needed / 1e9,
+                              static_cast<double>(space.available) / 1e9);
+  }
+}
+
+/// What can be wrong with the targets of images, told before any sampling.
+void check_image_targets(const SampleCommand& command, const ddpm::Model& model) {
+  static const std::vector<std::string> kFileEndings = {".npy", ".png", ".jpg", ".jpeg", ".zip", ".tar"};
+  const auto ending = command.out.extension();
+  std::error_code error;
+  if (std::find(kFileEndings.begin(), kFileEndings.end(), ending) != kFileEndings.end() &&
+      !fs::is_directory(command.out, error)) {
+    throw core::UsageError("--out {}: images are written to a folder or an .npz file", command.out.string());
+  }
+  if (ending == ".npz") {
+    require_space(command, 3 * model.row_shape.at(1) * model.row_shape.at(2));
+  } else if (command.count > kMaxPngFiles) {
+    throw core::UsageError("--num {}: a folder holds at most {} PNGs; write an .npz", command.count,
+                           kMaxPngFiles);
+  }
   if (!command.grid.empty()) {
+    if (command.grid.extension() != ".png") {
+      throw core::UsageError("--grid {}: the name must end in .png", command.grid.string());
+    }
     core::require_writable(command.grid);
   }
+}
+
+void sample_images(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
+  check_image_targets(command, run.model);
   const auto output =
       open_sample_output(command.out, sample_provenance(run, command.count), run.options.micro_batch);
   if (output.first > 0) {
@@ -72,6 +113,7 @@ void sample_points(const SampleCommand& command, const LoadedRun& run, const Pro
     throw core::UsageError("--grid {}: this run makes points, not images", command.grid.string());
   }
   core::require_writable(command.out);
+  require_space(command, 2 * static_cast<int64_t>(sizeof(float)));
   std::vector<at::Tensor> parts;
   for (int64_t begin = 0; begin < command.count; begin += kPointsPerCall) {
     const int64_t end = std::min(command.count, begin + kPointsPerCall);
@@ -111,7 +153,7 @@ void run_sample(SampleCommand command, const Session& session) {
   record["runtime"] = tensor::runtime_context();
   record["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!write_json(command.json, record)) {
-    fmt::print("{}: {} samples in {:.1f} s\n", command.out.string(), command.count,
+    print_line("{}: {} samples in {:.1f} s", command.out.string(), command.count,
                record["seconds"].get<double>());
   }
 }
@@ -133,7 +175,8 @@ void add_sample_command(CLI::App& program, Session& session) {
     command->add_option_function<std::string>(
         std::string("--") + key,
         [options, key](const std::string& value) {
-          options->request.settings.push_back(std::string(key) + "=" + value);
+          options->request.settings.push_back(
+              {fmt::format("{}={}", key, value), fmt::format("--{} {}", key, value)});
         },
         std::string("Overrides sample.") + key + " of the run");
   }

@@ -1,6 +1,7 @@
 #include "base/core/file_io.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
+#include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
 #include "eval/output.h"
@@ -8,7 +9,6 @@
 #include "metrics/preset.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
@@ -46,7 +46,7 @@ void run_stats(const StatsOptions& options, const Session& session) {
   data::write_statistics(options.out,
                          {side.moments.mean, side.moments.covariance, core::json_text(record), options.out});
   if (!write_json(options.json, record)) {
-    fmt::print("{}: mu [{}], sigma [{} x {}] of {} images\n", options.out, info.dim, info.dim, info.dim,
+    print_line("{}: mu [{}], sigma [{} x {}] of {} images", options.out, info.dim, info.dim, info.dim,
                side.moments.count);
   }
 }

@@ -2,6 +2,7 @@
 #include "base/core/error.h"
 #include "base/training/checkpoint.h"
 #include "ddpm/model_factory.h"
+#include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/output.h"
 #include "eval/training_run.h"
@@ -47,9 +48,12 @@ void run_train(const TrainOptions& options, const Session& session) {
   const auto record =
       train_run(config, options.out, options.resume ? Start::kResume : Start::kFresh, session);
   if (!write_json(options.json, record)) {
-    fmt::print("{}: step {}, loss {:.5g}, {:.1f} images/s, {} parameters\n", options.out.string(),
-               record["step"].get<int64_t>(), record["loss"].get<double>(),
-               record["images_per_second"].get<double>(), record["parameters"].get<int64_t>());
+    const auto work = record.contains("loss")
+                          ? fmt::format(", loss {:.5g}, {:.1f} images/s", record["loss"].get<double>(),
+                                        record["images_per_second"].get<double>())
+                          : std::string();
+    print_line("{}: step {}{}, {} parameters", options.out.string(), record["step"].get<int64_t>(), work,
+               record["parameters"].get<int64_t>());
   }
 }
 

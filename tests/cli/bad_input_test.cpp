@@ -143,6 +143,20 @@ TEST(BadInput, AConfigurationWithAWrongTypeOrKey) {
       "did you mean 'batch_size'?");
 }
 
+TEST(BadInput, SizesBeyondAllMemoryNameTheirKey) {
+  const TempDir dir;
+  const std::string kPoints =
+      "[data]\nsource = 'moons'\n[model]\nkind = 'mlp'\n[train]\nflip = false\n[sample]\nclip = false\n";
+  put(dir / "c.toml", kPoints);
+  for (const char* key : {"data.points", "train.batch_size"}) {
+    const std::string setting = std::string(key) + "=9000000000000000";
+    expect_refusal(run_program({"train", "--config", (dir / "c.toml").string(), "--out", (dir / "r").string(),
+                                "--set", setting}),
+                   7,
+                   std::string(key) + ": 9000000000000000 takes 7.2e+07 GB at least, and this machine has ");
+  }
+}
+
 TEST(BadInput, PointsHaveNoFid) {
   expect_refusal(run_program({"fid", "--real", "moons?num=10", "--fake", "swiss-roll?num=10"}), 2,
                  "ddpm-eval score");

@@ -1,7 +1,10 @@
 #include "tests/support/program.h"
 
+#include "tests/support/temp_dir.h"
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 namespace ddpm_eval {
 namespace {
@@ -81,6 +84,51 @@ TEST(Program, UsageErrorsAreOneLineAndExitCode2) {
   EXPECT_THAT(error_line(result), HasSubstr("--fake is required"));
 }
 
+void expect_usage_error(const std::vector<std::string>& arguments, const std::string& message) {
+  const auto result = run_program(arguments);
+  EXPECT_EQ(result.exit_code, 2) << message;
+  EXPECT_EQ(error_line(result), message);
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(Program, EmptyValuesAreUsageErrorsThatNameTheFlag) {
+  const auto expect_empty = [](const std::vector<std::string>& arguments, const std::string& flag) {
+    expect_usage_error(arguments, flag + ": the value is empty (see ddpm-eval --help)");
+  };
+  expect_empty({"train", "--config", "c.toml", "--out", ""}, "--out");
+  expect_empty({"train", "--config", "", "--out", "run"}, "--config");
+  expect_empty({"train", "--config", "c.toml", "--out", "run", "--set", ""}, "--set");
+  expect_empty({"features", "train", "--out", ""}, "--out");
+  expect_empty({"stats", "--data", "moons", "--out", ""}, "--out");
+  expect_empty({"sample", "--run", "r", "--num", "1", "--out", ""}, "--out");
+  expect_empty({"sample", "--run", "r", "--num", "1", "--out", "o", "--grid", ""}, "--grid");
+  expect_empty({"sample", "--run", "r", "--num", "1", "--out", "o", "--steps", ""}, "--steps");
+  expect_empty({"report", "r", "--out", ""}, "--out");
+  expect_empty({"report", ""}, "folder");
+  expect_empty({"data", "fetch", ""}, "NAME");
+  expect_empty({"info", "--json", ""}, "--json");
+  expect_empty({"info", "--threads", ""}, "--threads");
+}
+
+TEST(Program, WholeNumbersDoNotWrapAround) {
+  const std::string range = ": expected a whole number from 0 to 18446744073709551615 (see ddpm-eval --help)";
+  const std::vector<std::string> sample = {"sample", "--run", "r", "--out", "o", "--num"};
+  for (const char* seed : {"-1", "18446744073709551616"}) {
+    auto arguments = sample;
+    arguments.insert(arguments.end(), {"1", "--seed", seed});
+    expect_usage_error(arguments, std::string("--seed ") + seed + range);
+  }
+  auto arguments = sample;
+  arguments.emplace_back("9223372036854775808");
+  expect_usage_error(arguments,
+                     "--num 9223372036854775808: expected a whole number from -9223372036854775808 to "
+                     "9223372036854775807 (see ddpm-eval --help)");
+  expect_usage_error({"features", "train", "--out", "n.safetensors", "--seed", "-1"},
+                     "--seed -1: must be at least 0");
+  EXPECT_THAT(error_line(run_program({"features", "train", "--out", "n", "--seed", "18446744073709551616"})),
+              StartsWith("--seed 18446744073709551616: expected a whole number"));
+}
+
 TEST(Program, InfoShowsThreadsInEffectAndAFastBlas) {
   const auto result = run_program({"info", "--threads", "2", "--json", "-"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
@@ -96,6 +144,29 @@ TEST(Program, AFullStandardOutputIsAResourceError) {
   const auto result = run_program({"info"}, {.standard_output = "/dev/full"});
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_EQ(run_program({"info", "--json", "/dev/full"}).exit_code, 7);
+  for (const char* flag : {"--help", "--version"}) {
+    const auto shown = run_program({flag}, {.standard_output = "/dev/full"});
+    EXPECT_EQ(shown.exit_code, 7) << flag;
+    EXPECT_EQ(error_line(shown), "standard output could not be written");
+  }
+}
+
+TEST(Program, ControlCharactersInNamesArePrintedAsEscapes) {
+  auto result = run_program({"train", "--config", "a\nb\x1b[31m.toml", "--out", "run"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(error_line(result), "a\\nb\\x1b[31m.toml: cannot be opened: No such file or directory");
+  result = run_program({"info"}, {.environment = {"DDPM_EVAL_HOME=/home\n\x1b"}});
+  EXPECT_THAT(result.out, AllOf(HasSubstr("weights in    /home\\n\\x1b/weights/\n"), Not(HasSubstr("\x1b"))));
+}
+
+TEST(Program, AnInterruptEndsTheWaitForAPipe) {
+  const testing::TempDir dir;
+  const auto pipe = (dir / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto result =
+      run_program({"train", "--config", pipe, "--out", (dir / "run").string()}, {.kill_after_ms = 3000});
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_EQ(error_line(result), "interrupted while " + pipe + " was read");
 }
 
 }  // namespace

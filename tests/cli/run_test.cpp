@@ -167,6 +167,41 @@ TEST_F(RunTest, AnOwedGridIsDrawnOnResume) {
   EXPECT_EQ(slurp(dir_ / "run/grids/step-0000008.png"), grid);
 }
 
+TEST_F(RunTest, AnInterruptWhileTheLastGridIsDrawnLeavesItToTheResumedRun) {
+  const auto arguments = [&](const std::string& run, const std::string& sampler_steps) {
+    return std::vector<std::string>{"train",
+                                    "--config",
+                                    path("c.toml"),
+                                    "--out",
+                                    path(run),
+                                    "--set",
+                                    "train.steps=1",
+                                    "--set",
+                                    "train.log_every=1",
+                                    "--set",
+                                    "train.grid_every=1",
+                                    "--set",
+                                    "process.steps=1000",
+                                    "--set",
+                                    "sample.steps=" + sampler_steps};
+  };
+  fs::create_directory(dir_ / "run");
+  std::ofstream(dir_ / "run/run.json") << R"({"schema": 1, "step": 0})";  // of a shorter training
+  const auto stopped =
+      run_program(arguments("run", "1000"), {.interrupt_once_there = dir_ / "run/log.jsonl"});
+  EXPECT_EQ(stopped.exit_code, 130) << stopped.err;
+  EXPECT_THAT(error_line(stopped), HasSubstr("interrupted after step 1 of 1; the state is saved in "));
+  EXPECT_FALSE(fs::exists(dir_ / "run/grids"));
+  auto again = arguments("run", "2");
+  again.emplace_back("--resume");
+  const auto resumed = run_program(again);
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.out, HasSubstr("run: step 1, "));
+  EXPECT_EQ(nlohmann::json::parse(slurp(dir_ / "run/run.json"))["step"], 1);
+  EXPECT_EQ(run_program(arguments("whole", "2")).exit_code, 0);
+  EXPECT_EQ(slurp(dir_ / "run/grids/step-0000001.png"), slurp(dir_ / "whole/grids/step-0000001.png"));
+}
+
 TEST_F(RunTest, AFolderHasOneWriterAtATime) {
   fs::create_directory(dir_ / "run");
   const core::FolderLock lock(dir_ / "run");
@@ -232,6 +267,29 @@ TEST_F(RunTest, DivergenceIsExitCode5) {
   EXPECT_THAT(error_line(result), HasSubstr("step"));
 }
 
+TEST_F(RunTest, TargetsThatCannotBeMeantAreRefusedBeforeAnyWork) {
+  train("run");
+  const auto expect_refusal = [&](int exit_code, const std::vector<std::string>& options,
+                                  const std::string& substance) {
+    std::vector<std::string> arguments = {"sample", "--run", path("run")};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const auto result = run_program(arguments);
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    EXPECT_THAT(error_line(result), HasSubstr(substance));
+  };
+  for (const char* name : {"s.npy", "s.png", "s.jpg", "s.zip"}) {
+    expect_refusal(2, {"--num", "2", "--out", path(name)},
+                   std::string(name) + ": images are written to a folder or an .npz file");
+  }
+  expect_refusal(2, {"--num", "2", "--out", path("o"), "--grid", path("g.jpg")},
+                 "g.jpg: the name must end in .png");
+  expect_refusal(2, {"--num", "1000001", "--out", path("o")},
+                 "--num 1000001: a folder holds at most 1000000 PNGs; write an .npz");
+  expect_refusal(7, {"--num", "99999999999999999", "--out", path("o.npz")},
+                 "o.npz: 99999999999999999 samples take 1.92e+10 GB, and ");
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_.path()), {}), 2) << "the run and its configuration";
+}
+
 TEST_F(RunTest, BadSamplingOptionsAreRefused) {
   train("run");
   auto result =
@@ -241,8 +299,15 @@ TEST_F(RunTest, BadSamplingOptionsAreRefused) {
   result =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--sampler", "dim"});
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_THAT(error_line(result), HasSubstr("sampling settings: sampler"));
+  EXPECT_THAT(error_line(result), HasSubstr("--sampler dim: sampler: 'dim' is not one of"));
   EXPECT_THAT(error_line(result), HasSubstr("ddim"));
+  result = run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--steps", "x"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_EQ(error_line(result), "--steps x: steps: expected an integer, found a string");
+  const auto source = "run:" + path("run") + "?num=2&foo=1";
+  result = run_program({"is", "--fake", source, "--features", "fashion-mnist-small"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_EQ(error_line(result), "source '" + source + "': unknown key 'foo'");
   result = run_program({"sample", "--run", path("none"), "--num", "2", "--out", path("o")});
   EXPECT_EQ(result.exit_code, 3) << result.err;
   result = run_program({"sample", "--run", path("run"), "--num", "0", "--out", path("o")});

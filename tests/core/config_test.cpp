@@ -1,7 +1,9 @@
 #include "base/core/config.h"
 
 #include "base/core/error.h"
+#include "base/core/file_io.h"
 #include "tests/support/errors.h"
+#include "tests/support/temp_dir.h"
 
 #include <gmock/gmock.h>
 
@@ -94,7 +96,8 @@ TEST(Config, WrongTypesNameKeyAndBothTypes) {
   EXPECT_EQ(refusal("inner = 1\n"), "c.toml: inner: expected a section, found an integer");
   EXPECT_EQ(refusal("[inner]\nsizes = ['a']\n"),
             "c.toml: inner.sizes: expected a list of integers, found a string");
-  EXPECT_EQ(refusal("[inner]\nrate = nan\n"), "c.toml: inner.rate: expected a finite number, found a number");
+  EXPECT_EQ(refusal("[inner]\nrate = nan\n"), "c.toml: inner.rate: expected a finite number, found nan");
+  EXPECT_EQ(refusal("[inner]\nrate = -inf\n"), "c.toml: inner.rate: expected a finite number, found -inf");
 }
 
 TEST(Config, WordsOutsideTheListAreRefused) {
@@ -106,12 +109,87 @@ TEST(Config, SyntaxErrorsNameLineAndColumn) {
   EXPECT_THAT(refusal("batch_size = \n"), HasSubstr("c.toml:1:"));
 }
 
+/// "a.a.a": `parts` times a.
+std::string deep_key(int parts) {
+  std::string key = "a";
+  for (int i = 1; i < parts; ++i) {
+    key += ".a";
+  }
+  return key;
+}
+
+TEST(Config, KeysOfManyPartsAreRefusedBeforeTheyOverflowTheStack) {
+  const std::string limit = "a key of more than 16 parts";
+  EXPECT_EQ(refusal(deep_key(16) + " = 1\n"), "c.toml: unknown key 'a'");
+  EXPECT_EQ(refusal("flip = true\n" + deep_key(17) + " = 1\n"), "c.toml:2: " + limit);
+  EXPECT_EQ(refusal(deep_key(100'000) + " = 1\n"), "c.toml:1: " + limit);
+  EXPECT_EQ(refusal("\n[" + deep_key(100'000) + "]\n"), "c.toml:2: " + limit);
+  EXPECT_EQ(refusal("[[" + deep_key(100'000) + "]]\n"), "c.toml:1: " + limit);
+  EXPECT_EQ(refusal("x = {y = [{" + deep_key(100'000) + " = 1}]}\n"), "c.toml:1: " + limit);
+  EXPECT_EQ(refusal("x = \"\"\"a\\\"\"\"\"\"\n" + deep_key(100'000) + " = 1\n"), "c.toml:2: " + limit);
+  EXPECT_EQ(refusal("x = ['''a'''', {" + deep_key(100'000) + " = 1}]\n"), "c.toml:1: " + limit);
+  ConfigTree tree;
+  EXPECT_EQ(message_of<UsageError>([&] { tree.set(deep_key(17) + "=1"); }),
+            "--set " + deep_key(17) + "=1: " + limit);
+  EXPECT_EQ(message_of<UsageError>([&] { tree.set("x={" + deep_key(100'000) + "=1}"); }),
+            "--set x={" + deep_key(59) + "...: " + limit);
+}
+
+TEST(Config, DotsInStringsAndCommentsAreNoKeys) {
+  const std::string dots(1000, '.');
+  EXPECT_EQ(parse("# " + dots + "\ndata = '" + dots + "'\n").data, dots);
+  EXPECT_EQ(parse("data = \"\\\"" + dots + "\" # " + dots + "\n").data, "\"" + dots);
+  EXPECT_EQ(parse("data = \"\"\"\n\"" + dots + "\"\"\"\"\n").data, "\"" + dots + "\"");
+  EXPECT_EQ(parse("[inner]\nsizes = [1]\nrate = 0.25\n").inner.rate, 0.25);
+}
+
 TEST(Config, MalformedOverridesAreRefused) {
   ConfigTree tree;
   EXPECT_EQ(message_of<UsageError>([&] { tree.set("batch_size"); }), "--set batch_size: expected key=value");
   tree.set("data=mnist:train");
   EXPECT_EQ(message_of<UsageError>([&] { tree.set("data.x=1"); }),
             "--set data.x=1: 'data' is a value, not a section");
+  EXPECT_EQ(message_of<UsageError>([&] { tree.set("batch_size=5\nflip=false"); }),
+            "--set batch_size=5\\nflip=false: more than one line; repeat the option for each key");
+  EXPECT_EQ(
+      message_of<UsageError>([&] { tree.set("batch_size=18446744073709551616"); }),
+      "--set batch_size=18446744073709551616: '18446744073709551616' is no whole number of at most 64 bits "
+      "without leading zeros");
+}
+
+TEST(Config, MessagesOnAKeyNameWhoSetIt) {
+  const auto refused = [](const std::string& assignment, const std::string& origin = {}) {
+    auto tree = ConfigTree::from_text("batch_size = 'x'\n", "c.toml");
+    Outer config;
+    return message_of<UsageError>([&] {
+      tree.set(assignment, origin);
+      read_config(tree, config);
+    });
+  };
+  EXPECT_EQ(refused("flip=false"), "c.toml: batch_size: expected an integer, found a string");
+  EXPECT_EQ(refused("batch_size=y"), "--set batch_size=y: batch_size: expected an integer, found a string");
+  auto tree = ConfigTree::from_text("batch_size = 4\n[inner]\nrate = 2\n", "c.toml");
+  Outer config;
+  tree.set("inner={rat=1}");
+  EXPECT_EQ(message_of<UsageError>([&] { read_config(tree, config); }),
+            "--set inner={rat=1}: unknown key 'inner.rat'; did you mean 'rate'?");
+  tree.set("inner={rate=1}");
+  tree.set("schedule=cosin", "--schedule cosin");
+  EXPECT_EQ(message_of<UsageError>([&] { read_config(tree, config); }),
+            "--schedule cosin: schedule: 'cosin' is not one of linear or cosine; did you mean 'cosine'?");
+  tree.set("schedule=cosine");
+  tree.set("iner.rate=1");
+  EXPECT_EQ(message_of<UsageError>([&] { read_config(tree, config); }),
+            "--set iner.rate=1: unknown key 'iner'; did you mean 'inner'?");
+}
+
+TEST(Config, AFileWithoutKeysIsRefused) {
+  const testing::TempDir dir;
+  write_file(dir / "c.toml", "# nothing yet\n\n");
+  for (const std::string& path : {(dir / "c.toml").string(), std::string("/dev/null")}) {
+    EXPECT_EQ(message_of<UsageError>([&] { ConfigTree::from_file(path); }),
+              path + ": has no keys; start from one of configs/");
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "base/core/digest.h"
 #include "base/core/error.h"
+#include "base/core/interrupt.h"
 #include "tests/support/errors.h"
 #include "tests/support/temp_dir.h"
 
@@ -14,6 +15,16 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::message_of;
+
+TEST(Digest, OfAFileStopsWhenAsked) {
+  const testing::TempDir dir;
+  write_file(dir / "a", "abc");
+  EXPECT_EQ(sha256_of_file(dir / "a"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  request_interrupt(true);
+  EXPECT_EQ(message_of<InterruptedError>([&] { sha256_of_file(dir / "a"); }),
+            "interrupted while " + (dir / "a").string() + " was read");
+  request_interrupt(false);
+}
 
 TEST(FileIo, AtomicFileAppearsOnlyOnCommit) {
   const testing::TempDir dir;

@@ -62,7 +62,23 @@ TEST(ReportPage, AForeignRecordIsADataError) {
   const TempDir dir;
   put_file(dir / "score.json", "{\"schema\": 1, \"metrics\": {}}");
   EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
-              HasSubstr("score.json: not a score record"));
+              HasSubstr("score.json: not a score record: fake is missing"));
+  put_file(dir / "score.json", R"({"schema": 1, "metrics": {}, "fake": "x"})");
+  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+              HasSubstr("score.json: not a score record: fake.source is missing"));
+  put_file(dir / "score.json",
+           R"({"schema": 1, "metrics": 1, "fake": {"source": 1, "count": {}}, "yardsticks": [3]})");
+  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+              HasSubstr("score.json: not a score record: yardsticks[]."));
+}
+
+TEST(ReportPage, ALineThatIsNoLogIsADataError) {
+  const TempDir dir;
+  put_file(dir / "log.jsonl", "{\"step\": 1}\ngarbage\n{\"step\": 2}\n");
+  EXPECT_EQ(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+            (dir / "log.jsonl").string() + ":2: not a line of a training log");
+  put_file(dir / "log.jsonl", "{\"step\": 1}\n{\"st");  // being written
+  EXPECT_THAT(render_run_page(dir.path()), HasSubstr("<td>1</td>"));
 }
 
 }  // namespace

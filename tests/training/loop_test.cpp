@@ -191,6 +191,25 @@ TEST(Loop, InterruptInsideAHookSavesToo) {
   EXPECT_EQ(load_ema_weights(folder.path()).step, 4);
 }
 
+TEST(Loop, AnInterruptAtTheLastStepCountsOnlyInsideAHook) {
+  const TempDir folder;
+  LinearTask task;
+  LoopHooks hooks;
+  hooks.on_step = [&](const TrainState& state, double) { core::request_interrupt(state.step == 11); };
+  EXPECT_EQ(train(task, toy_config(11), folder / "done", hooks).steps_done, 11);
+  core::request_interrupt(false);
+  LinearTask again;
+  hooks.on_step = [](const TrainState& state, double) {
+    if (state.step == 11) {
+      throw core::InterruptedError("sampling stopped");
+    }
+  };
+  EXPECT_THAT(
+      message_of<core::InterruptedError>([&] { train(again, toy_config(11), folder / "owed", hooks); }),
+      HasSubstr("step 11 of 11"));
+  EXPECT_EQ(checkpoint_bytes(folder / "owed"), checkpoint_bytes(folder / "done"));
+}
+
 TEST(Loop, TimeLimitEndsAtAStepAndCanBeResumed) {
   const TempDir folder;
   LinearTask task;
