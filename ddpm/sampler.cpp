@@ -44,8 +44,9 @@ void SampleOptions::fields(core::ConfigVisitor& v) {
 
 void SampleOptions::validate(int64_t chain_steps, const Parameterisation& parameterisation) const {
   if (steps < 0 || steps > chain_steps) {
-    throw core::UsageError("sample.steps: {} is not within 1..{}, the steps of the trained chain", steps,
-                           chain_steps);
+    throw core::UsageError(
+        "sample.steps: {} is not within 1..{}, the steps of the trained chain (0 means all of them)", steps,
+        chain_steps);
   }
   if (!(eta >= 0 && eta <= 1)) {
     throw core::UsageError("sample.eta: {} is not within 0..1", eta);

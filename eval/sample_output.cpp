@@ -108,7 +108,9 @@ void write_sample_grid(const fs::path& samples, int64_t images, const fs::path& 
   for (at::Tensor part; (part = source->next(images)).defined();) {
     parts.push_back(part);
   }
-  write_grid(target, torch::cat(parts));
+  const auto rgb = torch::cat(parts);
+  const auto grey = rgb.narrow(1, 0, 1);
+  write_grid(target, rgb.eq(grey).all().item<bool>() ? grey.contiguous() : rgb);
 }
 
 }  // namespace ddpm_eval::eval

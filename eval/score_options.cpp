@@ -67,7 +67,10 @@ void add_frechet_options(CLI::App& command, ScoreOptions& options) {
   static const std::map<std::string, metrics::SqrtMethod> kMethods = {
       {"symmetric", metrics::SqrtMethod::kSymmetric}, {"general", metrics::SqrtMethod::kGeneral}};
   command.add_option("--sqrt", options.sqrt, "Matrix square root: symmetric, or general as SciPy's sqrtm")
-      ->transform(CLI::CheckedTransformer(kMethods))
+      ->transform(CLI::Transformer(kMethods))
+      ->check([](const std::string& word) {
+        return word == "0" || word == "1" ? std::string() : "'" + word + "' is neither symmetric nor general";
+      })
       ->option_text("{symmetric,general}");
   command
       .add_option("--yardstick", options.yardsticks,

@@ -1,4 +1,5 @@
 #include "eval/comparability.h"
+#include "eval/console.h"
 #include "eval/score.h"
 
 #include <fmt/format.h>
@@ -11,7 +12,7 @@ namespace {
 /// A row for the samples and one for each yardstick, a column for each metric.
 void print_beside_yardsticks(const Json& record) {
   const auto print_row = [&](const std::string& label, const Json& side, const Json& metrics) {
-    fmt::print("{:<44} {:>7}", label, side.at("count").get<int64_t>());
+    fmt::print("{:<44} {:>7}", core::printable(label), side.at("count").get<int64_t>());
     for (const auto& [key, value] : metrics.items()) {
       fmt::print("  {:>{}.5g}", value.get<double>(), key.size());
     }
@@ -26,7 +27,8 @@ void print_beside_yardsticks(const Json& record) {
   for (const auto& yardstick : record["yardsticks"]) {
     print_row("yardstick " + yardstick["source"].get<std::string>(), yardstick, yardstick["metrics"]);
   }
-  fmt::print("against {}, N = {}; features {}\n", record["real"]["source"].get<std::string>(),
+  fmt::print("against {}, N = {}; features {}\n",
+             core::printable(record["real"]["source"].get<std::string>()),
              record["real"]["count"].get<int64_t>(), text_field(record["features"], "name"));
 }
 
@@ -42,7 +44,7 @@ void print_score(const Json& record) {
   }
   const auto print_side = [&](const std::string& role, const Json& side) {
     const auto count = side.contains("count") ? fmt::format(", N = {}", side["count"].get<int64_t>()) : "";
-    fmt::print("{:<30} {}{}\n", role, side["source"].get<std::string>(), count);
+    print_line("{:<30} {}{}", role, side["source"].get<std::string>(), count);
   };
   for (const char* role : {"real", "fake"}) {
     if (record.contains(role)) {

@@ -28,8 +28,6 @@ void expect_images(const at::Tensor& images_u8) {
              tensor::describe(images_u8));
 }
 
-constexpr int64_t kMaxPngFiles = 1'000'000;
-
 std::string png_name(int64_t index) { return fmt::format("{:06}.png", index); }
 
 class PngFolderSink final : public ImageSink {

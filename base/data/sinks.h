@@ -21,6 +21,9 @@ class ImageSink {
   virtual void finish() = 0;
 };
 
+/// Images that a folder of PNGs may hold: the names of more would not sort in order.
+inline constexpr int64_t kMaxPngFiles = 1'000'000;
+
 /// PNG files 000000.png, 000001.png, ... in `folder`, which is made if need be. Each file appears whole;
 /// files are encoded in parallel. `first_index` is the number in the first file's name; files of the same
 /// names are replaced. Throws UsageError beyond a million files, whose names would not sort in order, and

@@ -1,3 +1,4 @@
+#include "eval/console.h"
 #include "eval/likelihood_run.h"
 #include "eval/output.h"
 
@@ -39,7 +40,7 @@ void run_nll(NllCommand command, const Session& session) {
     fmt::print("{:>6} {:>10.5f} {:>10.5f}\n", point["steps"].get<int64_t>(), point["rate"].get<double>(),
                point["rmse"].get<double>());
   }
-  fmt::print("{} examples of {}; record, curve and plot in {}\n", record["count"].get<int64_t>(),
+  print_line("{} examples of {}; record, curve and plot in {}", record["count"].get<int64_t>(),
              record["data"].get<std::string>(), command.request.out.string());
 }
 

@@ -27,7 +27,6 @@ namespace {
 
 constexpr int64_t kGridImages = 64;
 constexpr int64_t kPointsPerCall = 5000;
-constexpr int64_t kMaxPngFiles = 1'000'000;  ///< their names have six digits
 
 namespace fs = std::filesystem;
 
@@ -70,9 +69,9 @@ void check_image_targets(const SampleCommand& command, const ddpm::Model& model)
   }
   if (ending == ".npz") {
     require_space(command, 3 * model.row_shape.at(1) * model.row_shape.at(2));
-  } else if (command.count > kMaxPngFiles) {
+  } else if (command.count > data::kMaxPngFiles) {
     throw core::UsageError("--num {}: a folder holds at most {} PNGs; write an .npz", command.count,
-                           kMaxPngFiles);
+                           data::kMaxPngFiles);
   }
   if (!command.grid.empty()) {
     if (command.grid.extension() != ".png") {
@@ -171,12 +170,15 @@ void add_sample_command(CLI::App& program, Session& session) {
   command->add_option("--seed", options->request.seed, "Sample i depends on the seed and i alone")
       ->capture_default_str();
   // What shapes the samples is a flag as well; the run's own [sample] section has the defaults.
-  for (const char* key : {"sampler", "steps", "eta", "variance", "spacing", "clip"}) {
+  for (const char* key : {"sampler", "steps", "spacing", "eta", "hat_sigma", "variance", "clip",
+                          "dynamic_threshold", "rederive"}) {
+    std::string flag = std::string("--") + key;
+    std::replace(flag.begin(), flag.end(), '_', '-');
     command->add_option_function<std::string>(
-        std::string("--") + key,
-        [options, key](const std::string& value) {
+        flag,
+        [options, key, flag](const std::string& value) {
           options->request.settings.push_back(
-              {fmt::format("{}={}", key, value), fmt::format("--{} {}", key, value)});
+              {fmt::format("{}={}", key, value), fmt::format("{} {}", flag, value)});
         },
         std::string("Overrides sample.") + key + " of the run");
   }

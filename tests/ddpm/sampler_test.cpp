@@ -255,7 +255,7 @@ TEST(Sampler, RefusesBadOptions) {
         [&] { sample(network, process, {}, options, tensor::index_range(0, 1), {1}); });
   };
   EXPECT_EQ(refusal({.steps = 101}),
-            "sample.steps: 101 is not within 1..100, the steps of the trained chain");
+            "sample.steps: 101 is not within 1..100, the steps of the trained chain (0 means all of them)");
   EXPECT_THAT(refusal({.steps = -1}), HasSubstr("sample.steps: -1"));
   EXPECT_THAT(refusal({.sampler = Sampler::kDdim, .eta = 1.5}), HasSubstr("sample.eta: 1.5"));
   EXPECT_THAT(refusal({.eta = 0.5}), HasSubstr("only the ddim sampler"));
