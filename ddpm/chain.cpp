@@ -22,7 +22,7 @@ Chain::Chain(const SamplingModel& model, const DiffusionProcess& part, const Sam
             tensor::normal_rows({options.seed, "sample.x_T"}, indices, 0, row_shape)) {}
 
 Chain::Chain(const SamplingModel& model, const DiffusionProcess& part, const SampleOptions& options,
-             std::vector<int64_t> indices, at::Tensor x)
+             std::vector<int64_t> indices, const at::Tensor& x)
     : model_(model),
       part_(part),
       options_(options),

@@ -27,7 +27,7 @@ class Chain {
 
   /// Starts from `x` [indices.size(), ...], x_t for the last t of `part`.
   Chain(const SamplingModel& model, const DiffusionProcess& part, const SampleOptions& options,
-        std::vector<int64_t> indices, at::Tensor x);
+        std::vector<int64_t> indices, const at::Tensor& x);
 
   int64_t steps() const { return part_.steps(); }
 

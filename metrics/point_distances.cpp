@@ -116,7 +116,7 @@ double sum_of_distances(const at::Tensor& x, const at::Tensor& y, PairCounter& c
 /// The smallest distance between two different points, or infinity.
 double smallest_distance(const at::Tensor& points) {
   double smallest = std::numeric_limits<double>::infinity();
-  for_all_distances(points, points, [&](at::Tensor distances) {
+  for_all_distances(points, points, [&](const at::Tensor& distances) {
     distances.masked_fill_(distances == 0.0, std::numeric_limits<double>::infinity());
     smallest = std::min(smallest, distances.min().item<double>());
   });
