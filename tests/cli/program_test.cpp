@@ -50,9 +50,10 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   };
   expect_error({"fidd", "--help"}, "unknown command 'fidd'; did you mean 'fid'?");
   expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
-  expect_error({"knn", "--help"},
-               "unknown command 'knn'; choose train, sample, fid, is, score, stats, report, features, data, "
-               "weights or info");
+  expect_error(
+      {"knn", "--help"},
+      "unknown command 'knn'; choose train, sample, fid, is, score, stats, nll, report, features, data, "
+      "weights or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   expect_error({"features", "trian", "--out", "x"},
                "unknown command 'features trian'; did you mean 'features train'?");
