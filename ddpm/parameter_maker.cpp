@@ -20,15 +20,21 @@ int64_t count_elements(const tensor::NamedTensors& tensors) {
 }
 
 ParameterMaker::ParameterMaker(const tensor::NamedTensors& saved, std::string origin)
-    : from_checkpoint_(true), origin_(std::move(origin)) {
+    : from_(From::kCheckpoint), origin_(std::move(origin)) {
   for (const auto& [name, values] : saved) {
     unused_.emplace(name, values);
   }
 }
 
+ParameterMaker ParameterMaker::layout() {
+  ParameterMaker maker(0);
+  maker.from_ = From::kNothing;
+  return maker;
+}
+
 at::Tensor ParameterMaker::glorot(const std::string& name, at::IntArrayRef shape, double scale) {
-  if (from_checkpoint_) {
-    return saved(name, shape);
+  if (from_ != From::kSeed) {
+    return from_ == From::kCheckpoint ? saved(name, shape) : expanded(name, shape);
   }
   int64_t receptive = 1;
   for (size_t i = 2; i < shape.size(); ++i) {
@@ -43,7 +49,10 @@ at::Tensor ParameterMaker::glorot(const std::string& name, at::IntArrayRef shape
 }
 
 at::Tensor ParameterMaker::constant(const std::string& name, int64_t size, double value) {
-  return from_checkpoint_ ? saved(name, {size}) : add(name, torch::full({size}, value, torch::kFloat32));
+  if (from_ != From::kSeed) {
+    return from_ == From::kCheckpoint ? saved(name, {size}) : expanded(name, {size});
+  }
+  return add(name, torch::full({size}, value, torch::kFloat32));
 }
 
 tensor::NamedTensors ParameterMaker::take() {
@@ -65,6 +74,10 @@ at::Tensor ParameterMaker::saved(const std::string& name, at::IntArrayRef shape)
   }
   unused_.erase(found);
   return add(name, values.detach().contiguous());
+}
+
+at::Tensor ParameterMaker::expanded(const std::string& name, at::IntArrayRef shape) {
+  return add(name, torch::zeros({1}, torch::kFloat32).expand(shape));
 }
 
 at::Tensor ParameterMaker::add(const std::string& name, at::Tensor values) {

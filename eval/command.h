@@ -21,8 +21,10 @@ struct Session {
 // and help to `program` and, when chosen, sets session.action. Results go to stdout, everything else to
 // stderr.
 void add_data_command(CLI::App& program, Session& session);
+void add_export_command(CLI::App& program, Session& session);
 void add_features_command(CLI::App& program, Session& session);
 void add_fid_command(CLI::App& program, Session& session);
+void add_import_command(CLI::App& program, Session& session);
 void add_info_command(CLI::App& program, Session& session);
 void add_is_command(CLI::App& program, Session& session);
 void add_nll_command(CLI::App& program, Session& session);

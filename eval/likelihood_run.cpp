@@ -214,6 +214,9 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   auto record = core::new_record("likelihood");
   record["run"] = run.record.at("run");
   record["step"] = run.record.at("step");
+  if (run.record.contains("origin")) {
+    record["origin"] = run.record.at("origin");
+  }
   record.update(key);
   record["objective"] = run.record.at("objective");
   record["process"] = run.record.at("process");

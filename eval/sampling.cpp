@@ -41,6 +41,12 @@ LoadedRun load_run(const SamplingRequest& request) {
                 {"sampler", core::Json::parse(core::config_to_json(run.options))},
                 {"seed", request.seed},
                 {"rounding", "to nearest"}};
+  if (!saved.imported_from.empty()) {
+    run.record["origin"] = core::Json::parse(saved.imported_from);
+    if (saved.step == 0) {
+      run.record["step"] = nullptr;  // not known
+    }
+  }
   return run;
 }
 

@@ -32,7 +32,8 @@ struct SamplingRequest {
 struct LoadedRun {
   ddpm::Model model;
   ddpm::SampleOptions options;
-  core::Json record;  ///< run, its step, weights, SHA-256 of the checkpoint, sampler as resolved, data
+  core::Json record;  ///< run, its step, weights, SHA-256 of the checkpoint, sampler as resolved, data;
+                      ///< origin if it was imported
 };
 
 /// Throws UsageError for a setting that does not exist or does not suit, DataError for a run that cannot be

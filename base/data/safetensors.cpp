@@ -136,6 +136,44 @@ void check_layout(std::vector<Entry>& entries, uint64_t buffer_bytes, const std:
   }
 }
 
+struct Header {
+  std::vector<Entry> entries;
+  std::map<std::string, std::string> metadata;
+};
+
+/// Leaves `file` at the first tensor's bytes.
+Header read_header(ByteStream& file) {
+  const std::string& origin = file.origin();
+  const uint64_t file_bytes = file.remaining();
+  uint64_t header_bytes = 0;
+  if (file_bytes < sizeof(header_bytes)) {
+    throw DataError("{}: {} bytes are no safetensors file", origin, file_bytes);
+  }
+  file.read(&header_bytes, sizeof(header_bytes));
+  if (header_bytes > kMaxTensorHeaderBytes || header_bytes > file.remaining()) {
+    throw DataError("{}: is cut short or no safetensors file: a header of {} bytes in a file of {}", origin,
+                    header_bytes, file_bytes);
+  }
+  std::string text(header_bytes, '\0');
+  file.read(text.data(), text.size());
+
+  Header header;
+  const ordered_json json = parse_header(text, origin);
+  for (const auto& [name, value] : json.items()) {
+    if (name != kMetadata) {
+      header.entries.push_back(parse_entry(name, value, origin));
+      continue;
+    }
+    for (const auto& [key, entry] : value.items()) {
+      if (!value.is_object() || !entry.is_string()) {
+        throw DataError("{}: __metadata__ must map names to strings", origin);
+      }
+      header.metadata[key] = entry.get<std::string>();
+    }
+  }
+  return header;
+}
+
 std::string header_text(const tensor::NamedTensors& tensors,
                         const std::map<std::string, std::string>& metadata) {
   ordered_json header = ordered_json::object();
@@ -167,37 +205,16 @@ SafeTensors read_safetensors(const std::filesystem::path& path) {
   return read_safetensors(file);
 }
 
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path) {
+  FileStream file(path);
+  return read_header(file).metadata;
+}
+
 SafeTensors read_safetensors(ByteStream& file) {
   const std::string& origin = file.origin();
-  const uint64_t file_bytes = file.remaining();
-  uint64_t header_bytes = 0;
-  if (file_bytes < sizeof(header_bytes)) {
-    throw DataError("{}: {} bytes are no safetensors file", origin, file_bytes);
-  }
-  file.read(&header_bytes, sizeof(header_bytes));
-  if (header_bytes > kMaxTensorHeaderBytes || header_bytes > file.remaining()) {
-    throw DataError("{}: is cut short or no safetensors file: a header of {} bytes in a file of {}", origin,
-                    header_bytes, file_bytes);
-  }
-  std::string text(header_bytes, '\0');
-  file.read(text.data(), text.size());
-
-  SafeTensors result;
-  std::vector<Entry> entries;
-  const ordered_json header = parse_header(text, origin);
-  for (const auto& [name, value] : header.items()) {
-    if (name != kMetadata) {
-      entries.push_back(parse_entry(name, value, origin));
-      continue;
-    }
-    for (const auto& [key, entry] : value.items()) {
-      if (!value.is_object() || !entry.is_string()) {
-        throw DataError("{}: __metadata__ must map names to strings", origin);
-      }
-      result.metadata[key] = entry.get<std::string>();
-    }
-  }
+  auto [entries, metadata] = read_header(file);
   check_layout(entries, file.remaining(), origin);
+  SafeTensors result{.tensors = {}, .metadata = std::move(metadata)};
   for (const auto& entry : entries) {
     at::Tensor tensor = torch::empty(entry.shape, entry.dtype);
     file.read(tensor.data_ptr(), tensor.nbytes());

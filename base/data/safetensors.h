@@ -24,6 +24,9 @@ SafeTensors read_safetensors(const std::filesystem::path& path);
 /// The same from all that is left of a stream.
 SafeTensors read_safetensors(ByteStream& stream);
 
+/// The metadata alone, without reading the tensors. Throws DataError for a bad header, as above.
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
+
 /// Writes `tensors` in their order; names must differ. The file appears whole or not at all. Throws
 /// ResourceError.
 void write_safetensors(const std::filesystem::path& target, const tensor::NamedTensors& tensors,

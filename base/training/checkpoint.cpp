@@ -20,6 +20,7 @@ using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* kFormat = "ddpm-eval.checkpoint";
 constexpr const char* kContentDigest = "content_sha256";
+constexpr const char* kOrigin = "origin";
 constexpr const char* kAdamPrefix = "adam.";
 
 void append_prefixed(const char* prefix, const tensor::NamedTensors& from, tensor::NamedTensors& to) {
@@ -73,7 +74,14 @@ struct Checkpoint {
   data::SafeTensors file;
   int64_t step = 0;
   std::string config_json;
+  std::string imported_from;  ///< empty unless another program trained the weights
 };
+
+[[noreturn]] void refuse_to_resume(const std::string& origin) {
+  throw core::UsageError(
+      "{}: was imported, and has no state of an optimiser to go on from; it can be sampled and scored",
+      origin);
+}
 
 /// SHA-256 of all that training goes on from: the tensors in their order, and the metadata that no other
 /// digest covers.
@@ -83,6 +91,9 @@ std::string content_digest(const tensor::NamedTensors& tensors, const Metadata& 
   for (const char* key : {"step", "log_window"}) {
     const auto found = metadata.find(key);
     add(found == metadata.end() ? "" : found->second);
+  }
+  if (const auto origin = metadata.find(kOrigin); origin != metadata.end()) {
+    add(origin->second);
   }
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor plain = tensor.detach().cpu().contiguous();
@@ -127,6 +138,13 @@ Checkpoint read_checkpoint(const fs::path& folder) {
   if (digest != core::sha256_hex(checkpoint.config_json)) {
     throw core::DataError("{}: the stored configuration does not match its digest: the file is damaged",
                           checkpoint.origin);
+  }
+  if (const auto origin = metadata.find(kOrigin); origin != metadata.end()) {
+    checkpoint.imported_from = origin->second;
+    if (!Json::accept(origin->second)) {
+      throw core::DataError("{}: its metadata says '{}' for '{}', which is not JSON", checkpoint.origin,
+                            origin->second, kOrigin);
+    }
   }
   check_content(checkpoint.file, checkpoint.origin);
   return checkpoint;
@@ -178,10 +196,44 @@ void check_config(const Checkpoint& checkpoint, const std::string& config_json,
 
 SavedWeights load_weights(const fs::path& folder, std::string_view parameters, std::string_view buffers) {
   Checkpoint checkpoint = read_checkpoint(folder);
-  return {.parameters = with_prefix(checkpoint.file.tensors, parameters),
-          .buffers = with_prefix(checkpoint.file.tensors, buffers),
-          .step = checkpoint.step,
-          .config_json = std::move(checkpoint.config_json)};
+  SavedWeights weights{.parameters = with_prefix(checkpoint.file.tensors, parameters),
+                       .buffers = with_prefix(checkpoint.file.tensors, buffers),
+                       .step = checkpoint.step,
+                       .config_json = std::move(checkpoint.config_json),
+                       .imported_from = std::move(checkpoint.imported_from)};
+  if (weights.parameters.empty() && !weights.imported_from.empty()) {
+    throw core::DataError("{}: was imported, and has the averaged weights alone", checkpoint.origin);
+  }
+  return weights;
+}
+
+/// Writes the checkpoint and then its readable copy.
+void write_checkpoint(const fs::path& folder, const tensor::NamedTensors& tensors, Metadata metadata,
+                      const tensor::NamedTensors& parameters) {
+  metadata["format"] = kFormat;
+  metadata["format_version"] = std::to_string(kCheckpointVersion);
+  metadata["config_sha256"] = core::sha256_hex(metadata.at("config"));
+  metadata[kContentDigest] = content_digest(tensors, metadata);
+  core::make_folders(folder);
+  data::write_safetensors(folder / kCheckpointFile, tensors, metadata);
+
+  int64_t weights = 0;
+  for (const auto& [name, parameter] : parameters) {
+    weights += parameter.numel();
+  }
+  Json summary;
+  summary["format"] = kFormat;
+  summary["format_version"] = kCheckpointVersion;
+  summary["file"] = kCheckpointFile;
+  summary["step"] = std::stoll(metadata.at("step"));
+  summary["parameters"] = weights;
+  summary["parameter_tensors"] = parameters.size();
+  summary["config_sha256"] = metadata.at("config_sha256");
+  if (const auto origin = metadata.find(kOrigin); origin != metadata.end()) {
+    summary[kOrigin] = Json::parse(origin->second);
+  }
+  summary["config"] = Json::parse(metadata.at("config"));
+  core::write_file(folder / "checkpoint.json", summary.dump(2) + "\n");
 }
 
 }  // namespace
@@ -208,36 +260,39 @@ bool has_checkpoint(const fs::path& folder) {
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const std::string& config_json) {
-  core::make_folders(folder);
-  const auto tensors = state_tensors(state);
-  Metadata metadata{{"format", kFormat},
-                    {"format_version", std::to_string(kCheckpointVersion)},
-                    {"step", std::to_string(state.step)},
-                    {"config", config_json},
-                    {"config_sha256", core::sha256_hex(config_json)},
-                    {"log_window", state.window.to_json()}};
-  metadata[kContentDigest] = content_digest(tensors, metadata);
-  data::write_safetensors(folder / kCheckpointFile, tensors, metadata);
+  write_checkpoint(
+      folder, state_tensors(state),
+      {{"step", std::to_string(state.step)}, {"config", config_json}, {"log_window", state.window.to_json()}},
+      state.parameters);
+}
 
-  int64_t weights = 0;
-  for (const auto& [name, parameter] : state.parameters) {
-    weights += parameter.numel();
+void save_imported(const fs::path& folder, const ImportedWeights& weights) {
+  DDPM_CHECK(!weights.imported_from.empty(), "imported from nowhere");
+  tensor::NamedTensors all;
+  append_prefixed("model.", weights.last, all);
+  append_prefixed("buffer.", weights.last.empty() ? tensor::NamedTensors() : weights.buffers, all);
+  append_prefixed("ema.", weights.averaged, all);
+  append_prefixed("ema_buffer.", weights.buffers, all);
+  write_checkpoint(folder, all,
+                   {{"step", std::to_string(weights.step)},
+                    {"config", weights.config_json},
+                    {kOrigin, weights.imported_from}},
+                   weights.averaged);
+}
+
+void require_resumable(const fs::path& folder) {
+  const fs::path path = folder / kCheckpointFile;
+  if (data::read_safetensors_metadata(path).contains(kOrigin)) {
+    refuse_to_resume(path.string());
   }
-  Json summary;
-  summary["format"] = kFormat;
-  summary["format_version"] = kCheckpointVersion;
-  summary["file"] = kCheckpointFile;
-  summary["step"] = state.step;
-  summary["parameters"] = weights;
-  summary["parameter_tensors"] = state.parameters.size();
-  summary["config_sha256"] = metadata.at("config_sha256");
-  summary["config"] = Json::parse(config_json);
-  core::write_file(folder / "checkpoint.json", summary.dump(2) + "\n");
 }
 
 void load_checkpoint(const fs::path& folder, const std::string& config_json,
                      const std::vector<std::string>& may_change, TrainState& state) {
   const Checkpoint checkpoint = read_checkpoint(folder);
+  if (!checkpoint.imported_from.empty()) {
+    refuse_to_resume(checkpoint.origin);
+  }
   check_config(checkpoint, config_json, may_change);
   LogWindow window = LogWindow::from_json(
       metadata_text(checkpoint.file.metadata, "log_window", checkpoint.origin), checkpoint.origin);

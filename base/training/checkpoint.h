@@ -52,19 +52,40 @@ void save_checkpoint(const std::filesystem::path& folder, const TrainState& stat
 /// Restores `state`, made by new_state() for the same network, from `folder`. `config_json` must equal the
 /// stored configuration but for the keys `may_change` ("train.steps"). Throws DataError for a file that is
 /// missing, damaged, of a newer version or of another network, for weights that are not finite, and
-/// UsageError naming the first key that differs and both values. Nothing is changed unless all is well.
+/// UsageError for an imported run and naming the first key that differs and both values. Nothing is changed
+/// unless all is well.
 void load_checkpoint(const std::filesystem::path& folder, const std::string& config_json,
                      const std::vector<std::string>& may_change, TrainState& state);
+
+/// Weights that another program trained, which go into a run's folder without an optimiser's state.
+struct ImportedWeights {
+  tensor::NamedTensors averaged;  ///< what is sampled
+  tensor::NamedTensors last;      ///< those of the last step, or none
+  tensor::NamedTensors buffers;
+  int64_t step = 0;  ///< optimiser steps done; 0 if not known
+  std::string config_json;
+  std::string imported_from;  ///< JSON: what they were made from
+};
+
+/// Writes a checkpoint as save_checkpoint() does, with `imported_from` as `origin` in its metadata, under the
+/// same digest. Equal weights give equal bytes. Throws ResourceError.
+void save_imported(const std::filesystem::path& folder, const ImportedWeights& weights);
+
+/// Throws UsageError if the checkpoint in `folder` was imported, and so cannot be gone on with; DataError if
+/// it cannot be read. Reads only its header.
+void require_resumable(const std::filesystem::path& folder);
 
 /// The weights of a run, for sampling.
 struct SavedWeights {
   tensor::NamedTensors parameters;
   tensor::NamedTensors buffers;
-  int64_t step = 0;         ///< optimiser steps done
-  std::string config_json;  ///< what the run was trained with
+  int64_t step = 0;             ///< optimiser steps done
+  std::string config_json;      ///< what the run was trained with
+  std::string imported_from{};  ///< as in ImportedWeights; empty for weights trained here
 };
 
-/// The averaged weights, or those of the last step. Throws DataError as load_checkpoint().
+/// The averaged weights, or those of the last step. Throws DataError as load_checkpoint(), and for the last
+/// step of an imported run that has the averages alone.
 SavedWeights load_ema_weights(const std::filesystem::path& folder);
 SavedWeights load_model_weights(const std::filesystem::path& folder);
 

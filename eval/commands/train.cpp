@@ -40,6 +40,9 @@ void run_train(const TrainOptions& options, const Session& session) {
                     {"--json", options.json}},
                    {{"--config", options.config}});
   require_json_target(options.json);
+  if (options.resume && training::has_checkpoint(options.out)) {
+    training::require_resumable(options.out);
+  }
   auto tree = open_config(options);
   for (const auto& setting : options.settings) {
     tree.set(setting);

@@ -234,7 +234,8 @@ std::vector<std::vector<std::string>> writing_commands(const fs::path& folder, c
           {"info", "--json", in("i.json")},
           {"report", run.string(), "--out", in("r.html")},
           {"train", "--config", (run / "c.toml").string(), "--out", in("run")},
-          {"features", "train", "--data", kNoise, "--out", in("n.safetensors")}};
+          {"features", "train", "--data", kNoise, "--out", in("n.safetensors")},
+          {"import", (testing::source_dir() / "tests/golden/diffusers").string(), "--out", in("imported")}};
 }
 
 TEST(BadInput, FoldersThatCannotBeWrittenAreResourceErrors) {

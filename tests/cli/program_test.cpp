@@ -16,8 +16,8 @@ using ::testing::Not;
 using testing::run_program;
 using ::testing::StartsWith;
 
-constexpr const char* kCommands[] = {"data",   "features", "fid",   "info",  "is",     "report",
-                                     "sample", "score",    "stats", "train", "weights"};
+constexpr const char* kCommands[] = {"data",   "export", "features", "fid",   "import", "info",   "is",
+                                     "report", "sample", "score",    "stats", "train",  "weights"};
 
 TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {
   const auto help = run_program({"--help"});
@@ -53,7 +53,7 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   expect_error(
       {"knn", "--help"},
       "unknown command 'knn'; choose train, sample, fid, is, score, stats, nll, report, features, data, "
-      "weights or info");
+      "weights, import, export or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   expect_error({"features", "trian", "--out", "x"},
                "unknown command 'features trian'; did you mean 'features train'?");

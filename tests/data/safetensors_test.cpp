@@ -130,5 +130,14 @@ TEST_F(SafeTensorsFile, AFullDiskKeepsTheOldFile) {
   EXPECT_EQ(read_safetensors(dir_ / "a.safetensors").tensors[0].tensor.item<float>(), 1);
 }
 
+TEST(Safetensors, TheMetadataIsReadWithoutTheTensors) {
+  const testing::TempDir dir;
+  write_safetensors(dir / "a.safetensors", {{"x", torch::ones({1000})}}, {{"key", "value"}});
+  std::filesystem::resize_file(dir / "a.safetensors", 200);
+  EXPECT_EQ(read_safetensors_metadata(dir / "a.safetensors").at("key"), "value");
+  std::filesystem::resize_file(dir / "a.safetensors", 20);
+  EXPECT_THROW(read_safetensors_metadata(dir / "a.safetensors"), core::DataError);
+}
+
 }  // namespace
 }  // namespace ddpm_eval::data

@@ -128,6 +128,56 @@ TEST(Checkpoint, WeightsForSampling) {
   EXPECT_EQ(tensor::find(model.buffers, "norm.batches").item<int64_t>(), 7);
 }
 
+TEST(Checkpoint, ImportedWeightsAreSampledAndNotTrainedOn) {
+  const TempDir folder;
+  ConvTask task;
+  TrainState state = new_state(task, toy_config(7));
+  ImportedWeights weights{.averaged = task.parameters(),
+                          .last = {},
+                          .buffers = task.buffers(),
+                          .config_json = kConfig,
+                          .imported_from = R"({"name":"elsewhere"})"};
+  save_imported(folder.path(), weights);
+  EXPECT_THAT(core::read_text(folder / "checkpoint.json"), HasSubstr("\"name\": \"elsewhere\""));
+  const SavedWeights ema = load_ema_weights(folder.path());
+  EXPECT_EQ(ema.imported_from, R"({"name":"elsewhere"})");
+  EXPECT_EQ(ema.config_json, kConfig);
+  EXPECT_EQ(ema.buffers.size(), 3U);
+  EXPECT_THAT(tensor::find(ema.parameters, "in.weight"),
+              TensorEq(tensor::find(task.parameters(), "in.weight").detach()));
+  const auto expect_refusal = [&](const auto& action) {
+    EXPECT_THAT(message_of<core::UsageError>(action),
+                AllOf(HasSubstr(kFile), HasSubstr("was imported, and has no state of an optimiser")));
+  };
+  expect_refusal([&] { load(folder.path(), state); });
+  expect_refusal([&] { require_resumable(folder.path()); });
+  EXPECT_THAT(message_of<core::DataError>([&] { load_model_weights(folder.path()); }),
+              HasSubstr("has the averaged weights alone"));
+
+  weights.last = task.parameters();
+  weights.step = 9;
+  save_imported(folder.path(), weights);
+  EXPECT_EQ(load_model_weights(folder.path()).step, 9);
+  EXPECT_EQ(load_model_weights(folder.path()).buffers.size(), 3U);
+
+  auto file = data::read_safetensors(folder / kFile);
+  file.metadata["origin"] = "{}";
+  data::write_safetensors(folder / kFile, file.tensors, file.metadata);
+  EXPECT_THAT(message_of<core::DataError>([&] { load_ema_weights(folder.path()); }), HasSubstr("digest"));
+  file.metadata["origin"] = "somewhere";
+  data::write_safetensors(folder / kFile, file.tensors, file.metadata);
+  EXPECT_THAT(message_of<core::DataError>([&] { load_ema_weights(folder.path()); }),
+              HasSubstr("says 'somewhere' for 'origin', which is not JSON"));
+}
+
+TEST(Checkpoint, ARunTrainedHereMayBeGoneOnWith) {
+  const TempDir folder;
+  ConvTask task;
+  trained(task, folder.path());
+  require_resumable(folder.path());
+  EXPECT_EQ(load_ema_weights(folder.path()).imported_from, "");
+}
+
 TEST(Checkpoint, MissingFileOrFolder) {
   const TempDir folder;
   LinearTask task;
