@@ -138,8 +138,8 @@ ForeignModel read_file(const ImportRequest& request) {
 }  // namespace
 
 ForeignModel read_foreign_model(const ImportRequest& request) {
-  if (request.side && *request.side < 1) {
-    throw core::UsageError("--side {}: expected a positive number", *request.side);
+  if (request.side && (*request.side < 1 || *request.side > ddpm::kMaxImageSide)) {
+    throw core::UsageError("--side {}: is not within 1..{}", *request.side, ddpm::kMaxImageSide);
   }
   std::error_code error;
   if (!fs::exists(request.source, error)) {

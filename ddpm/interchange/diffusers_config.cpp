@@ -1,7 +1,7 @@
 #include "ddpm/interchange/diffusers_config.h"
 
 #include "base/core/error.h"
-#include "ddpm/choice.h"
+#include "ddpm/interchange/diffusers_words.h"
 #include "ddpm/interchange/json_keys.h"
 
 namespace ddpm_eval::ddpm {
@@ -9,24 +9,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Whose layout of the files is written.
-constexpr const char* kDiffusersVersion = "0.27.2";
-
-/// For sample_max_value: no estimate of x_0 is near it.
-constexpr double kNoLimit = 1e6;
-
-const Words<Prediction> kPredictions = {
-    {"epsilon", Prediction::kEps}, {"sample", Prediction::kX0}, {"v_prediction", Prediction::kV}};
-const std::vector<std::pair<std::string, std::string>> kSchedules = {
-    {"linear", "linear"}, {"scaled_linear", "quad"}, {"squaredcos_cap_v2", "cosine"}, {"sigmoid", "sigmoid"}};
-// The two _log forms have the same variance in another guise.
-const Words<ModelVariance> kVariances = {{"fixed_large", ModelVariance::kFixedLarge},
-                                         {"fixed_small", ModelVariance::kFixedSmall},
-                                         {"learned_range", ModelVariance::kLearnedRange},
-                                         {"fixed_large_log", ModelVariance::kFixedLarge},
-                                         {"fixed_small_log", ModelVariance::kFixedSmall}};
-const Words<Spacing> kSpacings = {
-    {"leading", Spacing::kLeading}, {"linspace", Spacing::kLinspace}, {"trailing", Spacing::kTrailing}};
+/// More levels would halve an image of any size to nothing.
+constexpr int64_t kMaxLevelCount = 16;
 
 /// The partner of the word under `key`.
 template <class Value>
@@ -40,18 +24,6 @@ Value partner(JsonKeys& keys, const char* key, const std::string& word,
     words += (words.empty() ? "" : ", ") + candidate;
   }
   keys.refuse(key, fmt::format("'{}' is not among what this program has: {}", word, words));
-}
-
-/// The word whose partner is `value`, or none.
-template <class Value>
-std::optional<std::string> word_for(const std::vector<std::pair<std::string, Value>>& pairs,
-                                    const Value& value) {
-  for (const auto& [word, candidate] : pairs) {
-    if (candidate == value) {
-      return word;
-    }
-  }
-  return std::nullopt;
 }
 
 /// Everything of config.json that has but one value here.
@@ -75,6 +47,14 @@ void require_this_network(JsonKeys& keys) {
   keys.ignore("num_train_timesteps");  // of learned time embeddings
 }
 
+/// `value`, which must be within 1..`most`.
+int64_t within(JsonKeys& keys, const char* key, int64_t value, int64_t most) {
+  if (value < 1 || value > most) {
+    keys.refuse(key, fmt::format("{} is not within 1..{}", value, most));
+  }
+  return value;
+}
+
 int64_t image_side(JsonKeys& keys, std::optional<int64_t> side) {
   const auto size = keys.value("sample_size");
   std::optional<int64_t> stored;
@@ -93,7 +73,7 @@ int64_t image_side(JsonKeys& keys, std::optional<int64_t> side) {
   if (stored && side && *stored != *side) {
     keys.refuse("sample_size", fmt::format("{}, and not --side {}", *stored, *side));
   }
-  return stored ? *stored : *side;
+  return within(keys, "sample_size", stored ? *stored : *side, kMaxImageSide);
 }
 
 /// The sides of the levels with attention, from the block types of both halves.
@@ -167,6 +147,7 @@ int64_t read_network(JsonKeys& keys, std::optional<int64_t> side, DiffusersModel
   require_this_network(keys);
   auto& unet = model.config.model.unet;
   const auto widths = keys.wholes("block_out_channels");
+  within(keys, "block_out_channels", static_cast<int64_t>(widths.size()), kMaxLevelCount);
   unet.base_channels = widths[0];
   unet.multipliers.clear();
   for (const int64_t width : widths) {
@@ -192,7 +173,7 @@ int64_t read_network(JsonKeys& keys, std::optional<int64_t> side, DiffusersModel
     }
   }
   require_single_heads(keys, attending, model.notes);
-  model.row_shape = {keys.whole("in_channels", 3), image, image};
+  model.row_shape = {within(keys, "in_channels", keys.whole("in_channels", 3), kMaxImageSide), image, image};
   return keys.whole("out_channels", 3);
 }
 
@@ -209,13 +190,13 @@ void read_clipping(JsonKeys& keys, SampleOptions& sample) {
     return;
   }
   sample.clip = true;
-  if (limit >= kNoLimit) {
+  if (limit >= kNoThresholdLimit) {
     sample.dynamic_threshold = quantile;
   } else if (limit != 1) {  // at 1 it is plain clipping
     keys.refuse("sample_max_value",
                 fmt::format("{}, and this program divides by the quantile without a limit: 1, "
                             "which is plain clipping, or at least {} is needed",
-                            limit, kNoLimit));
+                            limit, kNoThresholdLimit));
   }
 }
 
@@ -236,7 +217,7 @@ void read_variance(JsonKeys& keys, bool is_ddim, int64_t out_channels, Diffusers
     model.notes.emplace_back(
         "fixed_large_log is taken as fixed_large; diffusers' own sampler makes NaN of it");
   }
-  parameterisation.variance = partner(keys, "variance_type", word, kVariances);
+  parameterisation.variance = partner(keys, "variance_type", word, kDiffusersVariances);
   if (parameterisation.learns_variance()) {
     model.config.objective.loss = Loss::kHybrid;
     model.notes.emplace_back(
@@ -263,105 +244,22 @@ void read_scheduler(JsonKeys& keys, int64_t out_channels, DiffusersModel& model)
   keys.require("rescale_betas_zero_snr", false, {false}, "this program does not change a schedule's end");
   keys.require("steps_offset", 0, {0}, "this program's spacings have no offset");
   keys.require("set_alpha_to_one", true, {true}, "this program's last step returns x_0");
-  keys.ignore("tensor_format");  // of versions below 0.3
+  keys.ignore("tensor_format");  // of early versions
   config.process.steps = keys.whole("num_train_timesteps", 1000);
   config.process.beta_start = keys.number("beta_start", 1e-4);
   config.process.beta_end = keys.number("beta_end", 0.02);
-  config.process.kind = partner(keys, "beta_schedule", keys.word("beta_schedule", "linear"), kSchedules);
-  const bool predicts_eps = keys.flag("predict_epsilon", true);  // of versions below 0.10
+  config.process.kind =
+      partner(keys, "beta_schedule", keys.word("beta_schedule", "linear"), kDiffusersSchedules);
+  const bool predicts_eps = keys.flag("predict_epsilon", true);  // of early versions
   config.objective.parameterisation.prediction =
       partner(keys, "prediction_type", keys.word("prediction_type", predicts_eps ? "epsilon" : "sample"),
-              kPredictions);
+              kDiffusersPredictions);
   config.sample.sampler = is_ddim ? Sampler::kDdim : Sampler::kAncestral;
   config.sample.rederive = !is_ddim;  // use_clipped_model_output is false unless asked for
   config.sample.spacing =
-      partner(keys, "timestep_spacing", keys.word("timestep_spacing", "leading"), kSpacings);
+      partner(keys, "timestep_spacing", keys.word("timestep_spacing", "leading"), kDiffusersSpacings);
   read_clipping(keys, config.sample);
   read_variance(keys, is_ddim, out_channels, model);
-}
-
-/// The refusal of an export.
-[[noreturn]] void not_in_diffusers(const char* key, const std::string& value) {
-  throw core::UsageError("{}: diffusers has nothing like '{}'; this run cannot be exported", key, value);
-}
-
-Json network_json(const RunConfig& config, const std::vector<int64_t>& row_shape) {
-  const auto& unet = config.model.unet;
-  Json down = Json::array(), up = Json::array(), widths = Json::array();
-  for (size_t i = 0; i < unet.multipliers.size(); ++i) {
-    const auto& sides = unet.attention_resolutions;
-    const bool attends = std::find(sides.begin(), sides.end(), row_shape[1] >> i) != sides.end();
-    widths.push_back(unet.base_channels * unet.multipliers[i]);
-    down.push_back(attends ? "AttnDownBlock2D" : "DownBlock2D");
-    up.insert(up.begin(), attends ? "AttnUpBlock2D" : "UpBlock2D");
-  }
-  return {{"_class_name", "UNet2DModel"},
-          {"_diffusers_version", kDiffusersVersion},
-          {"act_fn", "silu"},
-          {"add_attention", true},
-          {"attention_head_dim", nullptr},
-          {"attn_norm_num_groups", nullptr},
-          {"block_out_channels", widths},
-          {"center_input_sample", false},
-          {"class_embed_type", nullptr},
-          {"down_block_types", down},
-          {"downsample_padding", 0},
-          {"downsample_type", "conv"},
-          {"dropout", unet.dropout},
-          {"flip_sin_to_cos", false},
-          {"freq_shift", 1},
-          {"in_channels", row_shape[0]},
-          {"layers_per_block", unet.res_blocks},
-          {"mid_block_scale_factor", 1},
-          {"norm_eps", 1e-6},
-          {"norm_num_groups", unet.groups},
-          {"num_class_embeds", nullptr},
-          {"num_train_timesteps", nullptr},
-          {"out_channels", config.objective.parameterisation.output_channels(row_shape[0])},
-          {"resnet_time_scale_shift", "default"},
-          {"sample_size", row_shape[1]},
-          {"time_embedding_type", "positional"},
-          {"up_block_types", up},
-          {"upsample_type", "conv"}};
-}
-
-Json scheduler_json(const RunConfig& config) {
-  const auto& process = config.process;
-  const auto& parameterisation = config.objective.parameterisation;
-  const auto schedule = word_for(kSchedules, process.kind);
-  if (!schedule) {
-    not_in_diffusers("process.kind", process.kind);
-  }
-  const auto prediction = word_for(kPredictions, parameterisation.prediction);
-  if (!prediction) {
-    not_in_diffusers("objective.prediction", "mu");
-  }
-  const auto variance = word_for(kVariances, parameterisation.variance);
-  if (!variance) {
-    not_in_diffusers("objective.variance", "learned");
-  }
-  // Of the others, linspace is the nearest to uniform, and quad has none.
-  const auto spacing = word_for(kSpacings, config.sample.spacing)
-                           .value_or(config.sample.spacing == Spacing::kUniform ? "linspace" : "leading");
-  const double factor = process.rescale ? 1000.0 / static_cast<double>(process.steps) : 1.0;
-  const bool thresholds = config.sample.dynamic_threshold > 0;
-  return {{"_class_name", "DDPMScheduler"},
-          {"_diffusers_version", kDiffusersVersion},
-          {"beta_end", factor * process.beta_end},
-          {"beta_schedule", *schedule},
-          {"beta_start", factor * process.beta_start},
-          {"clip_sample", config.sample.clip},
-          {"clip_sample_range", 1.0},
-          {"dynamic_thresholding_ratio", thresholds ? config.sample.dynamic_threshold : 0.995},
-          {"num_train_timesteps", process.steps},
-          {"prediction_type", *prediction},
-          {"rescale_betas_zero_snr", false},
-          {"sample_max_value", thresholds ? kNoLimit : 1.0},
-          {"steps_offset", 0},
-          {"thresholding", thresholds},
-          {"timestep_spacing", spacing},
-          {"trained_betas", nullptr},
-          {"variance_type", *variance}};
 }
 
 }  // namespace
@@ -376,18 +274,6 @@ DiffusersModel from_diffusers(const NamedText& network, const NamedText& schedul
   read_scheduler(scheduler_keys, out_channels, model);
   scheduler_keys.finish();
   return model;
-}
-
-DiffusersTexts to_diffusers(const RunConfig& config, const std::vector<int64_t>& row_shape) {
-  if (config.model.kind != NetworkKind::kUNet || row_shape.size() != 3) {
-    not_in_diffusers("model.kind", "mlp");
-  }
-  const Json pipeline = {{"_class_name", "DDPMPipeline"},
-                         {"_diffusers_version", kDiffusersVersion},
-                         {"scheduler", {"diffusers", "DDPMScheduler"}},
-                         {"unet", {"diffusers", "UNet2DModel"}}};
-  const auto text = [](const Json& json) { return json.dump(2) + "\n"; };
-  return {text(network_json(config, row_shape)), text(scheduler_json(config)), text(pipeline)};
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -11,6 +11,9 @@
 // configuration.
 namespace ddpm_eval::ddpm {
 
+/// No images are larger, nor have more channels: a larger number is a damaged file's.
+inline constexpr int64_t kMaxImageSide = 65'536;
+
 /// The text of a JSON file and its name for messages.
 struct NamedText {
   std::string text;

@@ -66,35 +66,40 @@ TEST(DiffusersConfig, TheCifar10ModelIsThePapers) {
 }
 
 TEST(DiffusersConfig, WhatTheNetworkCannotDoIsRefusedByKey) {
-  const std::vector<std::pair<const char*, Json>> refused = {{"_class_name", "UNet2DConditionModel"},
-                                                             {"act_fn", "gelu"},
-                                                             {"center_input_sample", true},
-                                                             {"time_embedding_type", "fourier"},
-                                                             {"flip_sin_to_cos", true},
-                                                             {"freq_shift", 0},
-                                                             {"downsample_padding", 1},
-                                                             {"downsample_type", "resnet"},
-                                                             {"upsample_type", "resnet"},
-                                                             {"mid_block_scale_factor", 1.4142},
-                                                             {"mid_block_type", "UnCLIPUNetMidBlock2D"},
-                                                             {"norm_eps", 1e-5},
-                                                             {"resnet_time_scale_shift", "scale_shift"},
-                                                             {"add_attention", false},
-                                                             {"class_embed_type", "timestep"},
-                                                             {"num_class_embeds", 10},
-                                                             {"attn_norm_num_groups", 16},
-                                                             {"attention_head_dim", 8},
-                                                             {"attention_head_dim", "8"},
-                                                             {"block_out_channels", {128, 192}},
-                                                             {"block_out_channels", {128, 256}},
-                                                             {"block_out_channels", Json::array()},
-                                                             {"block_out_channels", {0, 0, 0, 0}},
-                                                             {"layers_per_block", 2.5},
-                                                             {"sample_size", {32, 64}},
-                                                             {"sample_size", nullptr},
-                                                             {"sample_size", "32"},
-                                                             {"dropout", "much"},
-                                                             {"num_frames", 8}};
+  const std::vector<std::pair<const char*, Json>> refused = {
+      {"_class_name", "UNet2DConditionModel"},
+      {"act_fn", "gelu"},
+      {"center_input_sample", true},
+      {"time_embedding_type", "fourier"},
+      {"flip_sin_to_cos", true},
+      {"freq_shift", 0},
+      {"downsample_padding", 1},
+      {"downsample_type", "resnet"},
+      {"upsample_type", "resnet"},
+      {"mid_block_scale_factor", 1.4142},
+      {"mid_block_type", "UnCLIPUNetMidBlock2D"},
+      {"norm_eps", 1e-5},
+      {"resnet_time_scale_shift", "scale_shift"},
+      {"add_attention", false},
+      {"class_embed_type", "timestep"},
+      {"num_class_embeds", 10},
+      {"attn_norm_num_groups", 16},
+      {"attention_head_dim", 8},
+      {"attention_head_dim", "8"},
+      {"block_out_channels", {128, 192}},
+      {"block_out_channels", {128, 256}},
+      {"block_out_channels", Json::array()},
+      {"block_out_channels", {0, 0, 0, 0}},
+      {"layers_per_block", 2.5},
+      {"sample_size", {32, 64}},
+      {"sample_size", nullptr},
+      {"sample_size", "32"},
+      {"sample_size", 65'537},
+      {"in_channels", 0},
+      {"in_channels", int64_t{1} << 62},
+      {"block_out_channels", std::vector<int>(100, 128)},
+      {"dropout", "much"},
+      {"num_frames", 8}};
   for (const auto& [key, value] : refused) {
     const auto message = network_refusal(key, value);
     if (std::string(key) == "block_out_channels" && value == Json({128, 256})) {
@@ -298,6 +303,14 @@ TEST(DiffusersConfig, AnExportReadsBack) {
   const auto model = back(config, {1, 32, 32});
   EXPECT_EQ(core::config_to_json(model.config), core::config_to_json(config));
   EXPECT_THAT(model.row_shape, ElementsAre(1, 32, 32));
+}
+
+TEST(DiffusersConfig, SpacingsThatDiffusersDoesNotHaveBecomeItsDefault) {
+  auto config = unusual();
+  for (const auto spacing : {Spacing::kUniform, Spacing::kQuad}) {
+    config.sample.spacing = spacing;
+    EXPECT_EQ(back(config, {1, 32, 32}).config.sample.spacing, Spacing::kLeading);
+  }
 }
 
 TEST(DiffusersConfig, ARescaledScheduleIsExportedAsTheBetasThatItHas) {

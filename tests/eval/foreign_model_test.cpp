@@ -74,7 +74,8 @@ TEST(ForeignModel, GivesDiffusersOutputAtTheEndOfADdimChain) {
   auto options = foreign.config.sample;
   options.sampler = ddpm::Sampler::kDdim;
   options.rederive = false;
-  const auto part = model.process.sub_chain(ddpm::spaced_steps(options.spacing, model.process.steps(), 4));
+  const auto part =
+      model.process.sub_chain(ddpm::spaced_steps(ddpm::Spacing::kLeading, model.process.steps(), 4));
   const ddpm::SamplingModel parts{*model.network, model.process, model.parameterisation};
   const at::NoGradGuard no_grad;
   ddpm::Chain chain(parts, part, options, {0, 1}, golden.read("x_t"));
@@ -205,7 +206,10 @@ TEST(ForeignModel, FilesOfWeightsNeedTheirConfigurationAndSide) {
   EXPECT_THAT(refusal({.source = file, .scheduler = "s.json", .config = config}),
               HasSubstr("--scheduler s.json: is for a folder"));
   EXPECT_THAT(refusal({.source = dir.path(), .config = config}), HasSubstr("leave this out"));
-  EXPECT_THAT(refusal({.source = file, .config = config, .side = 0}), HasSubstr("--side 0"));
+  for (const int64_t side : {0, 65'537}) {
+    EXPECT_THAT(refusal({.source = file, .config = config, .side = side}),
+                HasSubstr("is not within 1..65536"));
+  }
   EXPECT_THAT(
       message_of<core::DataError>([&] { read_foreign_model({.source = file, .config = config, .side = 7}); }),
       HasSubstr("small.toml: images of side 7"));

@@ -72,7 +72,7 @@ def write_outputs(folder):
     x_t = torch.randn((2, channels, side, side), generator=torch.Generator().manual_seed(1))
     t = torch.tensor([7, 911])
     output = model(x_t.double(), t).sample
-    ddim = DDIMScheduler.from_config(pipeline.scheduler.config)
+    ddim = DDIMScheduler.from_config(pipeline.scheduler.config, timestep_spacing="leading")
     ddim.set_timesteps(STEPS)
     x = x_t.double()
     for step in ddim.timesteps:
@@ -83,7 +83,7 @@ def write_outputs(folder):
 
 
 def write_old(folder):
-    """The same weights as versions before 0.17 wrote them: a .bin, other names, attention as 1x1 convolutions."""
+    """The same weights as older versions wrote them: a .bin, other names, attention as 1x1 convolutions."""
     state = UNet2DModel.from_pretrained(folder).state_dict()
     old = {}
     for name, tensor in state.items():
