@@ -130,7 +130,7 @@ at::Tensor sample_data(const Model& model, const SampleOptions& options, std::sp
                        const SampleProgress& progress) {
   const auto x_0 = sample(*model.network, model.process, model.parameterisation, options, indices,
                           model.row_shape, progress);
-  return model.makes_images() ? to_u8(x_0) : x_0 * model.std + model.mean;
+  return model.makes_images() ? to_u8(x_0, options.rounding) : x_0 * model.std + model.mean;
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -73,7 +73,7 @@ std::vector<std::string> RunConfig::resumable_keys() const {
   for (const char* key :
        {"train.grid_every", "train.grid_samples", "sample.sampler", "sample.steps", "sample.spacing",
         "sample.eta", "sample.hat_sigma", "sample.variance", "sample.clip", "sample.dynamic_threshold",
-        "sample.rederive", "sample.micro_batch"}) {
+        "sample.rederive", "sample.rounding", "sample.micro_batch"}) {
     keys.emplace_back(key);
   }
   return keys;

@@ -1,12 +1,10 @@
 #include "ddpm/sampler.h"
 
 #include "base/core/error.h"
-#include "base/tensor/noise.h"
-#include "ddpm/chain.h"
 #include "ddpm/choice.h"
+#include "ddpm/trajectory.h"
 
 #include <cmath>
-#include <map>
 
 #include <torch/types.h>
 
@@ -23,6 +21,7 @@ const Words<Spacing> kSpacingWords = {{"uniform", Spacing::kUniform},
 const Words<SampleVariance> kVarianceWords = {{"model", SampleVariance::kModel},
                                               {"fixedlarge", SampleVariance::kFixedLarge},
                                               {"fixedsmall", SampleVariance::kFixedSmall}};
+const Words<Rounding> kRoundingWords = {{"round", Rounding::kNearest}, {"truncate", Rounding::kTruncate}};
 
 /// The DDIM authors' factor: the squares end at 0.8 T.
 constexpr double kQuadEnd = 0.8;
@@ -39,6 +38,7 @@ void SampleOptions::fields(core::ConfigVisitor& v) {
   v.value("clip", clip);
   v.value("dynamic_threshold", dynamic_threshold);
   v.value("rederive", rederive);
+  choice(v, "rounding", rounding, kRoundingWords);
   v.value("micro_batch", micro_batch);
 }
 
@@ -125,48 +125,20 @@ at::Tensor sample(const DiffusionNetwork& network, const DiffusionProcess& proce
                   std::span<const int64_t> indices, at::IntArrayRef row_shape,
                   const SampleProgress& progress) {
   options.validate(process.steps(), parameterisation);
-  const int64_t steps = options.steps == 0 ? process.steps() : options.steps;
-  const auto part = process.sub_chain(spaced_steps(options.spacing, process.steps(), steps));
   const SamplingModel model{network, process, parameterisation};
-
-  // Positions in `indices` by micro-batch of the endless sequence.
-  std::map<int64_t, std::vector<size_t>> groups;
-  for (size_t position = 0; position < indices.size(); ++position) {
-    DDPM_CHECK(indices[position] >= 0, "sample index {}", indices[position]);
-    groups[indices[position] / options.micro_batch].push_back(position);
-  }
-
-  const at::NoGradGuard no_grad;
-  std::vector<int64_t> shape{static_cast<int64_t>(indices.size())};
-  shape.insert(shape.end(), row_shape.begin(), row_shape.end());
-  at::Tensor samples = torch::empty(shape, torch::kFloat32);
-  const int64_t total = static_cast<int64_t>(groups.size()) * part.steps();
-  int64_t done = 0;
-  for (const auto& [group, positions] : groups) {
-    const int64_t first = group * options.micro_batch;
-    Chain chain(model, part, options, tensor::index_range(first, first + options.micro_batch), row_shape);
-    for (int64_t i = part.steps(); i-- > 0;) {
-      chain.step(i);
-      if (progress) {
-        progress(++done, total);
-      }
-    }
-    at::Tensor x = chain.x();
-    if (!x.isfinite().all().item<bool>()) {
-      throw core::DataError(
-          "the network gives samples that are not finite numbers; its training diverged or "
-          "its weights are damaged");
-    }
-    x = x.to(torch::kCPU);
-    for (const size_t position : positions) {
-      samples[static_cast<int64_t>(position)].copy_(x[indices[position] - first]);
-    }
-  }
-  return samples;
+  const std::vector<int64_t> last{visited_chain(process, options).steps()};
+  return trajectory(model, options, indices, row_shape, Shown::kState, last, progress)[0];
 }
 
-at::Tensor to_u8(const at::Tensor& images_pm1) {
-  return images_pm1.to(torch::kFloat64).clamp(-1, 1).add_(1).mul_(127.5).add_(0.5).floor_().to(torch::kUInt8);
+at::Tensor to_u8(const at::Tensor& images_pm1, Rounding rounding) {
+  const double shift = rounding == Rounding::kNearest ? 0.5 : 0;
+  return images_pm1.to(torch::kFloat64)
+      .clamp(-1, 1)
+      .add_(1)
+      .mul_(127.5)
+      .add_(shift)
+      .floor_()
+      .to(torch::kUInt8);
 }
 
 at::Tensor to_pm1(const at::Tensor& images_u8) { return images_u8.to(torch::kFloat32).div_(127.5).sub_(1); }

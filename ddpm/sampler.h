@@ -38,6 +38,12 @@ enum class SampleVariance {
   kFixedSmall,  ///< beta_tilde
 };
 
+/// How samples become 8-bit images.
+enum class Rounding {
+  kNearest,   ///< to the nearest level, halves up
+  kTruncate,  ///< to the level below, as most other tools do: half a grey level darker on average
+};
+
 struct SampleOptions {
   Sampler sampler = Sampler::kAncestral;
   int64_t steps = 0;  ///< of the chain's T; 0 means all of them
@@ -51,6 +57,7 @@ struct SampleOptions {
                                  ///< exceeds 1 (Saharia et al. 2022; 0.995 there). 0: none
   bool rederive =
       true;  ///< DDIM's eps is had anew from the limited x_0 (improved-diffusion; not in DDIM's own code)
+  Rounding rounding = Rounding::kNearest;  ///< of images; nothing to points
   int64_t micro_batch =
       50;  ///< samples that go through the network together; a part of the result's last bits
   uint64_t seed = 0;
@@ -89,11 +96,11 @@ at::Tensor sample(const DiffusionNetwork& network, const DiffusionProcess& proce
                   std::span<const int64_t> indices, at::IntArrayRef row_shape,
                   const SampleProgress& progress = {});
 
-/// [-1, 1] float to uint8: clamped, (x + 1) 127.5, rounded to nearest with halves up. The one place where
-/// 8-bit images are made from samples (other tools truncate here, which darkens by half a grey level).
-at::Tensor to_u8(const at::Tensor& images_pm1);
+/// [-1, 1] float to uint8: clamped, (x + 1) 127.5 in float64, then rounded. The one place where 8-bit images
+/// are made from samples.
+at::Tensor to_u8(const at::Tensor& images_pm1, Rounding rounding = Rounding::kNearest);
 
-/// uint8 to float32 [-1, 1]: x / 127.5 - 1. The inverse of to_u8 on 0..255.
+/// uint8 to float32 [-1, 1]: x / 127.5 - 1. to_u8 to the nearest is its inverse on 0..255.
 at::Tensor to_pm1(const at::Tensor& images_u8);
 
 }  // namespace ddpm_eval::ddpm

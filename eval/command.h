@@ -31,6 +31,7 @@ void add_nll_command(CLI::App& program, Session& session);
 void add_report_command(CLI::App& program, Session& session);
 void add_sample_command(CLI::App& program, Session& session);
 void add_score_command(CLI::App& program, Session& session);
+void add_show_command(CLI::App& program, Session& session);
 void add_stats_command(CLI::App& program, Session& session);
 void add_train_command(CLI::App& program, Session& session);
 void add_weights_command(CLI::App& program, Session& session);

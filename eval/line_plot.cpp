@@ -30,17 +30,8 @@ Axis make_axis(double low, double high, double begin, double end) {
   return {low, high, begin, end};
 }
 
-/// 1, 2 or 5 times a power of ten, for about kTicks of them.
-double tick_step(const Axis& axis) {
-  const double rough = (axis.high - axis.low) / kTicks;
-  const double power = std::pow(10, std::floor(std::log10(rough)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough) {
-      return factor * power;
-    }
-  }
-  return 10 * power;
-}
+/// For about kTicks ticks.
+double tick_step(const Axis& axis) { return round_step((axis.high - axis.low) / kTicks); }
 
 std::string text_at(double x, double y, const char* anchor, const std::string& text, const char* more = "") {
   return fmt::format(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="{}"{}>{}</text>)"
@@ -69,6 +60,16 @@ std::string ticks(const Axis& axis, bool horizontal, bool log) {
 }
 
 }  // namespace
+
+double round_step(double rough) {
+  const double power = std::pow(10, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (factor * power >= rough) {
+      return factor * power;
+    }
+  }
+  return 10 * power;
+}
 
 std::string render_svg(const LinePlot& plot) {
   std::vector<std::pair<double, double>> points;

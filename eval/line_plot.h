@@ -18,4 +18,7 @@ struct LinePlot {
 /// The plot as a self-contained SVG document. Texts are escaped. Throws LogicError without a point to draw.
 std::string render_svg(const LinePlot& plot);
 
+/// The least of 1, 2 and 5 times a power of ten that is at least `rough` > 0: the distance of ticks.
+double round_step(double rough);
+
 }  // namespace ddpm_eval::eval

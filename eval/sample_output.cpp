@@ -22,7 +22,7 @@ bool is_npz(const fs::path& path) { return path.extension() == ".npz"; }
 
 /// Samples may only be added to others of the same making.
 void require_same_making(const fs::path& folder, const Json& there, const Json& here) {
-  for (const char* key : {"kind", "schema", "checkpoint_sha256", "weights", "sampler", "seed", "rounding"}) {
+  for (const char* key : {"kind", "schema", "checkpoint_sha256", "weights", "sampler", "seed"}) {
     const Json stored = there.is_object() && there.contains(key) ? there[key] : Json();
     if (stored != here.at(key)) {
       throw core::UsageError("{}: holds samples with another {}: {} there, {} here; choose another folder",
@@ -102,8 +102,10 @@ SampleOutput open_sample_output(const fs::path& target, const Json& provenance, 
 
 void write_sample_grid(const fs::path& samples, int64_t images, const fs::path& target) {
   const data::Subset first{.first = 0, .count = images};
-  const auto source = is_npz(samples) ? data::open_array_source(samples, first)
-                                      : data::open_image_folder(samples, {data::OnBadFile::kFail, first, 1});
+  const auto source =
+      is_npz(samples) ? data::open_array_source(samples, first)
+                      : data::open_image_folder(
+                            samples, {.on_bad_file = data::OnBadFile::kFail, .subset = first, .threads = 1});
   std::vector<at::Tensor> parts;
   for (at::Tensor part; (part = source->next(images)).defined();) {
     parts.push_back(part);

@@ -39,8 +39,7 @@ LoadedRun load_run(const SamplingRequest& request) {
                 {"process", core::Json::parse(core::config_to_json(config.process))},
                 {"objective", core::Json::parse(core::config_to_json(config.objective))},
                 {"sampler", core::Json::parse(core::config_to_json(run.options))},
-                {"seed", request.seed},
-                {"rounding", "to nearest"}};
+                {"seed", request.seed}};
   if (!saved.imported_from.empty()) {
     run.record["origin"] = core::Json::parse(saved.imported_from);
     if (saved.step == 0) {

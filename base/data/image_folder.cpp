@@ -60,13 +60,22 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
   }
 }
 
-DecodeOutcome decode_file(const fs::path& path, const Prefetch<DecodeOutcome>::Announce& announce) {
+/// Decodes a file and frames its image.
+DecodeOutcome load_file(const fs::path& path, const Framing& framing,
+                        const Prefetch<DecodeOutcome>::Announce& announce) {
   if (is_special(path)) {
     return {{}, "is no regular file", {}};
   }
   try {
-    return decode_image(core::read_file(path, kMaxImageFileBytes),
-                        [&](const ImageHeader& header) { announce(3 * header.width * header.height); });
+    auto outcome = decode_image(core::read_file(path, kMaxImageFileBytes), [&](const ImageHeader& header) {
+      announce(3 * header.width * header.height);
+    });
+    if (outcome.problem.empty() && framing.changes_images()) {
+      auto [image, problem] = frame_image(outcome.image_u8, framing);
+      outcome.image_u8 = std::move(image);
+      outcome.problem = std::move(problem);
+    }
+    return outcome;
   } catch (const DataError& error) {
     // The caller names the file once more.
     std::string reason = error.what();
@@ -126,7 +135,7 @@ class FolderSource final : public ImageSource {
     decoded_ = std::make_unique<Prefetch<DecodeOutcome>>(
         count, PrefetchLimits{threads, kAheadPerThread * threads, kMaxDecodedBytes},
         [this](int64_t i, const auto& announce) {
-          return decode_file(files_[static_cast<size_t>(i)], announce);
+          return load_file(files_[static_cast<size_t>(i)], options_.framing, announce);
         });
   }
 
@@ -149,6 +158,9 @@ class FolderSource final : public ImageSource {
       run.push_back(std::move(image));
     }
     report_.notes = census_.notes();
+    if (options_.framing.changes_images()) {
+      report_.notes.push_back(describe(options_.framing));
+    }
     report_.yielded += static_cast<int64_t>(run.size());
     if (run.empty() && report_.yielded == 0) {
       throw DataError("{}: not one of its {} image files can be read; the first: {}", name_, files_.size(),

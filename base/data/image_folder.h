@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/data/framing.h"
 #include "base/data/image_source.h"
 #include "base/data/tensor_source.h"
 
@@ -17,6 +18,7 @@ enum class OnBadFile {
 struct ImageFolderOptions {
   OnBadFile on_bad_file = OnBadFile::kSkip;
   Subset subset{};  ///< of the sorted files
+  Framing framing{};
   int threads = 0;  ///< decoding threads; 0: every processor the process may use
 };
 
@@ -28,9 +30,9 @@ bool is_image_name(const std::filesystem::path& path);
 /// a folder met twice is read once. Throws DataError for a missing folder and for one without image files.
 std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);
 
-/// The images of list_images(folder), decoded a few files ahead on several threads, in order, and no more
-/// than 512 MiB and one image ahead. The source
-/// throws DataError if not one file can be read, for kFail at the first that cannot, and
+/// The images of list_images(folder), decoded and framed a few files ahead on several threads, in order, and
+/// no more than 512 MiB and one image ahead. An image that does not suit the framing counts as unreadable.
+/// The source throws DataError if not one file can be read, for kFail at the first that cannot, and
 /// ResourceError if there is no memory for an image.
 std::unique_ptr<ImageSource> open_image_folder(const std::filesystem::path& folder,
                                                const ImageFolderOptions& options = {});

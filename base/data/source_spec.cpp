@@ -5,6 +5,7 @@
 #include "base/data/array_source.h"
 #include "base/data/cifar10.h"
 #include "base/data/idx.h"
+#include "base/data/image_codec.h"
 #include "base/data/points.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/shape.h"
@@ -74,6 +75,16 @@ uint64_t parse_whole(const std::string& key, const std::string& value, uint64_t 
   return number;
 }
 
+Crop parse_crop(const std::string& value, const std::string& text) {
+  if (value == "center") {
+    return Crop::kCenter;
+  }
+  if (value == "celeba") {
+    return Crop::kCelebA;
+  }
+  throw UsageError("source '{}': crop={} is not known; there are center and celeba", text, value);
+}
+
 /// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
 /// sampler is told stays in the query.
 void parse_part(SourceSpec& spec) {
@@ -83,6 +94,10 @@ void parse_part(SourceSpec& spec) {
   if (made_up) {
     known.emplace_back("seed");
   }
+  const bool folder = spec.kind == SourceKind::kFolder;
+  if (folder) {
+    known.insert(known.end(), {"crop", "side"});
+  }
   for (const auto& [key, value] : spec.query) {
     if (key == "first") {
       spec.subset.first = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
@@ -90,6 +105,14 @@ void parse_part(SourceSpec& spec) {
       spec.subset.count = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
     } else if (key == "seed" && made_up) {
       spec.seed = parse_whole(key, value, UINT64_MAX, "seed", spec.text);
+    } else if (key == "crop" && folder) {
+      spec.framing.crop = parse_crop(value, spec.text);
+    } else if (key == "side" && folder) {
+      const uint64_t side = parse_whole(key, value, kMaxImageSide, "side in pixels", spec.text);
+      if (side == 0) {
+        throw UsageError("source '{}': side=0 is no side in pixels", spec.text);
+      }
+      spec.framing.side = static_cast<int64_t>(side);
     } else if (!run) {
       throw UsageError("source '{}': unknown key '{}'{}; it takes {}", spec.text, key,
                        core::did_you_mean(key, known), core::join_or(known));
@@ -247,7 +270,10 @@ SourceSpec parse_source(const std::string& text) {
 std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const SourceOptions& options) {
   switch (spec.kind) {
     case SourceKind::kFolder:
-      return open_image_folder(spec.path, {options.on_bad_file, spec.subset, options.threads});
+      return open_image_folder(spec.path, {.on_bad_file = options.on_bad_file,
+                                           .subset = spec.subset,
+                                           .framing = spec.framing,
+                                           .threads = options.threads});
     case SourceKind::kArray:
       return open_array_source(spec.path, spec.subset);
     case SourceKind::kNoise:
@@ -275,8 +301,9 @@ ImageDataset load_image_dataset(const SourceSpec& spec) {
   std::vector<at::Tensor> batches;
   for (at::Tensor batch; (batch = source->next(kBatch)).defined();) {
     if (!batches.empty() && batch.sizes().slice(1) != batches.front().sizes().slice(1)) {
-      throw DataError("{}: images of {} x {} and {} x {} pixels; training needs one size", spec.name,
-                      batches.front().size(3), batches.front().size(2), batch.size(3), batch.size(2));
+      throw DataError("{}: images of {} x {} and {} x {} pixels; training needs one size{}", spec.name,
+                      batches.front().size(3), batches.front().size(2), batch.size(3), batch.size(2),
+                      spec.kind == SourceKind::kFolder ? ", as ?crop=center&side=64 makes it" : "");
     }
     batches.push_back(std::move(batch));
   }

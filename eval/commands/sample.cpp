@@ -10,6 +10,7 @@
 #include "eval/distinct_files.h"
 #include "eval/output.h"
 #include "eval/sample_output.h"
+#include "eval/sampling_options.h"
 
 #include <algorithm>
 #include <chrono>
@@ -36,7 +37,6 @@ struct SampleCommand {
   fs::path out;
   fs::path grid;
   std::string json;
-  bool last_weights = false;
 };
 
 void stop_if_asked(int64_t done, int64_t total, const char* advice) {
@@ -125,7 +125,7 @@ void sample_points(const SampleCommand& command, const LoadedRun& run, const Pro
   core::write_file(command.out, {npy.data(), npy.size()});
 }
 
-void run_sample(SampleCommand command, const Session& session) {
+void run_sample(const SampleCommand& command, const Session& session) {
   if (command.count < 1) {
     throw core::UsageError("--num {}: expected a positive number", command.count);
   }
@@ -136,7 +136,6 @@ void run_sample(SampleCommand command, const Session& session) {
                     {"--json", command.json}},
                    {{"--run", command.request.run / training::kCheckpointFile}});
   require_json_target(command.json);
-  command.request.weights = command.last_weights ? Weights::kLast : Weights::kEma;
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);
   const auto progress = console_progress("sampling", "samples", session.quiet);
@@ -162,28 +161,11 @@ void run_sample(SampleCommand command, const Session& session) {
 void add_sample_command(CLI::App& program, Session& session) {
   auto* command = program.add_subcommand("sample", "Draw samples from a run's averaged weights");
   auto options = std::make_shared<SampleCommand>();
-  command->add_option("--run", options->request.run, "The training folder")->required();
+  add_sampling_options(*command, options->request);
   command->add_option("--num", options->count, "How many")->required();
   command
       ->add_option("--out", options->out, "A folder for PNGs, an .npz for one array, or an .npy for points")
       ->required();
-  command->add_option("--seed", options->request.seed, "Sample i depends on the seed and i alone")
-      ->capture_default_str();
-  // What shapes the samples is a flag as well; the run's own [sample] section has the defaults.
-  for (const char* key : {"sampler", "steps", "spacing", "eta", "hat_sigma", "variance", "clip",
-                          "dynamic_threshold", "rederive"}) {
-    std::string flag = std::string("--") + key;
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    command->add_option_function<std::string>(
-        flag,
-        [options, key, flag](const std::string& value) {
-          options->request.settings.push_back(
-              {fmt::format("{}={}", key, value), fmt::format("{} {}", flag, value)});
-        },
-        std::string("Overrides sample.") + key + " of the run");
-  }
-  command->add_flag("--last-weights", options->last_weights,
-                    "The weights of the last step instead of their average");
   command->add_option("--grid", options->grid, "Also a PNG of the first 64 images");
   add_json_option(*command, options->json);
   command->callback(

@@ -16,8 +16,9 @@ using ::testing::Not;
 using testing::run_program;
 using ::testing::StartsWith;
 
-constexpr const char* kCommands[] = {"data",   "export", "features", "fid",   "import", "info",   "is",
-                                     "report", "sample", "score",    "stats", "train",  "weights"};
+constexpr const char* kCommands[] = {"data",  "export", "features", "fid",    "import",
+                                     "info",  "is",     "nll",      "report", "sample",
+                                     "score", "show",   "stats",    "train",  "weights"};
 
 TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {
   const auto help = run_program({"--help"});
@@ -50,10 +51,10 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   };
   expect_error({"fidd", "--help"}, "unknown command 'fidd'; did you mean 'fid'?");
   expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
-  expect_error(
-      {"knn", "--help"},
-      "unknown command 'knn'; choose train, sample, fid, is, score, stats, nll, report, features, data, "
-      "weights, import, export or info");
+  expect_error({"knn", "--help"},
+               "unknown command 'knn'; choose train, sample, show, fid, is, score, stats, nll, report, "
+               "features, data, "
+               "weights, import, export or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   expect_error({"features", "trian", "--out", "x"},
                "unknown command 'features trian'; did you mean 'features train'?");

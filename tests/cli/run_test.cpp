@@ -80,6 +80,29 @@ TEST_F(RunTest, AResumedRunEndsInTheBytesOfAnUnbrokenOne) {
   EXPECT_EQ(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
 }
 
+TEST_F(RunTest, AFolderOfPhotographsTrains) {
+  const auto photographs = dir_ / "photographs";
+  fs::create_directory(photographs);
+  for (int i = 0; i < 6; ++i) {  // wide, tall and square ones
+    const int width = 16 + 5 * (i % 3), height = 20;
+    std::ofstream file(photographs / ("p" + std::to_string(i) + ".ppm"), std::ios::binary);
+    file << "P6 " << width << " " << height << " 255\n";
+    for (int byte = 0; byte < 3 * width * height; ++byte) {
+      file.put(static_cast<char>(37 * i + byte % 101));
+    }
+  }
+  train("run", {"--set", "data.source='" + photographs.string() + "?crop=center&side=8'"});
+  const auto record = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+  EXPECT_EQ(record["data"]["count"], 6);
+  EXPECT_EQ(record["data"]["source"], photographs.string() + "?crop=center&side=8");
+  sample("run", "samples");
+  EXPECT_TRUE(fs::exists(dir_ / "samples/000005.png"));
+  const auto uncropped = run_program({"train", "--config", path("c.toml"), "--out", path("other"), "--set",
+                                      "data.source='" + photographs.string() + "'"});
+  EXPECT_EQ(uncropped.exit_code, 3);
+  EXPECT_THAT(error_line(uncropped), HasSubstr("training needs one size, as ?crop=center&side=64 makes it"));
+}
+
 TEST_F(RunTest, ARunIsNeverOverwrittenByAFreshOne) {
   train("run");
   const auto again = run_program({"train", "--config", path("c.toml"), "--out", path("run")});
@@ -105,6 +128,29 @@ TEST_F(RunTest, SamplesDependOnSeedAndIndexAlone) {
   sample("run", "folder");
   EXPECT_TRUE(fs::exists(dir_ / "folder/000005.png"));
   EXPECT_FALSE(fs::exists(dir_ / "folder/000006.png"));
+}
+
+TEST_F(RunTest, RoundingIsChosenAndToldInSamplesAndScores) {
+  train("run", kBuiltInSize);
+  sample("run", "near");
+  sample("run", "below", {"--rounding", "truncate"});
+  EXPECT_NE(slurp(dir_ / "near/000000.png"), slurp(dir_ / "below/000000.png"));
+  const auto told = [&](const std::string& folder) {
+    return nlohmann::json::parse(slurp(dir_ / folder / "samples.json"))["sampler"]["rounding"];
+  };
+  EXPECT_EQ(told("near"), "round");
+  EXPECT_EQ(told("below"), "truncate");
+  const auto scored = run_program({"fid", "--real", path("below"), "--fake",
+                                   "run:" + path("run") + "?num=6&rounding=truncate", "--features",
+                                   "fashion-mnist-small", "--json", "-"});
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  const auto record = nlohmann::json::parse(scored.out);
+  EXPECT_EQ(record["fake"]["context"]["sampler"]["rounding"], "truncate");
+  EXPECT_LT(record["metrics"]["frechet_distance"].get<double>(), 1e-6) << "the very same images";
+  const auto refused =
+      run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--rounding", "up"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(error_line(refused), HasSubstr("--rounding up: rounding: 'up' is not one of"));
 }
 
 TEST_F(RunTest, ScoringARunEqualsScoringItsSamples) {

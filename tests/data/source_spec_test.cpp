@@ -133,6 +133,31 @@ TEST_F(SourceSpecFiles, PathsAreToldApart) {
   EXPECT_EQ(parse_source((dir_ / "odd?num=1").string()).path, dir_ / "odd?num=1");
 }
 
+TEST_F(SourceSpecFiles, FoldersAreFramed) {
+  const at::Tensor images = torch::randint(0, 256, {3, 3, 8, 10}, torch::kUInt8);
+  const std::string folder = put_folder("images", images);
+  const auto framed = parse_source(folder + "?crop=center&side=8&first=1");
+  EXPECT_EQ(framed.framing.crop, Crop::kCenter);
+  EXPECT_EQ(framed.framing.side, 8);
+  EXPECT_THAT(load_image_dataset(framed).images_u8, TensorEq(images.narrow(0, 1, 2).narrow(3, 1, 8)));
+  EXPECT_EQ(resolved_name(framed), folder + "?crop=center&side=8&first=1");
+  EXPECT_EQ(parse_source(folder + "?crop=celeba").framing.crop, Crop::kCelebA);
+  make_png_folder_sink(dir_ / "images/more")->write(torch::zeros({1, 3, 9, 6}, torch::kUInt8));
+  const auto both = load_image_dataset(parse_source(folder + "?crop=center&side=6"));
+  EXPECT_EQ(both.images_u8.sizes(), (at::IntArrayRef{4, 3, 6, 6})) << "one size from two";
+  EXPECT_THAT(both.notes,
+              ::testing::Contains("cropped to the square in the middle, resized to 6 x 6 by area"));
+  EXPECT_THAT(
+      message_of<DataError>([&] { load_image_dataset(parse_source(folder + "?crop=center&side=7")); }),
+      HasSubstr("000000.png: has 6 x 6 pixels to use, and nothing is enlarged to side=7"));
+  EXPECT_THAT(message_of<DataError>([&] { load_image_dataset(parse_source(folder + "?crop=celeba")); }),
+              HasSubstr("000000.png: has 10 x 8 pixels, and crop=celeba is for the aligned 178 x 218"));
+  EXPECT_THAT(usage_error(folder + "?crop=centre"), HasSubstr("crop=centre is not known; there are center"));
+  EXPECT_THAT(usage_error(folder + "?side=0"), HasSubstr("side=0 is no side in pixels"));
+  EXPECT_THAT(usage_error(folder + "?side=32769"), HasSubstr("side=32769 is no side in pixels"));
+  EXPECT_THAT(usage_error("cifar10:test?crop=center"), HasSubstr("unknown key 'crop'"));
+}
+
 TEST_F(SourceSpecFiles, EverySetOfImagesOpens) {
   const at::Tensor images = torch::randint(0, 256, {4, 3, 5, 6}, torch::kUInt8);
   const std::string folder = put_folder("images", images);
@@ -177,8 +202,10 @@ TEST_F(SourceSpecFiles, DataSetsForTraining) {
 TEST_F(SourceSpecFiles, TrainingFoldersMustBeOfOneSizeAndReadable) {
   const std::string folder = put_folder("images", torch::zeros({2, 3, 4, 4}, torch::kUInt8));
   make_png_folder_sink(dir_ / "images/more")->write(torch::zeros({1, 3, 5, 4}, torch::kUInt8));
-  EXPECT_THAT(message_of<DataError>([&] { load_image_dataset(parse_source(folder)); }),
-              HasSubstr("images of 4 x 4 and 4 x 5 pixels; training needs one size"));
+  EXPECT_THAT(
+      message_of<DataError>([&] { load_image_dataset(parse_source(folder)); }),
+      HasSubstr(
+          "images of 4 x 4 and 4 x 5 pixels; training needs one size, as ?crop=center&side=64 makes it"));
   testing::put_file(dir_ / "images/bad.png", "text");
   EXPECT_THAT(message_of<DataError>([&] { load_image_dataset(parse_source(folder)); }), HasSubstr("bad.png"));
 }

@@ -293,7 +293,23 @@ TEST(Sampler, OptionsAreReadFromWords) {
   EXPECT_EQ(
       core::config_to_json(options),
       R"({"sampler":"ddim","steps":50,"spacing":"quad","eta":0.25,"hat_sigma":false,"variance":"fixedsmall",)"
-      R"("clip":false,"dynamic_threshold":0.0,"rederive":true,"micro_batch":20})");
+      R"("clip":false,"dynamic_threshold":0.0,"rederive":true,"rounding":"round","micro_batch":20})");
+}
+
+TEST(Sampler, EightBitTruncationIsTheFloorOfTheClampedValue) {
+  const auto x = torch::tensor({-2.0, -1.0, 1.0, 3.0, 0.0, 127.4 / 127.5 - 1, 127.6 / 127.5 - 1, 0.9999});
+  EXPECT_THAT(to_u8(x, Rounding::kTruncate),
+              TensorEq(torch::tensor({0, 0, 255, 255, 127, 127, 127, 254}, torch::kUInt8)));
+  const auto noise = tensor::normal_rows({5, "test"}, tensor::index_range(0, 50), 0, {100});
+  const auto truncated = to_u8(noise, Rounding::kTruncate);
+  const auto* values = noise.data_ptr<float>();
+  for (int64_t i = 0; i < noise.numel(); ++i) {
+    const double clamped = std::min(1.0, std::max(-1.0, static_cast<double>(values[i])));
+    ASSERT_EQ(truncated.data_ptr<uint8_t>()[i], static_cast<int>(std::floor((clamped + 1) * 127.5)));
+  }
+  const auto lost = to_u8(noise).to(torch::kInt32) - truncated.to(torch::kInt32);
+  EXPECT_EQ(lost.min().item<int>(), 0);
+  EXPECT_EQ(lost.max().item<int>(), 1);
 }
 
 TEST(Sampler, EightBitRoundingIsToNearest) {

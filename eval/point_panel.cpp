@@ -1,0 +1,145 @@
+#include "eval/point_panel.h"
+
+#include "base/core/error.h"
+#include "base/tensor/shape.h"
+#include "eval/line_plot.h"
+#include "eval/sheet.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+constexpr Ink kGridInk = {232, 232, 232};
+constexpr Ink kFrameInk = {170, 170, 170};
+constexpr double kRoom = 1.04;
+constexpr double kInkOfAPoint = 0.6;
+/// Of the darkness of ink: see the number of colours promised.
+constexpr int kDarknessLevels = 63;
+constexpr int64_t kNumberSize = 8, kNumberGap = 5;
+
+/// One panel being drawn; its square begins at (left, top) of the canvas.
+struct Square {
+  PlaneView view;
+  int64_t side, left, top;
+
+  double per_unit() const { return static_cast<double>(side) / (2 * view.half); }
+  double pixel_x(double x) const { return (x - view.x + view.half) * per_unit(); }
+  double pixel_y(double y) const { return (view.y + view.half - y) * per_unit(); }
+};
+
+/// The part of the light that the ink of all points together keeps from each pixel, [side, side].
+std::vector<double> darkness_of(const at::Tensor& points, const Square& square) {
+  const double radius = std::max(0.9, static_cast<double>(square.side) / 250);
+  const int64_t side = square.side;
+  std::vector<double> light(static_cast<size_t>(side * side), 1.0);
+  const auto plain = points.contiguous();
+  const auto* values = plain.data_ptr<float>();
+  for (int64_t i = 0; i < plain.size(0); ++i) {
+    const double x = square.pixel_x(values[2 * i]), y = square.pixel_y(values[2 * i + 1]);
+    if (!(x >= 0 && y >= 0 && x < static_cast<double>(side) && y < static_cast<double>(side))) {
+      continue;
+    }
+    const auto from = [&](double at) { return std::max(int64_t{0}, static_cast<int64_t>(at - radius - 1)); };
+    const auto to = [&](double at) { return std::min(side - 1, static_cast<int64_t>(at + radius + 1)); };
+    for (int64_t row = from(y); row <= to(y); ++row) {
+      for (int64_t column = from(x); column <= to(x); ++column) {
+        const double distance =
+            std::hypot(static_cast<double>(column) + 0.5 - x, static_cast<double>(row) + 0.5 - y);
+        const double cover = std::clamp(radius + 0.5 - distance, 0.0, 1.0);
+        light[static_cast<size_t>(row * side + column)] *= 1 - kInkOfAPoint * cover;
+      }
+    }
+  }
+  for (double& value : light) {
+    value = std::round((1 - value) * kDarknessLevels) / kDarknessLevels;
+  }
+  return light;
+}
+
+std::vector<double> ticks_of(double low, double high) {
+  const double step = round_step((high - low) / 5);
+  std::vector<double> ticks;
+  for (double k = std::ceil(low / step); k * step <= high; ++k) {
+    ticks.push_back(k * step);
+  }
+  return ticks;
+}
+
+std::string number(double tick) { return fmt::format("{:.4g}", tick == 0 ? 0.0 : tick); }
+
+void draw_grid(Canvas& canvas, const Square& square, bool numbers) {
+  const auto within = [&](double at) {
+    return std::clamp<int64_t>(static_cast<int64_t>(at), 0, square.side - 1);
+  };
+  for (const double tick : ticks_of(square.view.x - square.view.half, square.view.x + square.view.half)) {
+    const int64_t at = square.left + within(square.pixel_x(tick));
+    canvas.fill(square.top, at, square.side, 1, kGridInk);
+    const auto label = number(tick);
+    const int64_t begin = at - text_width(label, kNumberSize) / 2,
+                  end = begin + text_width(label, kNumberSize);
+    if (numbers && begin >= square.left && end <= square.left + square.side) {
+      canvas.text(label, square.top + square.side + kNumberGap + kNumberSize, begin, kNumberSize);
+    }
+  }
+  for (const double tick : ticks_of(square.view.y - square.view.half, square.view.y + square.view.half)) {
+    const int64_t at = square.top + within(square.pixel_y(tick));
+    canvas.fill(at, square.left, 1, square.side, kGridInk);
+    const auto label = number(tick);
+    const int64_t baseline = at + kNumberSize / 2;
+    if (numbers && baseline - kNumberSize >= square.top && baseline <= square.top + square.side) {
+      canvas.text(label, baseline, square.left - kNumberGap - text_width(label, kNumberSize), kNumberSize);
+    }
+  }
+}
+
+void draw_frame(Canvas& canvas, const Square& square) {
+  const int64_t last = square.side - 1;
+  canvas.fill(square.top, square.left, 1, square.side, kFrameInk);
+  canvas.fill(square.top + last, square.left, 1, square.side, kFrameInk);
+  canvas.fill(square.top, square.left, square.side, 1, kFrameInk);
+  canvas.fill(square.top, square.left + last, square.side, 1, kFrameInk);
+}
+
+}  // namespace
+
+PlaneView view_of(const at::Tensor& points) {
+  const auto flat = points.reshape({-1, 2}).to(torch::kFloat64);
+  DDPM_CHECK(flat.size(0) > 0, "a view of no points");
+  const auto low = std::get<0>(flat.min(0)), high = std::get<0>(flat.max(0));
+  const double half = ((high - low).max() / 2).item<double>() * kRoom;
+  const auto middle = (low + high) / 2;
+  return {middle[0].item<double>(), middle[1].item<double>(), half > 0 ? half : 1};
+}
+
+at::Tensor point_panel(const at::Tensor& points, const PlaneView& view, const PanelOptions& options) {
+  tensor::expect(points, at::kFloat, {-1, 2}, "points");
+  Square square{view, options.side, 0, 0};
+  int64_t below = 0;
+  if (options.numbers) {
+    for (const double tick : ticks_of(view.y - view.half, view.y + view.half)) {
+      square.left = std::max(square.left, text_width(number(tick), kNumberSize) + kNumberGap);
+    }
+    below = kNumberSize + 2 * kNumberGap;
+  }
+  Canvas canvas(3, square.side + below, square.left + square.side);
+  draw_grid(canvas, square, options.numbers);
+  const auto darkness = darkness_of(points, square);
+  for (int64_t row = 0; row < square.side; ++row) {
+    for (int64_t column = 0; column < square.side; ++column) {
+      const double cover = darkness[static_cast<size_t>(row * square.side + column)];
+      if (cover > 0) {
+        canvas.blend(square.top + row, square.left + column, kAccentInk, cover);
+      }
+    }
+  }
+  draw_frame(canvas, square);
+  return canvas.image_u8();
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,31 @@
+#include "eval/sampling_options.h"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace ddpm_eval::eval {
+
+void add_sampling_options(CLI::App& command, SamplingRequest& request) {
+  command.add_option("--run", request.run, "The training folder")->required();
+  command.add_option("--seed", request.seed, "Sample i depends on the seed and i alone")
+      ->capture_default_str();
+  // What shapes the samples is a flag as well; the run's own [sample] section has the defaults.
+  for (const char* key : {"sampler", "steps", "spacing", "eta", "hat_sigma", "variance", "clip",
+                          "dynamic_threshold", "rederive", "rounding"}) {
+    std::string flag = std::string("--") + key;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    command.add_option_function<std::string>(
+        flag,
+        [&request, key, flag](const std::string& value) {
+          request.settings.push_back({fmt::format("{}={}", key, value), fmt::format("{} {}", flag, value)});
+        },
+        std::string("Overrides sample.") + key + " of the run");
+  }
+  command.add_flag_callback(
+      "--last-weights", [&request] { request.weights = Weights::kLast; },
+      "The weights of the last step instead of their average");
+}
+
+}  // namespace ddpm_eval::eval
