@@ -15,8 +15,8 @@ struct TrainingPass {
   int64_t step = 0;
 };
 
-/// The function of (x_t, t) that is learned. What its output means, eps for now, is the business of the
-/// objective and the sampler (see Prediction), not of the network.
+/// The function of (x_t, t) that is learned. What its output means is the business of the objective
+/// and the sampler (see Parameterisation), not of the network.
 class DiffusionNetwork {
  public:
   virtual ~DiffusionNetwork() = default;

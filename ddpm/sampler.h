@@ -21,7 +21,7 @@ enum class Sampler {
 };
 
 /// Which steps a shorter chain visits. With T = 1000 and 10 steps: uniform 0, 111, ..., 999; leading 0, 100,
-/// ..., 900; trailing 99, 199, ..., 999; quad 0, 9, 39, 88, ..., 799.
+/// ..., 900; trailing 99, 199, ..., 999; quad 0, 9, 39, 88, ..., 800.
 enum class Spacing {
   kUniform,   ///< round(i (T - 1) / (S - 1)): both ends (improved-diffusion)
   kLeading,   ///< i floor(T / S): never reaches T - 1 (the DDIM code's "uniform", diffusers' default)

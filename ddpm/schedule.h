@@ -8,14 +8,17 @@
 
 namespace ddpm_eval::ddpm {
 
+// clang-format off
 /// How the noise grows with t. T is `steps`, t = 0..T-1, and (b0, b1) are (beta_start, beta_end):
 ///   linear    linspace(b0, b1, T); Ho et al. 2020
 ///   quad      linspace(sqrt(b0), sqrt(b1), T)^2; the official code ("scaled_linear" in diffusers)
-///   sigmoid   sigma(linspace(-6, 6, T)) (b1 - b0) + b0; the DDIM code. Its ends are near b0 and b1, not
-///   equal cosine    min(1 - f(t+1)/f(t), 0.999), f(t) = cos^2((t/T + 0.008)/1.008 pi/2); Nichol & Dhariwal
-///   2021 const     b1 everywhere warmup10  b1, but the first tenth rises linearly from b0; warmup50 the
-///   first half jsd       1/T, 1/(T-1), ..., 1; Sohl-Dickstein et al. 2015. alpha_bar_T is 0: not for
-///   eps-prediction
+///   sigmoid   sigma(linspace(-6, 6, T)) (b1 - b0) + b0; the DDIM code. Its ends are near b0 and b1
+///   cosine    min(1 - f(t+1)/f(t), 0.999), f(t) = cos^2((t/T + 0.008)/1.008 pi/2); Nichol & Dhariwal 2021
+///   const     b1 everywhere
+///   warmup10  b1, but the first tenth rises linearly from b0
+///   warmup50  b1, but the first half rises linearly from b0
+///   jsd       1/T, 1/(T-1), ..., 1; Sohl-Dickstein et al. 2015. alpha_bar_T is 0: not for eps-prediction
+// clang-format on
 struct ScheduleConfig {
   std::string kind = "linear";
   int64_t steps = 1000;

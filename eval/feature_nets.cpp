@@ -38,7 +38,8 @@ std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& reques
         path.string(), metrics::kPublishedInceptionSha256, kInceptionItem);
   }
   metrics::InceptionOptions options;
-  options.preset = metrics::find_preset(request.preset);
+  options.preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
+                                                               : std::string_view(request.preset));
   const auto bytes = core::read_file(path);
   options.weights_sha256 = core::sha256_hex(bytes);
   options.origin = path.string();
@@ -71,6 +72,10 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
   if (!request.weights.empty()) {
     throw core::UsageError("--weights {}: only the FID Inception takes a weights file, not the features '{}'",
                            request.weights, features);
+  }
+  if (!request.preset.empty()) {
+    throw core::UsageError("--preset {}: only the FID Inception has presets, not the features '{}'",
+                           request.preset, features);
   }
   std::vector<std::string> names = {kInceptionName};
   for (const auto& file : embedded_nets()) {

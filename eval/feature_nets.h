@@ -15,7 +15,7 @@ struct FeatureRequest {
   std::string features;  ///< "inception", a built-in network's name or a .safetensors file of one; empty: the
                          ///< default of the data set that is scored against
   std::string weights;   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
-  std::string preset;    ///< the tool whose pre-processing is used
+  std::string preset;    ///< the tool whose pre-processing the FID Inception is to use; empty: the default
 };
 
 /// The name of the features that `features = ""` means for a reference source: the data set's own built-in
@@ -23,7 +23,8 @@ struct FeatureRequest {
 std::string default_features(const std::string& reference_source);
 
 /// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
-/// command that fetches it: nothing is ever replaced silently.
+/// command that fetches it: nothing is ever replaced silently. Throws UsageError for weights or a preset
+/// beside other features, on which they would have no effect.
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source);
 

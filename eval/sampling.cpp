@@ -1,7 +1,6 @@
 #include "eval/sampling.h"
 
 #include "base/core/config.h"
-#include "base/core/digest.h"
 #include "base/core/file_io.h"
 #include "base/data/grid.h"
 #include "base/data/image_codec.h"
@@ -34,7 +33,7 @@ LoadedRun load_run(const SamplingRequest& request) {
   run.record = {{"run", origin},
                 {"step", saved.step},
                 {"weights", ema ? "ema" : "last"},
-                {"checkpoint_sha256", core::sha256_of_file(request.run / training::kCheckpointFile)},
+                {"checkpoint_sha256", saved.sha256},
                 {"data", config.data.source},
                 {"process", core::Json::parse(core::config_to_json(config.process))},
                 {"objective", core::Json::parse(core::config_to_json(config.objective))},

@@ -119,7 +119,7 @@ FeatureRequest resolve_features(const Field& field, const ScoreOptions& options)
     const auto& known = metrics::presets();
     const bool is_known =
         std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
-    request.preset = is_known ? preset : std::string(metrics::kDefaultPreset);
+    request.preset = is_known ? preset : std::string();
   }
   return request;
 }
@@ -243,7 +243,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   Field field = open_field(options);
   check_field(field, options);
   const auto request = resolve_features(field, options);
-  const auto& preset = metrics::find_preset(request.preset);
+  const auto& preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
+                                                                   : std::string_view(request.preset));
   if (options.inception_score) {
     metrics::require_metric(preset, metrics::kInceptionScore);
   }

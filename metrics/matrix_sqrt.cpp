@@ -19,13 +19,34 @@ enum class Clip {
   kNoise,     ///< all that rounding can have made out of an exact zero
 };
 
+/// Rounding makes eigenvalues of -1e-12 of the largest; one below -1e-6 means that an input was no
+/// covariance.
+constexpr double kIndefinite = 1e-6;
+
+[[noreturn]] void indefinite() {
+  throw core::DataError("a covariance has a negative eigenvalue: the statistics are no mean and covariance");
+}
+
+void expect_no_negative(const std::vector<double>& values) {
+  if (!values.empty() && values.front() < -kIndefinite * std::max(values.back(), 0.0)) {
+    indefinite();
+  }
+}
+
+/// The same of a matrix whose eigenvalues nobody needs, since the route sees a part of it alone: by one
+/// Cholesky factorisation: the Frobenius norm is no less than the largest eigenvalue.
+void expect_semidefinite(const at::Tensor& covariance) {
+  auto shifted = covariance.clone(at::MemoryFormat::Contiguous);
+  const double norm = covariance.norm().item<double>();
+  shifted.diagonal().add_(kIndefinite * norm);
+  if (norm > 0 && !dense::cholesky_in_place(shifted)) {
+    indefinite();
+  }
+}
+
 /// The sum of the square roots of ascending eigenvalues.
 double sum_of_roots(const std::vector<double>& values, Clip clip) {
-  // Rounding makes eigenvalues of -1e-12 of the largest; -1e-6 means that an input was no covariance.
-  if (!values.empty() && values.front() < -1e-6 * std::max(values.back(), 0.0)) {
-    throw core::DataError(
-        "a covariance has a negative eigenvalue: the statistics are no mean and covariance");
-  }
+  expect_no_negative(values);
   double floor = 0.0;
   if (clip == Clip::kNoise && !values.empty()) {
     floor = static_cast<double>(values.size()) * kEpsilon * values.back();
@@ -54,6 +75,8 @@ double trace_from_factor(at::Tensor factor, at::Tensor inner, Clip clip) {
 double trace_from_eigenpairs(at::Tensor factored, const at::Tensor& inner) {
   auto pairs = dense::symmetric_eigenpairs(factored);
   factored.reset();
+  expect_no_negative(pairs.values);
+  expect_semidefinite(inner);
   const auto dim = static_cast<int64_t>(pairs.values.size());
   const double floor =
       static_cast<double>(dim) * kEpsilon * (dim > 0 ? std::max(pairs.values.back(), 0.0) : 0.0);
@@ -108,6 +131,7 @@ double trace_from_rows(at::Tensor real, at::Tensor fake) {
 }
 
 double trace_from_gram(const at::Tensor& rows, at::Tensor covariance) {
+  expect_semidefinite(covariance);
   auto half = at::mm(rows, covariance);
   covariance.reset();
   const auto gram = at::mm(half, rows.t());

@@ -10,7 +10,7 @@ namespace ddpm_eval::metrics {
 
 /// The square root of a symmetric positive semi-definite matrix, float64 [d, d] to [d, d], by
 /// eigen-decomposition. Eigenvalues below zero, which only rounding can have put there, count as zero. Throws
-/// DataError if `matrix` is not finite, or not symmetric to 1e-6 of its largest element, or has an eigenvalue
+/// DataError if `matrix` is not finite, or not symmetric to 1e-5 of its largest element, or has an eigenvalue
 /// below -1e-6 of its largest.
 at::Tensor sqrt_symmetric(const at::Tensor& matrix);
 
@@ -40,17 +40,18 @@ struct TraceSqrt {
   std::string note;  ///< what a reader of the number should know; may be empty
 };
 
+// clang-format off
 /// The trace by a symmetric eigenvalues-only problem, which cannot turn complex:
-///  - "cholesky": S_a = L L^T for a side of full rank, then the eigenvalues of L^T S_b L. Where a side is
-///  rank
+///  - "cholesky": S_a = L L^T for a side of full rank, then the eigenvalues of L^T S_b L. Where a side is rank
 ///    deficient, eigenvalues below d * eps * the largest count as zero, because the root would turn their
 ///    rounding error e into sqrt(e); otherwise only negative ones do.
 ///  - "eigen": both sides are rank deficient: L = V sqrt(Lambda) without the null space.
 ///  - "gram": one side has `centred` X: the eigenvalues of X S X^T [n, n].
-///  - "cross": both sides have it: the nuclear norm of X_real X_fake^T (Mathiasen & Hvilshoj 2020, arXiv
-///  2009.14075),
-///    from the eigenvalues of its smaller Gram matrix.
-/// Both sides are [d, d] with equal d, symmetric and finite (LogicError otherwise). A tensor that nobody else
+///  - "cross": both sides have it: the nuclear norm of X_real X_fake^T from the eigenvalues of its smaller Gram
+///    matrix (Mathiasen & Hvilshoj 2020, arXiv 2009.14075).
+// clang-format on
+/// Both sides are [d, d] with equal d, symmetric and finite (LogicError otherwise). Throws DataError if one
+/// is found to have a negative eigenvalue. A tensor that nobody else
 /// refers to is used as working memory: move the arguments in, and the peak is two matrices above them at
 /// 2048 dimensions.
 TraceSqrt trace_sqrt_product(Spread real, Spread fake);

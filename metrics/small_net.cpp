@@ -172,7 +172,10 @@ std::unique_ptr<FeatureNet> make_small_net(const data::SafeTensors& file, const 
 }
 
 std::unique_ptr<FeatureNet> load_small_net(const std::filesystem::path& path) {
-  return make_small_net(data::read_safetensors(path), path.string(), core::sha256_of_file(path));
+  data::FileStream file(path);
+  data::DigestStream digest(file);
+  const auto net = data::read_safetensors(digest);
+  return make_small_net(net, path.string(), digest.sha256());
 }
 
 double accuracy(const FeatureNet& net, const at::Tensor& images_u8, const at::Tensor& labels) {

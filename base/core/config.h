@@ -51,8 +51,9 @@ class ConfigTree {
 
   /// Throws DataError if the file cannot be read and UsageError with line and column if it is not TOML.
   static ConfigTree from_file(const std::string& path);
+  /// The same from text; `origin` stands for the file in messages. Throws UsageError.
   static ConfigTree from_text(std::string_view toml, const std::string& origin);
-  /// From what to_json() gave, as stored in checkpoints.
+  /// From what config_to_json() gave, as stored in checkpoints. Throws DataError.
   static ConfigTree from_json(std::string_view json, const std::string& origin);
 
   /// `assignment` is "section.key=value" with a TOML value; a bare word is taken as a string. Messages on the

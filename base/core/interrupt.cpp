@@ -1,6 +1,7 @@
 #include "base/core/interrupt.h"
 
 #include <csignal>
+#include <initializer_list>
 
 #include <signal.h>
 #include <unistd.h>
@@ -23,9 +24,16 @@ void install_interrupt_handler() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   ::sigemptyset(&action.sa_mask);
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGHUP, &action, nullptr);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    ::sigaction(number, nullptr, &before);
+    // Whoever started the process with a signal ignored, as nohup and a shell's background jobs do, meant it.
+    if (before.sa_handler != SIG_IGN) {
+      ::sigaction(number, &action, nullptr);
+    }
+  }
+  // A closed pipe is an error of the write, told like any other; it must not end a training.
+  ::signal(SIGPIPE, SIG_IGN);
 }
 
 bool interrupt_requested() { return requested != 0; }

@@ -4,7 +4,8 @@
 // installs the handler: a library user keeps its own.
 namespace ddpm_eval::core {
 
-/// SIGINT, SIGTERM and SIGHUP set the flag; a second one ends the process at once with exit code 130.
+/// SIGINT, SIGTERM and SIGHUP set the flag; a second one ends the process at once with exit code 130. Those
+/// that the process was started with ignored (nohup) stay ignored, and SIGPIPE becomes so.
 void install_interrupt_handler();
 
 bool interrupt_requested();

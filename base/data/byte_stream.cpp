@@ -64,4 +64,9 @@ void SpanStream::read(void* out, size_t count) {
   }
 }
 
+void DigestStream::read(void* out, size_t count) {
+  inner_.read(out, count);
+  digest_.update(out, count);
+}
+
 }  // namespace ddpm_eval::data

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/core/digest.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -58,6 +60,22 @@ class SpanStream final : public ByteStream {
  private:
   std::span<const char> bytes_;
   std::string origin_;
+};
+
+/// Another stream, which must outlive this one, with the SHA-256 of what has been read of it.
+class DigestStream final : public ByteStream {
+ public:
+  explicit DigestStream(ByteStream& inner) : inner_(inner) {}
+  void read(void* out, size_t count) override;
+  uint64_t remaining() const override { return inner_.remaining(); }
+  const std::string& origin() const override { return inner_.origin(); }
+
+  /// 64 lower-case hexadecimal digits. Call once, after the last read().
+  std::string sha256() { return digest_.finish(); }
+
+ private:
+  ByteStream& inner_;
+  core::Sha256 digest_;
 };
 
 }  // namespace ddpm_eval::data

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/core/error.h"
 #include "base/tensor/shape.h"
 
 #include <Eigen/Core>
@@ -13,7 +14,7 @@ using RowMajorMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eig
 /// lives: never pass a temporary.
 inline Eigen::Map<RowMajorMatrix> eigen_view(at::Tensor& tensor) {
   expect(tensor, at::kDouble, {-1, -1}, "matrix");
-  TORCH_CHECK(tensor.is_contiguous(), "eigen_view needs a contiguous tensor");
+  DDPM_CHECK(tensor.is_contiguous(), "eigen_view needs a contiguous tensor");
   return {tensor.data_ptr<double>(), tensor.size(0), tensor.size(1)};
 }
 Eigen::Map<RowMajorMatrix> eigen_view(at::Tensor&& temporary) = delete;

@@ -23,8 +23,8 @@ struct RuntimeInfo {
 /// Processors this process may run on (its affinity mask and cgroup quota, not the machine's count).
 int available_processors();
 
-/// Call once, first thing. `threads` 0 means every available processor. Also selects deterministic algorithms
-/// and turns the sharing of work between concurrent operators off. Throws UsageError for a negative count.
+/// Call once, first thing. `threads` 0 means every available processor. Also selects deterministic
+/// algorithms. Throws UsageError for a negative count or one above 1024.
 void configure_runtime(int threads);
 
 RuntimeInfo runtime_info();

@@ -118,11 +118,19 @@ void check_content(const data::SafeTensors& file, const std::string& origin) {
   }
 }
 
-Checkpoint read_checkpoint(const fs::path& folder) {
+/// `sha256`, if given, becomes that of the file's bytes as they were read.
+Checkpoint read_checkpoint(const fs::path& folder, std::string* sha256 = nullptr) {
   Checkpoint checkpoint;
   const fs::path path = folder / kCheckpointFile;
   checkpoint.origin = path.string();
-  checkpoint.file = data::read_safetensors(path);
+  data::FileStream file(path);
+  if (sha256 != nullptr) {
+    data::DigestStream digest(file);
+    checkpoint.file = data::read_safetensors(digest);
+    *sha256 = digest.sha256();
+  } else {
+    checkpoint.file = data::read_safetensors(file);
+  }
   const Metadata& metadata = checkpoint.file.metadata;
   if (const std::string& format = metadata_text(metadata, "format", checkpoint.origin); format != kFormat) {
     throw core::DataError("{}: a '{}' file, not a checkpoint of ddpm-eval", checkpoint.origin, format);
@@ -195,11 +203,13 @@ void check_config(const Checkpoint& checkpoint, const std::string& config_json,
 }
 
 SavedWeights load_weights(const fs::path& folder, std::string_view parameters, std::string_view buffers) {
-  Checkpoint checkpoint = read_checkpoint(folder);
+  std::string sha256;
+  Checkpoint checkpoint = read_checkpoint(folder, &sha256);
   SavedWeights weights{.parameters = with_prefix(checkpoint.file.tensors, parameters),
                        .buffers = with_prefix(checkpoint.file.tensors, buffers),
                        .step = checkpoint.step,
                        .config_json = std::move(checkpoint.config_json),
+                       .sha256 = std::move(sha256),
                        .imported_from = std::move(checkpoint.imported_from)};
   if (weights.parameters.empty() && !weights.imported_from.empty()) {
     throw core::DataError("{}: was imported, and has the averaged weights alone", checkpoint.origin);

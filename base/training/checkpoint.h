@@ -81,6 +81,7 @@ struct SavedWeights {
   tensor::NamedTensors buffers;
   int64_t step = 0;             ///< optimiser steps done
   std::string config_json;      ///< what the run was trained with
+  std::string sha256;           ///< of the file that these very weights were read from
   std::string imported_from{};  ///< as in ImportedWeights; empty for weights trained here
 };
 

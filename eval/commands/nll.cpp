@@ -1,4 +1,6 @@
+#include "base/training/checkpoint.h"
 #include "eval/console.h"
+#include "eval/distinct_files.h"
 #include "eval/likelihood_run.h"
 #include "eval/output.h"
 
@@ -17,6 +19,15 @@ struct NllCommand {
 };
 
 void run_nll(NllCommand command, const Session& session) {
+  const auto& out = command.request.out;
+  auto inputs = source_files("--data", command.request.data);
+  inputs.push_back({"--run", command.request.run.run / training::kCheckpointFile});
+  require_distinct({{"--out", out / "nll.json"},
+                    {"--out", out / "curve.csv"},
+                    {"--out", out / "curve.svg"},
+                    {"--out", out / "state.safetensors"},
+                    {"--json", command.json}},
+                   inputs);
   require_json_target(command.json);
   command.request.run.weights = command.last_weights ? Weights::kLast : Weights::kEma;
   command.request.options.clip = !command.no_clip;

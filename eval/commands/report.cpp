@@ -26,7 +26,9 @@ void add_report_command(CLI::App& program, Session& session) {
       const auto target = options->out.empty() ? options->folder / "index.html" : options->out;
       require_distinct({{"--out", target}}, {{"the run", options->folder / training::kCheckpointFile},
                                              {"the run", options->folder / "log.jsonl"},
-                                             {"the run", options->folder / "run.json"}});
+                                             {"the run", options->folder / "run.json"},
+                                             {"the run", options->folder / "score.json"},
+                                             {"the run", options->folder / "grid.png"}});
       core::write_file(target, render_run_page(options->folder));
       print_line("{}", target.string());
     };

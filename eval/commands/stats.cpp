@@ -6,7 +6,6 @@
 #include "eval/feature_nets.h"
 #include "eval/output.h"
 #include "eval/side.h"
-#include "metrics/preset.h"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -18,7 +17,7 @@ struct StatsOptions {
   std::string data;
   std::string out;
   std::string json;
-  std::string preset = std::string(metrics::kDefaultPreset);
+  std::string preset;
   std::string features;
   std::string weights;
   bool strict = false;
@@ -60,8 +59,8 @@ void add_stats_command(CLI::App& program, Session& session) {
   command->add_option("--data", options->data, "The images: a source")->required();
   command->add_option("--out", options->out, "The .npz file to write: mu, sigma and their provenance")
       ->required();
-  command->add_option("--preset", options->preset, "The tool whose pre-processing is used")
-      ->capture_default_str();
+  command->add_option("--preset", options->preset,
+                      "The tool whose pre-processing is used. Default: torch-fidelity");
   command->add_option("--features", options->features,
                       "inception, a built-in network (features list) or a .safetensors file of one");
   command->add_option("--weights", options->weights, "File of the FID Inception's weights (.pth)");

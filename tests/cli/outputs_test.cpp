@@ -125,6 +125,22 @@ TEST_F(Outputs, OfTrainingStayApart) {
   expect_refused({"features", "train", "--out", path("n.safetensors"), "--json", path("n.safetensors")},
                  "--out", "--json");
   expect_refused({"report", path("run"), "--out", path("run/run.json")}, "--out", "the run", "run/run.json");
+  core::write_file(dir_ / "run/score.json", "{}");
+  expect_refused({"report", path("run"), "--out", path("run/score.json")}, "--out", "the run",
+                 "run/score.json");
+}
+
+TEST_F(Outputs, OfTheLikelihoodStayApart) {
+  make_run();
+  const auto nll = [&](const std::string& data, const std::string& target) {
+    return std::vector<std::string>{"nll",   "--run",     path("run"), "--data",    data,
+                                    "--out", path("nll"), "--json",    path(target)};
+  };
+  expect_refused(nll(kNoise, "run/checkpoint.safetensors"), "--json", "--run", "run/checkpoint.safetensors");
+  expect_refused(nll(kNoise, "nll/nll.json"), "--out", "--json");
+  expect_refused(nll(kNoise, "nll/state.safetensors"), "--out", "--json");
+  expect_refused(nll(path("i.npz"), "i.npz"), "--json", "--data", "i.npz");
+  EXPECT_FALSE(fs::exists(dir_ / "nll")) << "refused before the work";
 }
 
 }  // namespace

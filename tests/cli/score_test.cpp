@@ -111,6 +111,18 @@ TEST(Score, OptionsWithoutEffectAreRefused) {
   auto result = run_program({"score", "--real", "moons", "--fake", "moons", "--preset", "pytorch-fid"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(error_line(result), HasSubstr("points take no"));
+  for (const auto& [flag, value] :
+       {std::pair<std::string, std::string>{"--weights", "w.pth"}, {"--preset", "pytorch-fid"}}) {
+    const std::string message = flag + " " + value + ": only the FID Inception";
+    result = run_program(
+        {"fid", "--real", kNoise, "--fake", kNoise, "--features", "fashion-mnist-small", flag, value});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(error_line(result), HasSubstr(message));
+    result = run_program({"stats", "--data", kNoise, "--out", (dir / "s.npz").string(), "--features",
+                          "fashion-mnist-small", flag, value});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(error_line(result), HasSubstr(message));
+  }
   result = run_program({"fid", "--real", "", "--fake", stats});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(error_line(result), HasSubstr("names no source"));

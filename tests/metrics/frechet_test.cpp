@@ -203,6 +203,11 @@ TEST(Frechet, AnIndefiniteCovarianceIsRefused) {
   const auto zero = torch::zeros({2}, torch::kFloat64);
   EXPECT_THROW(frechet_distance({zero, indefinite, 0, {}}, {zero, identity, 0, {}}), core::DataError);
   EXPECT_THROW(frechet_distance({zero, identity, 0, {}}, {zero, indefinite, 0, {}}), core::DataError);
+  const auto rank_one = torch::ones({2, 2}, torch::kFloat64);
+  EXPECT_THROW(frechet_distance({zero, indefinite, 0, {}}, {zero, rank_one, 0, {}}), core::DataError);
+  EXPECT_THROW(frechet_distance({zero, rank_one, 0, {}}, {zero, indefinite, 0, {}}), core::DataError);
+  const auto rows = torch::tensor({1.0, 1.0}, torch::kFloat64).view({1, 2});  // sees the eigenvalue 3 alone
+  EXPECT_THROW(frechet_distance({zero, rank_one, 2, rows}, {zero, indefinite, 0, {}}), core::DataError);
 }
 
 TEST(Frechet, ADistanceBeyondFloat64IsRefused) {
