@@ -10,6 +10,8 @@
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -74,7 +76,34 @@ std::vector<std::string> resumable_keys(const FeatureTraining& settings) {
   return keys;
 }
 
+/// As of a run: asked before the data is read, and again once the folder is locked.
+bool has_training(const fs::path& folder, const fs::path& out, Start start) {
+  const bool saved = training::has_checkpoint(folder);
+  if (saved && start == Start::kFresh) {
+    throw core::UsageError(
+        "{}: holds the training of {} already; --resume goes on with it, or choose another "
+        "--out",
+        folder.string(), out.filename().string());
+  }
+  return saved;
+}
+
 core::Json side_json(const std::string& name, int64_t count) { return {{"source", name}, {"count", count}}; }
+
+/// The record of a training that was complete before: it stays, unless it is damaged or of another step or
+/// test set.
+std::optional<core::Json> finished_features(const fs::path& path, const training::TrainState& state,
+                                            const core::Json& test_data) {
+  if (!fs::exists(path)) {
+    return std::nullopt;
+  }
+  auto record = core::read_record(path);
+  const bool sound = core::has_number(record, "test_accuracy") && core::has_integer(record, "dim") &&
+                     core::has_number(record, "seconds") && core::has_integer(record, "step") &&
+                     record["step"] == state.step && record.contains("test_data") &&
+                     record["test_data"] == test_data;
+  return sound ? std::optional(std::move(record)) : std::nullopt;
+}
 
 }  // namespace
 
@@ -105,13 +134,7 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
   check_target(out);
   check_settings(settings);
   const auto folder = feature_run_folder(out);
-  const bool saved = training::has_checkpoint(folder);
-  if (saved && start == Start::kFresh) {
-    throw core::UsageError(
-        "{}: holds the training of {} already; --resume goes on with it, or choose another "
-        "--out",
-        folder.string(), out.filename().string());
-  }
+  has_training(folder, out, start);
   core::make_folders(out.parent_path());
   core::require_writable(out);
   auto train = load_labelled(settings.data.train);
@@ -128,6 +151,7 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
   metrics::SmallNetTask task(settings.net, settings.classifier, std::move(train));
   core::make_folders(folder);
   const core::FolderLock lock(folder);
+  const bool saved = has_training(folder, out, start);
   auto state = training::new_state(task, settings.loop);
   const auto config_json = core::config_to_json(settings);
   if (saved) {
@@ -140,8 +164,11 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
   training::LoopHooks hooks;
   hooks.on_step = [&](const training::TrainState& now, double) { progress(now.step, settings.loop.steps); };
   const auto report = training::run_loop(task, settings.loop, {folder, config_json}, state, hooks);
-  if (report.steps_done == 0 && fs::exists(out) && fs::exists(folder / "run.json")) {
-    return core::read_record(folder / "run.json");  // the training was complete: its record stays
+  const auto test_data = side_json(test.name, test.images_u8.size(0));
+  if (report.steps_done == 0 && fs::exists(out)) {
+    if (auto finished = finished_features(folder / "run.json", state, test_data)) {
+      return std::move(*finished);
+    }
   }
 
   const auto net =
@@ -156,13 +183,15 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
   record["sha256"] = core::sha256_of_file(out);
   record["config"] = core::Json::parse(config_json);
   record["data"] = side_json(card.data, train_count);
-  record["test_data"] = side_json(card.test_data, test.images_u8.size(0));
+  record["test_data"] = test_data;
   record["test_accuracy"] = card.test_accuracy;
   record["dim"] = net->info().dim;
   record["step"] = state.step;
   record["epochs"] = static_cast<double>(state.step * task.batch_size()) / static_cast<double>(train_count);
   record["seconds"] = report.total_seconds;
-  record["images_per_second"] = report.images_per_second;
+  if (report.steps_done > 0) {  // else an earlier process did the last step
+    record["images_per_second"] = report.images_per_second;
+  }
   record["runtime"] = tensor::runtime_context();
   core::write_record(folder / "run.json", record);
   return record;

@@ -11,8 +11,12 @@
 #include "eval/console.h"
 #include "eval/line_plot.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <map>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -28,6 +32,8 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kDefaultPoints = 2000;
 constexpr auto kSaveEvery = std::chrono::seconds(60);
 constexpr const char* kKey = "evaluation";
+constexpr const char* kMakers = "makers";
+constexpr const char* kContentDigest = "content_sha256";
 
 struct EvaluationData {
   at::Tensor x_0;  ///< float32 [n, ...] as the network was trained on it
@@ -70,25 +76,82 @@ Json evaluation_key(const LikelihoodRequest& request, const LoadedRun& run, int6
           {"seed", request.options.seed}};
 }
 
+void require_same_evaluation(const fs::path& path, const Json& stored, const Json& key) {
+  for (const auto& [name, value] : key.items()) {
+    if (!stored.is_object() || !stored.contains(name) || stored.at(name) != value) {
+      throw core::UsageError("{}: is of an evaluation with another {}; choose another --out", path.string(),
+                             name);
+    }
+  }
+}
+
+bool has_mean_and_error(const Json& value) {
+  return core::has_number(value, "mean") && core::has_number(value, "error");
+}
+
+/// Whether a record from the disk has what the command shows of it.
+bool is_likelihood_record(const Json& record) {
+  if (!record.contains("metrics") || !record.contains("parts") || !record.contains("unit") ||
+      !record.contains("progressive_coding")) {
+    return false;
+  }
+  const std::string unit = record["unit"] == "bits/dim" ? "bits_per_dim" : "nats_per_dim";
+  const auto& parts = record["parts"];
+  const auto& rows = record["progressive_coding"];
+  return core::has_number(record["metrics"], unit.c_str()) &&
+         core::has_number(record["metrics"], (unit + "_error").c_str()) && record["unit"].is_string() &&
+         parts.is_object() && rows.is_array() &&
+         std::ranges::all_of(
+             std::array{"regularisation", "denoising", "reconstruction"},
+             [&](const char* part) { return parts.contains(part) && has_mean_and_error(parts[part]); }) &&
+         std::ranges::all_of(rows, [](const Json& row) {
+           return core::has_integer(row, "steps") && core::has_number(row, "rate") &&
+                  core::has_number(row, "rmse");
+         });
+}
+
+/// The record of the evaluation if it was complete before: it stays, unless it is damaged. Throws UsageError
+/// for that of another evaluation.
+std::optional<Json> finished_record(const fs::path& folder, const Json& key) {
+  const auto path = folder / "nll.json";
+  if (!fs::exists(path)) {
+    return std::nullopt;
+  }
+  auto record = core::read_record(path);
+  require_same_evaluation(path, record, key);
+  const bool sound = is_likelihood_record(record) && fs::exists(folder / "curve.csv");
+  return sound ? std::optional(std::move(record)) : std::nullopt;
+}
+
 /// The evaluation's progress on disk.
 class StateFile {
  public:
-  StateFile(fs::path path, Json key) : path_(std::move(path)), key_(std::move(key)) {}
+  StateFile(fs::path path, Json key) : path_(std::move(path)), key_(std::move(key)) {
+    makers_.push_back(
+        {{"tool", core::new_record("").at("tool")}, {"threads", tensor::runtime_info().threads}});
+  }
 
   /// The saved tensors, or none.
-  tensor::NamedTensors load() const {
+  tensor::NamedTensors load() {
     std::error_code error;
     if (!fs::exists(path_, error)) {
       return {};
     }
     auto file = data::read_safetensors(path_);
-    const auto stored = Json::parse(file.metadata[kKey], nullptr, /*allow_exceptions=*/false);
-    for (const auto& [name, value] : key_.items()) {
-      if (!stored.is_object() || !stored.contains(name) || stored.at(name) != value) {
-        throw core::UsageError("{}: is of an evaluation with another {}; choose another --out",
-                               path_.string(), name);
-      }
+    require_same_evaluation(path_, core::parse_json(file.metadata[kKey]), key_);
+    auto makers = core::parse_json(file.metadata[kMakers]);
+    if (file.metadata[kContentDigest] != digest(file.tensors, file.metadata) || !makers.is_array()) {
+      throw core::DataError("{}: does not match its digest: the file is damaged; remove it to begin anew",
+                            path_.string());
     }
+    if (std::find(makers.begin(), makers.end(), makers_[0]) == makers.end()) {
+      print_note(fmt::format(
+          "{}: begun by another version or with other --threads: last digits may differ from an unbroken "
+          "evaluation's",
+          path_.string()));
+      makers.push_back(makers_[0]);
+    }
+    makers_ = std::move(makers);
     return std::move(file.tensors);
   }
 
@@ -97,9 +160,15 @@ class StateFile {
     for (auto& tensor : batch.state()) {
       tensors.push_back(std::move(tensor));
     }
-    data::write_safetensors(path_, tensors, {{kKey, core::json_text(key_)}});
+    std::map<std::string, std::string> metadata = {{kKey, core::json_text(key_)},
+                                                   {kMakers, core::json_text(makers_)}};
+    metadata[kContentDigest] = digest(tensors, metadata);
+    data::write_safetensors(path_, tensors, metadata);
     saved_ = Clock::now();
   }
+
+  /// The versions and thread counts that took part, the first one first.
+  const Json& makers() const { return makers_; }
 
   bool due() const { return Clock::now() - saved_ >= kSaveEvery; }
 
@@ -109,8 +178,14 @@ class StateFile {
   }
 
  private:
+  static std::string digest(const tensor::NamedTensors& tensors,
+                            std::map<std::string, std::string>& metadata) {
+    return data::content_sha256(tensors, std::array{metadata[kKey], metadata[kMakers]});
+  }
+
   fs::path path_;
   Json key_;
+  Json makers_ = Json::array();
   Clock::time_point saved_ = Clock::now();
 };
 
@@ -127,6 +202,10 @@ ddpm::BoundReport evaluate(const LikelihoodRequest& request, const ddpm::Model& 
   auto saved = state.load();
   if (!saved.empty()) {
     sums.restore(saved, "state.safetensors");
+    if (sums.count() >= n || sums.count() % options.micro_batch != 0) {
+      throw core::DataError("state.safetensors: holds {} examples, which is no whole part of {}; remove it",
+                            sums.count(), n);
+    }
   }
   int64_t done = sums.count() / options.micro_batch * passes;
   for (int64_t begin = sums.count(); begin < n; begin += options.micro_batch) {
@@ -206,6 +285,11 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   core::remove_abandoned_files(request.out);
   const auto key = evaluation_key(request_used, run, data.x_0.size(0));
   StateFile state(request.out / "state.safetensors", key);
+  if (auto finished = finished_record(request.out, key)) {
+    print_note(fmt::format("{}: was complete; its record stays", request.out.string()));
+    state.remove();
+    return std::move(*finished);
+  }
   auto report = evaluate(request_used, run.model, data.x_0, state,
                          console_progress("evaluating " + request.data, "passes", session.quiet));
   report.total.mean += data.log_scale;
@@ -217,12 +301,19 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   if (run.record.contains("origin")) {
     record["origin"] = run.record.at("origin");
   }
+  record["trained_on"] = run.record.at("data");
   record.update(key);
+  if (const auto resolved = data::resolved_name(data::parse_source(request.data)); resolved != request.data) {
+    record["resolved"] = resolved;
+  }
   record["objective"] = run.record.at("objective");
   record["process"] = run.record.at("process");
   record.update(result_json(report, run.model.makes_images()));
   record["precision"] = "float32 network, float64 terms";
   record["runtime"] = tensor::runtime_context();
+  if (state.makers().size() > 1) {
+    record["makers"] = state.makers();
+  }
   record["seconds"] = std::chrono::duration<double>(Clock::now() - start).count();
   write_curve(request.out, report, record["unit"].get<std::string>());
   core::write_record(request.out / "nll.json", record);

@@ -19,7 +19,7 @@ struct LikelihoodRequest {
 };
 
 /// Evaluates the bound of a run on data and returns the record, which is also written. Goes on from the state
-/// that an interrupted evaluation has left. Throws UsageError for data that does not suit the run or a folder
+/// that an interrupted evaluation has left; a complete one is not repeated. Throws UsageError for data that does not suit the run or a folder
 /// with another evaluation, DataError for a run that cannot be read, InterruptedError with the state saved.
 core::Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session);
 

@@ -118,7 +118,7 @@ std::vector<Json> read_log(const fs::path& path) {
   std::istringstream lines(core::read_text(path));
   std::vector<Json> entries;
   for (std::string line; std::getline(lines, line);) {
-    auto entry = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    auto entry = core::parse_json(line);
     if (entry.is_object()) {
       entries.push_back(std::move(entry));
     } else if (!lines.eof()) {

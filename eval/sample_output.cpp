@@ -84,7 +84,7 @@ Json read_sample_provenance(const fs::path& source) {
   } catch (const core::DataError&) {
     return {};
   }
-  auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  auto json = core::parse_json(text, core::kMaxEmbeddedJsonDepth);
   return json.is_object() ? json : Json();
 }
 

@@ -109,26 +109,40 @@ core::Json run_record(const ddpm::RunConfig& config, const TrainingData& data, c
   return record;
 }
 
-/// The record of the run if it was complete before: it stays.
+/// A fresh start must not go over a run. Asked before the data is read, and again once the folder is locked:
+/// another process may have trained there meanwhile.
+bool has_run(const fs::path& folder, Start start) {
+  const bool saved = training::has_checkpoint(folder);
+  if (saved && start == Start::kFresh) {
+    throw core::UsageError("{}: holds a run already; --resume goes on with it, or choose another --out",
+                           folder.string());
+  }
+  return saved;
+}
+
+/// Whether a record from the disk has what the command shows of it.
+bool is_training_record(const core::Json& record) {
+  const bool has_work = core::has_number(record, "loss") && core::has_number(record, "images_per_second");
+  return core::has_integer(record, "parameters") && core::has_integer(record, "step") &&
+         (has_work || !record.contains("loss"));
+}
+
+/// The record of the run if it was complete before: it stays, unless it is damaged.
 std::optional<core::Json> finished_record(const fs::path& path, const training::TrainState& state,
                                           const training::LoopReport& report) {
   if (report.steps_done > 0 || !fs::exists(path)) {
     return std::nullopt;
   }
   auto record = core::read_record(path);
-  return record.contains("step") && record["step"] == state.step ? std::optional(std::move(record))
-                                                                 : std::nullopt;
+  const bool sound = is_training_record(record) && record["step"] == state.step;
+  return sound ? std::optional(std::move(record)) : std::nullopt;
 }
 
 }  // namespace
 
 core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start,
                      const Session& session) {
-  const bool saved = training::has_checkpoint(folder);
-  if (saved && start == Start::kFresh) {
-    throw core::UsageError("{}: holds a run already; --resume goes on with it, or choose another --out",
-                           folder.string());
-  }
+  has_run(folder, start);
   const auto data = load_data(config);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
@@ -143,6 +157,7 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
 
   core::make_folders(folder);
   const core::FolderLock lock(folder);
+  const bool saved = has_run(folder, start);
   const auto config_json = core::config_to_json(config);
   auto state = training::new_state(*task, config.train.loop);
   if (saved) {

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/json.h"
 #include "base/core/text.h"
 
 #include <algorithm>
@@ -11,8 +12,6 @@
 
 namespace ddpm_eval::core {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json to_json(const toml::node& node) {
   if (const auto* table = node.as_table()) {
@@ -169,7 +168,7 @@ ConfigTree ConfigTree::from_text(std::string_view toml, const std::string& origi
 
 ConfigTree ConfigTree::from_json(std::string_view json, const std::string& origin) {
   ConfigTree tree;
-  tree.impl_->root = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  tree.impl_->root = parse_json(json);
   tree.impl_->origin = origin;
   if (!tree.impl_->root.is_object()) {
     throw DataError("{}: the stored configuration is not a JSON object", origin);

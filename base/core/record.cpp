@@ -65,8 +65,8 @@ void write_record(const std::filesystem::path& path, const Json& record) {
 
 Json read_record(const std::filesystem::path& path) {
   const auto text = read_text(path);
-  auto record = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object() || !record.contains("schema") || !record["schema"].is_number_integer()) {
+  auto record = parse_json(text);
+  if (!has_integer(record, "schema")) {
     throw DataError("{}: not a record of ddpm-eval (no JSON object with a schema number)", path.string());
   }
   if (record["schema"].get<int64_t>() > kRecordSchema) {

@@ -1,15 +1,13 @@
 #pragma once
 
+#include "base/core/json.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
 // A record is one JSON result with its context: a number never travels without what it depends on.
 namespace ddpm_eval::core {
-
-using Json = nlohmann::ordered_json;
 
 /// The version of the records' layout. Readers refuse a newer one.
 inline constexpr int64_t kRecordSchema = 1;

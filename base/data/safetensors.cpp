@@ -1,5 +1,6 @@
 #include "base/data/safetensors.h"
 
+#include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/data/byte_stream.h"
@@ -238,6 +239,18 @@ void write_safetensors(const std::filesystem::path& target, const tensor::NamedT
     file.write(plain.data_ptr(), plain.nbytes());
   }
   file.commit();
+}
+
+std::string content_sha256(const tensor::NamedTensors& tensors, std::span<const std::string> texts) {
+  core::Sha256 digest;
+  const auto add = [&](const std::string& text) { digest.update(text.c_str(), text.size() + 1); };
+  std::for_each(texts.begin(), texts.end(), add);
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor plain = tensor.detach().cpu().contiguous();
+    add(name);
+    digest.update(plain.data_ptr(), plain.nbytes());
+  }
+  return digest.finish();
 }
 
 }  // namespace ddpm_eval::data

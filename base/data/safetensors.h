@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 
 // Hugging Face's safetensors: eight bytes of length, a JSON header, raw little-endian tensors. Nothing in it
@@ -31,5 +32,9 @@ std::map<std::string, std::string> read_safetensors_metadata(const std::filesyst
 /// ResourceError.
 void write_safetensors(const std::filesystem::path& target, const tensor::NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});
+
+/// SHA-256 of `texts`, each with a zero byte after it, and of the tensors in their order: name, zero byte and
+/// raw bytes. For the metadata of files whose content must not change unseen.
+std::string content_sha256(const tensor::NamedTensors& tensors, std::span<const std::string> texts);
 
 }  // namespace ddpm_eval::data

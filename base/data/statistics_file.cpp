@@ -1,6 +1,7 @@
 #include "base/data/statistics_file.h"
 
 #include "base/core/error.h"
+#include "base/core/json.h"
 #include "base/data/npz.h"
 #include "base/tensor/shape.h"
 #include "base/tensor/symmetry.h"
@@ -14,7 +15,7 @@ namespace ddpm_eval::data {
 namespace {
 
 using core::DataError;
-using Json = nlohmann::json;
+using core::Json;
 
 constexpr auto kProvenance = "provenance.json";
 
@@ -55,18 +56,6 @@ void check_keys(const NpzReader& archive, const std::string& origin) {
   }
 }
 
-/// An object of moderate depth, or null: what is read is written into records, by recursion.
-Json parse_object(const std::string& text) {
-  constexpr int kMaxDepth = 32;
-  bool deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t, const Json&) {
-    deep = deep || depth > kMaxDepth;
-    return !deep;
-  };
-  auto json = Json::parse(text, watch, /*allow_exceptions=*/false);
-  return json.is_object() && !deep ? json : Json();
-}
-
 /// Damaged provenance must not pass for none, which would switch off the comparison of features.
 void check_provenance(const std::string& text, int64_t dim, const std::string& origin) {
   const auto require = [&](bool good, std::string_view fault) {
@@ -78,8 +67,8 @@ void check_provenance(const std::string& text, int64_t dim, const std::string& o
   const auto is_count = [](const Json& value, int64_t least) {
     return value.is_number_integer() && value.get<int64_t>() >= least;
   };
-  const auto json = parse_object(text);
-  require(!json.is_null(), "is no JSON object");
+  const auto json = core::parse_json(text, core::kMaxEmbeddedJsonDepth);
+  require(json.is_object(), "is no JSON object");
   require(json.contains("features") && json["features"].is_object(), "does not say which features were used");
   const auto& features = json["features"];
   for (const char* key : {"name", "weights_sha256", "preset"}) {

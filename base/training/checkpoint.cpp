@@ -3,6 +3,7 @@
 #include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/json.h"
 #include "base/data/safetensors.h"
 
 #include <charconv>
@@ -15,7 +16,7 @@ namespace ddpm_eval::training {
 namespace fs = std::filesystem;
 namespace {
 
-using Json = nlohmann::ordered_json;
+using core::Json;
 using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* kFormat = "ddpm-eval.checkpoint";
@@ -86,21 +87,15 @@ struct Checkpoint {
 /// SHA-256 of all that training goes on from: the tensors in their order, and the metadata that no other
 /// digest covers.
 std::string content_digest(const tensor::NamedTensors& tensors, const Metadata& metadata) {
-  core::Sha256 digest;
-  const auto add = [&](const std::string& text) { digest.update(text.c_str(), text.size() + 1); };
+  std::vector<std::string> texts;
   for (const char* key : {"step", "log_window"}) {
     const auto found = metadata.find(key);
-    add(found == metadata.end() ? "" : found->second);
+    texts.push_back(found == metadata.end() ? std::string() : found->second);
   }
   if (const auto origin = metadata.find(kOrigin); origin != metadata.end()) {
-    add(origin->second);
+    texts.push_back(origin->second);
   }
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor plain = tensor.detach().cpu().contiguous();
-    add(name);
-    digest.update(plain.data_ptr(), plain.nbytes());
-  }
-  return digest.finish();
+  return data::content_sha256(tensors, texts);
 }
 
 /// Files of earlier versions have no digest of their tensors.
@@ -171,7 +166,7 @@ void flatten(const Json& json, const std::string& path, std::vector<std::pair<st
 
 void check_config(const Checkpoint& checkpoint, const std::string& config_json,
                   const std::vector<std::string>& may_change) {
-  const Json stored = Json::parse(checkpoint.config_json, nullptr, /*allow_exceptions=*/false);
+  const Json stored = core::parse_json(checkpoint.config_json);
   if (!stored.is_object()) {
     throw core::DataError("{}: the stored configuration is not a JSON object", checkpoint.origin);
   }

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/json.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +12,7 @@
 namespace ddpm_eval::training {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using core::Json;
 
 constexpr const char* kOwnNames[] = {"loss", "grad_norm", "clipped"};
 
@@ -53,7 +54,7 @@ std::string LogWindow::to_json() const {
 }
 
 LogWindow LogWindow::from_json(std::string_view text, const std::string& origin) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Json json = core::parse_json(text);
   bool sound = json.is_object();
   LogWindow window;
   if (sound) {
@@ -78,14 +79,11 @@ TrainLog::TrainLog(std::filesystem::path path, int64_t step) : path_(std::move(p
   const std::string text = core::read_text(path_, UINT64_MAX);
   size_t kept = 0;
   for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', kept)) {
-    const auto line = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(kept),
-                                  text.begin() + static_cast<std::ptrdiff_t>(end), nullptr,
-                                  /*allow_exceptions=*/false);
-    if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer() ||
-        line["step"].get<int64_t>() > step) {
+    const auto line = core::parse_json(std::string_view(text).substr(kept, end - kept));
+    if (!core::has_integer(line, "step") || line["step"].get<int64_t>() > step) {
       break;
     }
-    if (line.contains("seconds") && line["seconds"].is_number()) {
+    if (core::has_number(line, "seconds")) {
       seconds_before_ = line["seconds"].get<double>();
     }
     kept = end + 1;

@@ -131,6 +131,29 @@ TEST_F(FeaturesTest, AnInterruptedTrainingEndsInTheBytesOfAnUnbrokenOne) {
   EXPECT_EQ(again.out, record) << "a complete training is not repeated";
 }
 
+TEST_F(FeaturesTest, ACompleteTrainingIsMeasuredAnewOnAnotherTestSet) {
+  const auto out = path("n.safetensors");
+  ASSERT_EQ(train(out, {"--steps", "20"}).exit_code, 0);
+  const auto first = json::parse(core::read_text(dir_ / "n.run/run.json"));
+  const std::vector<std::string> other = {"features", "train",         "--out",  out, "--resume",
+                                          "--test",   digits("train"), "--json", "-"};
+  const auto measured = run_program(other);
+  ASSERT_EQ(measured.exit_code, 0) << measured.err;
+  const auto second = json::parse(measured.out);
+  EXPECT_EQ(second["test_data"], (json{{"source", digits("train")}, {"count", 64}}));
+  EXPECT_EQ(second["step"], first["step"]);
+  EXPECT_EQ(second["sha256"], core::sha256_of_file(out));
+  EXPECT_NE(second["sha256"], first["sha256"]) << "the file's card names the test set";
+  EXPECT_EQ(json::parse(core::read_text(dir_ / "n.run/run.json")), second);
+
+  core::write_file(dir_ / "n.run/run.json", R"({"schema": 1, "step": 20})");
+  const auto rebuilt = run_program(other);
+  ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.err;
+  const auto third = json::parse(rebuilt.out);
+  EXPECT_EQ(third["test_accuracy"], second["test_accuracy"]);
+  EXPECT_EQ(third["sha256"], second["sha256"]);
+}
+
 TEST_F(FeaturesTest, WhatCannotBeWrittenIsRefusedBeforeTraining) {
   const std::vector<std::string> endless = {"--steps", "100000000"};
   expect_refused(train(path("net.pth"), endless), 2, "net.pth: the name must end in .safetensors");

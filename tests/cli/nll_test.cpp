@@ -1,3 +1,4 @@
+#include "base/core/file_io.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
@@ -5,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -111,7 +113,7 @@ TEST_F(Nll, AnInterruptedEvaluationEndsInTheSameNumbers) {
   const std::vector<std::string> command = {
       "nll",   "--run",       path("run"),     "--data", "swiss-roll?num=40",
       "--out", path("parts"), "--micro-batch", "1"};
-  const auto cut = run_program(command, {.kill_after_ms = 1500});
+  const auto cut = run_program(command, {.interrupt_once_there = dir_ / "parts"});
   ASSERT_EQ(cut.exit_code, 130) << cut.err;
   EXPECT_THAT(error_line(cut), HasSubstr("the same command goes on"));
   ASSERT_TRUE(fs::exists(dir_ / "parts/state.safetensors"));
@@ -131,6 +133,56 @@ TEST_F(Nll, AnInterruptedEvaluationEndsInTheSameNumbers) {
   };
   EXPECT_EQ(read("parts")["metrics"], read("whole")["metrics"]);
   EXPECT_EQ(read("parts")["progressive_coding"], read("whole")["progressive_coding"]);
+}
+
+TEST_F(Nll, AFinishedEvaluationStays) {
+  train("run");
+  const auto record = nll("run", "out");
+  EXPECT_EQ(record["trained_on"], "swiss-roll");
+  EXPECT_EQ(record["data"], "swiss-roll?num=60&seed=7");
+  EXPECT_FALSE(record.contains("makers"));
+  const auto again = nll("run", "out");
+  EXPECT_EQ(again, record) << "not evaluated anew, or `seconds` would differ";
+  for (const auto& [data, seed, substance] :
+       {std::tuple("swiss-roll?num=60&seed=8", "0", "is of an evaluation with another data; choose another"),
+        std::tuple("swiss-roll?num=60&seed=7", "1",
+                   "is of an evaluation with another seed; choose another")}) {
+    const auto refused =
+        run_program({"nll", "--run", path("run"), "--data", data, "--out", path("out"), "--seed", seed});
+    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    EXPECT_THAT(error_line(refused), HasSubstr(path("out/nll.json") + ": " + substance));
+  }
+  // A record without what the command shows is made anew.
+  auto damaged = record;
+  damaged["parts"].erase("denoising");
+  std::ofstream(dir_ / "out/nll.json") << damaged;
+  EXPECT_EQ(nll("run", "out")["metrics"], record["metrics"]);
+}
+
+TEST_F(Nll, ADamagedStateIsRefusedAndOtherThreadsAreTold) {
+  train("run", {"process.steps=1000"});
+  const std::vector<std::string> command = {
+      "nll", "--run", path("run"), "--data", "swiss-roll?num=3", "--out", path("out"), "--micro-batch", "1"};
+  ASSERT_EQ(run_program(command, {.interrupt_once_there = dir_ / "out"}).exit_code, 130);
+  const auto state = dir_ / "out/state.safetensors";
+  const auto sound = core::read_text(state);
+  auto flipped = sound;
+  flipped.back() = static_cast<char>(flipped.back() ^ 1);
+  core::write_file(state, flipped);
+  const auto refused = run_program(command);
+  EXPECT_EQ(refused.exit_code, 3) << refused.err;
+  EXPECT_THAT(error_line(refused), HasSubstr("state.safetensors: does not match its digest"));
+
+  core::write_file(state, sound);
+  auto more_threads = command;
+  more_threads.insert(more_threads.end(), {"--threads", "2"});
+  const auto resumed = run_program(more_threads);
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("begun by another version or with other --threads"));
+  const auto record = json::parse(core::read_text(dir_ / "out/nll.json"));
+  ASSERT_EQ(record["makers"].size(), 2U);
+  EXPECT_EQ(record["makers"][0]["threads"], 1);
+  EXPECT_EQ(record["makers"][1]["threads"], 2);
 }
 
 TEST_F(Nll, StrataNeedFewerPasses) {

@@ -110,6 +110,26 @@ TEST_F(RunTest, ARunIsNeverOverwrittenByAFreshOne) {
   EXPECT_THAT(error_line(again), HasSubstr("--resume goes on with it"));
 }
 
+TEST_F(RunTest, ADamagedRecordOfACompleteRunIsMadeAnew) {
+  train("run");
+  const auto whole = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+  const std::vector<std::string> resume = {"train", "--out", path("run"), "--resume"};
+  for (const char* damaged :
+       {R"({"schema": 1, "step": 8})", R"({"schema": 1, "step": 8, "parameters": "many"})",
+        R"({"schema": 1, "step": 8, "parameters": 5, "loss": null})"}) {
+    core::write_file(dir_ / "run/run.json", damaged);
+    const auto result = run_program(resume);
+    EXPECT_EQ(result.exit_code, 0) << damaged << "\n" << result.err;
+    const auto record = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+    EXPECT_EQ(record["parameters"], whole["parameters"]);
+    EXPECT_EQ(record["step"], 8);
+  }
+  core::write_file(dir_ / "run/run.json", "{\"schema\"");
+  const auto refused = run_program(resume);
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_THAT(error_line(refused), HasSubstr("run.json: not a record"));
+}
+
 TEST_F(RunTest, ResumingWithAnotherConfigurationNamesTheKey) {
   train("run");
   const auto result = run_program(

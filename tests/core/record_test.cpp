@@ -60,6 +60,30 @@ TEST(Record, OtherJsonAndNewerSchemasAreRefused) {
   EXPECT_THAT(message_of<DataError>([&] { read_record(dir / "b.json"); }), HasSubstr("newer ddpm-eval"));
 }
 
+TEST(Json, DepthIsLimited) {
+  const auto nested = [](int depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_TRUE(parse_json(nested(kMaxJsonDepth)).is_array());
+  EXPECT_TRUE(parse_json(nested(kMaxJsonDepth + 1)).is_null());
+  EXPECT_TRUE(parse_json(nested(3), 2).is_null());
+  EXPECT_TRUE(parse_json(nested(1'000'000)).is_null());
+  EXPECT_TRUE(parse_json("{\"a\": [1, ").is_null());
+  EXPECT_EQ(parse_json("{\"b\": 1, \"a\": 2.5}").dump(), "{\"b\":1,\"a\":2.5}");
+}
+
+TEST(Json, NumbersAreLookedForInWhateverIsThere) {
+  const auto json = parse_json("{\"i\": 1, \"d\": 0.5, \"s\": \"1\"}");
+  EXPECT_TRUE(has_integer(json, "i") && has_number(json, "i") && has_number(json, "d"));
+  EXPECT_FALSE(has_integer(json, "d") || has_number(json, "s") || has_number(json, "x"));
+  EXPECT_FALSE(has_number(parse_json("[1]"), "i") || has_number(Json(), "i"));
+}
+
+TEST(Record, AMillionBracketsAreADataError) {
+  const testing::TempDir dir;
+  write_file(dir / "r.json",
+             "{\"schema\": 1, \"a\": " + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}");
+  EXPECT_THAT(message_of<DataError>([&] { read_record(dir / "r.json"); }), HasSubstr("not a record"));
+}
+
 TEST(Text, NearestSuggestsOnlyLikelySlips) {
   const std::vector<std::string> words = {"batch_size", "learning_rate"};
   EXPECT_EQ(nearest("batch-size", words), "batch_size");

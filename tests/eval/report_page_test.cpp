@@ -72,6 +72,17 @@ TEST(ReportPage, AForeignRecordIsADataError) {
               HasSubstr("score.json: not a score record: yardsticks[]."));
 }
 
+TEST(ReportPage, ManyBracketsAreADataError) {
+  const TempDir dir;
+  const auto brackets = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  put_file(dir / "log.jsonl", "{\"step\": " + brackets + "}\n");
+  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+              HasSubstr("log.jsonl:1: not a line of a training log"));
+  put_file(dir / "score.json", R"({"schema": 1, "metrics": {"x": )" + brackets + "}}");
+  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+              HasSubstr("score.json: not a record"));
+}
+
 TEST(ReportPage, ALineThatIsNoLogIsADataError) {
   const TempDir dir;
   put_file(dir / "log.jsonl", "{\"step\": 1}\ngarbage\n{\"step\": 2}\n");
