@@ -38,6 +38,12 @@ enum class SampleVariance {
   kFixedSmall,  ///< beta_tilde
 };
 
+/// Which weights of a run samples are drawn from.
+enum class SampleWeights {
+  kEma,   ///< their average over training
+  kLast,  ///< those of the last step
+};
+
 struct SampleOptions {
   Sampler sampler = Sampler::kAncestral;
   int64_t steps = 0;  ///< of the chain's T; 0 means all of them
@@ -51,6 +57,7 @@ struct SampleOptions {
                                  ///< exceeds 1 (Saharia et al. 2022; 0.995 there). 0: none
   bool rederive =
       true;  ///< DDIM's eps is had anew from the limited x_0 (improved-diffusion; not in DDIM's own code)
+  SampleWeights weights = SampleWeights::kEma;
   int64_t micro_batch =
       50;  ///< samples that go through the network together; a part of the result's last bits
   uint64_t seed = 0;

@@ -36,7 +36,6 @@ struct SampleCommand {
   fs::path out;
   fs::path grid;
   std::string json;
-  bool last_weights = false;
 };
 
 void stop_if_asked(int64_t done, int64_t total, const char* advice) {
@@ -136,9 +135,11 @@ void run_sample(SampleCommand command, const Session& session) {
                     {"--json", command.json}},
                    {{"--run", command.request.run / training::kCheckpointFile}});
   require_json_target(command.json);
-  command.request.weights = command.last_weights ? Weights::kLast : Weights::kEma;
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);
+  if (!run.prior_warning.empty()) {
+    print_warning(run.prior_warning);
+  }
   const auto progress = console_progress("sampling", "samples", session.quiet);
   if (run.model.makes_images()) {
     sample_images(command, run, progress);
@@ -160,7 +161,7 @@ void run_sample(SampleCommand command, const Session& session) {
 }  // namespace
 
 void add_sample_command(CLI::App& program, Session& session) {
-  auto* command = program.add_subcommand("sample", "Draw samples from a run's averaged weights");
+  auto* command = program.add_subcommand("sample", "Draw samples from a run");
   auto options = std::make_shared<SampleCommand>();
   command->add_option("--run", options->request.run, "The training folder")->required();
   command->add_option("--num", options->count, "How many")->required();
@@ -182,8 +183,7 @@ void add_sample_command(CLI::App& program, Session& session) {
         },
         std::string("Overrides sample.") + key + " of the run");
   }
-  command->add_flag("--last-weights", options->last_weights,
-                    "The weights of the last step instead of their average");
+  add_last_weights_flag(*command, options->request);
   command->add_option("--grid", options->grid, "Also a PNG of the first 64 images");
   add_json_option(*command, options->json);
   command->callback(

@@ -111,7 +111,7 @@ TEST_F(Nll, AnInterruptedEvaluationEndsInTheSameNumbers) {
   const std::vector<std::string> command = {
       "nll",   "--run",       path("run"),     "--data", "swiss-roll?num=40",
       "--out", path("parts"), "--micro-batch", "1"};
-  const auto cut = run_program(command, {.kill_after_ms = 1500});
+  const auto cut = run_program(command, {.interrupt_once_there = dir_ / "parts"});
   ASSERT_EQ(cut.exit_code, 130) << cut.err;
   EXPECT_THAT(error_line(cut), HasSubstr("the same command goes on"));
   ASSERT_TRUE(fs::exists(dir_ / "parts/state.safetensors"));
