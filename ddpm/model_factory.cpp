@@ -14,13 +14,18 @@ constexpr int64_t kMaxSide = 65'536;
 std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntArrayRef row_shape,
                                                ParameterMaker maker) {
   const auto& source = config.data.source;
-  if (config.model.kind == NetworkKind::kMlp) {
+  if (config.model.is_for_points()) {
+    const bool gated = config.model.kind == NetworkKind::kGatedMlp;
     if (row_shape.size() != 1) {
-      throw core::UsageError("model.kind: 'mlp' is for points, and {} has images; use 'unet'", source);
+      throw core::UsageError("model.kind: '{}' is for points, and {} has images; use 'unet'",
+                             gated ? "gated-mlp" : "mlp", source);
     }
-    return std::make_unique<Mlp>(config.model.mlp, row_shape[0],
-                                 config.objective.parameterisation.output_channels(row_shape[0]),
-                                 std::move(maker));
+    const int64_t outputs = config.objective.parameterisation.output_channels(row_shape[0]);
+    if (gated) {
+      return std::make_unique<GatedMlp>(config.model.gated_mlp, row_shape[0], outputs, config.process.steps,
+                                        std::move(maker));
+    }
+    return std::make_unique<Mlp>(config.model.mlp, row_shape[0], outputs, std::move(maker));
   }
   if (row_shape.size() != 3) {
     throw core::UsageError("model.kind: 'unet' is for images, and {} has points; use 'mlp'", source);

@@ -33,19 +33,23 @@ ParameterMaker ParameterMaker::layout() {
 }
 
 at::Tensor ParameterMaker::glorot(const std::string& name, at::IntArrayRef shape, double scale) {
-  if (from_ != From::kSeed) {
-    return from_ == From::kCheckpoint ? saved(name, shape) : expanded(name, shape);
-  }
   int64_t receptive = 1;
   for (size_t i = 2; i < shape.size(); ++i) {
     receptive *= shape[i];
   }
   const auto fans = static_cast<double>((shape[0] + shape[1]) * receptive);
   const double bound = std::sqrt(6 * scale / fans);
+  return uniform(name, shape, -bound, bound);
+}
+
+at::Tensor ParameterMaker::uniform(const std::string& name, at::IntArrayRef shape, double low, double high) {
+  if (from_ != From::kSeed) {
+    return from_ == From::kCheckpoint ? saved(name, shape) : expanded(name, shape);
+  }
   const std::string purpose = "init:" + name;
-  const auto uniform =
+  const auto unit =
       tensor::uniform_rows({seed_, purpose}, tensor::index_range(0, shape[0]), /*step=*/0, shape.slice(1));
-  return add(name, uniform * (2 * bound) - bound);
+  return add(name, unit * (high - low) + low);
 }
 
 at::Tensor ParameterMaker::constant(const std::string& name, int64_t size, double value) {

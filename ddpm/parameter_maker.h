@@ -30,6 +30,9 @@ class ParameterMaker {
   /// Bengio 2010; the official DDPM code's "zero" layers have 1e-10. `shape`: [out, in] or [out, in, kh, kw].
   at::Tensor glorot(const std::string& name, at::IntArrayRef shape, double scale = 1);
 
+  /// Uniform on [low, high).
+  at::Tensor uniform(const std::string& name, at::IntArrayRef shape, double low, double high);
+
   at::Tensor constant(const std::string& name, int64_t size, double value);
 
   /// The parameters made. Throws DataError if a checkpoint has others besides.

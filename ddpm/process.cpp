@@ -142,11 +142,10 @@ std::string prior_mismatch(const DiffusionProcess& process, double data_std) {
     return {};
   }
   return fmt::format(
-      "the chain does not end in noise: alpha_bar_T = {:.3g}, so x_T keeps sqrt(alpha_bar_T) * std = {:.3g} "
-      "of "
-      "the data, but sampling starts from N(0, I); use more steps, process.rescale = true or a larger "
-      "beta_end",
-      alpha_bar, mean_scale);
+      "the chain does not end in noise: alpha_bar_T = {:.3g}, so x_T keeps sqrt(alpha_bar_T) * std(x_0) = "
+      "{:.3g} * {:.3g} = {:.3g} of the data (negligible up to {}), but sampling starts from N(0, I); train "
+      "with more steps, process.rescale = true or a larger beta_end",
+      alpha_bar, std::sqrt(alpha_bar), data_std, mean_scale, kNegligiblePriorMean);
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -79,7 +79,7 @@ class DiffusionProcess {
 
 /// A warning, or nothing: sampling starts from N(0, I), but q(x_T | x_0) has mean sqrt(alpha_bar_T) x_0.
 /// `data_std` is the standard deviation of x_0's coordinates. Warns when sqrt(alpha_bar_T) data_std exceeds
-/// 0.05.
+/// 0.05: a mean off by so much is 0.00125 nats a dimension away from N(0, 1).
 std::string prior_mismatch(const DiffusionProcess& process, double data_std);
 
 }  // namespace ddpm_eval::ddpm

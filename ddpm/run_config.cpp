@@ -6,7 +6,8 @@
 namespace ddpm_eval::ddpm {
 namespace {
 
-const Words<NetworkKind> kNetworkWords = {{"unet", NetworkKind::kUNet}, {"mlp", NetworkKind::kMlp}};
+const Words<NetworkKind> kNetworkWords = {
+    {"unet", NetworkKind::kUNet}, {"mlp", NetworkKind::kMlp}, {"gated-mlp", NetworkKind::kGatedMlp}};
 
 void at_least(const char* key, int64_t value, int64_t least) {
   if (value < least) {
@@ -26,6 +27,7 @@ void ModelConfig::fields(core::ConfigVisitor& v) {
   choice(v, "kind", kind, kNetworkWords);
   v.section("unet", unet);
   v.section("mlp", mlp);
+  v.section("gated_mlp", gated_mlp);
 }
 
 void TrainConfig::fields(core::ConfigVisitor& v) {
@@ -58,7 +60,7 @@ void RunConfig::validate() const {
   train.loop.validate("train");
   objective.validate(DiffusionProcess(make_betas(process)));
   sample.validate(process.steps, objective.parameterisation);
-  if (model.kind == NetworkKind::kMlp) {
+  if (model.is_for_points()) {
     if (train.flip) {
       throw core::UsageError("train.flip: points cannot be mirrored; set it to false");
     }
@@ -73,7 +75,7 @@ std::vector<std::string> RunConfig::resumable_keys() const {
   for (const char* key :
        {"train.grid_every", "train.grid_samples", "sample.sampler", "sample.steps", "sample.spacing",
         "sample.eta", "sample.hat_sigma", "sample.variance", "sample.clip", "sample.dynamic_threshold",
-        "sample.rederive", "sample.rounding", "sample.micro_batch"}) {
+        "sample.rederive", "sample.rounding", "sample.weights", "sample.micro_batch"}) {
     keys.emplace_back(key);
   }
   return keys;

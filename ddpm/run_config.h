@@ -2,6 +2,7 @@
 
 #include "base/core/config.h"
 #include "base/training/loop_config.h"
+#include "ddpm/gated_mlp.h"
 #include "ddpm/mlp.h"
 #include "ddpm/objective_config.h"
 #include "ddpm/sampler.h"
@@ -24,12 +25,15 @@ struct DataConfig {
   void fields(core::ConfigVisitor& v);
 };
 
-enum class NetworkKind { kUNet, kMlp };
+enum class NetworkKind { kUNet, kMlp, kGatedMlp };
 
 struct ModelConfig {
   NetworkKind kind = NetworkKind::kUNet;
-  UNetConfig unet;  ///< for images
-  MlpConfig mlp;    ///< for points
+  UNetConfig unet;           ///< for images
+  MlpConfig mlp;             ///< for points
+  GatedMlpConfig gated_mlp;  ///< for points
+
+  bool is_for_points() const { return kind != NetworkKind::kUNet; }
 
   void fields(core::ConfigVisitor& v);
 };

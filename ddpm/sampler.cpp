@@ -23,6 +23,8 @@ const Words<SampleVariance> kVarianceWords = {{"model", SampleVariance::kModel},
                                               {"fixedsmall", SampleVariance::kFixedSmall}};
 const Words<Rounding> kRoundingWords = {{"round", Rounding::kNearest}, {"truncate", Rounding::kTruncate}};
 
+const Words<SampleWeights> kWeightsWords = {{"ema", SampleWeights::kEma}, {"last", SampleWeights::kLast}};
+
 /// The DDIM authors' factor: the squares end at 0.8 T.
 constexpr double kQuadEnd = 0.8;
 
@@ -39,6 +41,7 @@ void SampleOptions::fields(core::ConfigVisitor& v) {
   v.value("dynamic_threshold", dynamic_threshold);
   v.value("rederive", rederive);
   choice(v, "rounding", rounding, kRoundingWords);
+  choice(v, "weights", weights, kWeightsWords);
   v.value("micro_batch", micro_batch);
 }
 

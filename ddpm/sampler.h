@@ -44,6 +44,12 @@ enum class Rounding {
   kTruncate,  ///< to the level below, as most other tools do: half a grey level darker on average
 };
 
+/// Which weights of a run samples are drawn from.
+enum class SampleWeights {
+  kEma,   ///< their average over training
+  kLast,  ///< those of the last step
+};
+
 struct SampleOptions {
   Sampler sampler = Sampler::kAncestral;
   int64_t steps = 0;  ///< of the chain's T; 0 means all of them
@@ -58,6 +64,7 @@ struct SampleOptions {
   bool rederive =
       true;  ///< DDIM's eps is had anew from the limited x_0 (improved-diffusion; not in DDIM's own code)
   Rounding rounding = Rounding::kNearest;  ///< of images; nothing to points
+  SampleWeights weights = SampleWeights::kEma;
   int64_t micro_batch =
       50;  ///< samples that go through the network together; a part of the result's last bits
   uint64_t seed = 0;

@@ -26,7 +26,11 @@ LoadedRun load_run_of(const data::SourceSpec& spec) {
   for (const auto& [key, value] : spec.query) {
     request.settings.push_back({key + "=" + value, fmt::format("source '{}'", spec.text)});
   }
-  return load_run(request);
+  auto run = load_run(request);
+  if (!run.prior_warning.empty()) {
+    print_warning(fmt::format("{}: {}", spec.text, run.prior_warning));
+  }
+  return run;
 }
 
 class RunSource final : public data::ImageSource {

@@ -6,18 +6,27 @@
 #include "base/data/image_codec.h"
 #include "base/data/image_source.h"
 #include "base/training/checkpoint.h"
+#include "eval/training_data.h"
 
 #include <cmath>
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
 
 namespace ddpm_eval::eval {
 
+void add_last_weights_flag(CLI::App& command, SamplingRequest& request) {
+  command.add_flag_callback(
+      "--last-weights",
+      [&request] {
+        request.settings.push_back({"weights=last", "--last-weights"});
+      },
+      "The weights of the last step, whatever sample.weights of the run says");
+}
+
 LoadedRun load_run(const SamplingRequest& request) {
-  const bool ema = request.weights == Weights::kEma;
-  const auto saved =
-      ema ? training::load_ema_weights(request.run) : training::load_model_weights(request.run);
+  auto saved = training::load_ema_weights(request.run);
   const auto origin = request.run.string();
   auto config = ddpm::restore_config(saved, origin);
 
@@ -27,8 +36,13 @@ LoadedRun load_run(const SamplingRequest& request) {
   }
   core::read_config(tree, config.sample);
   config.validate();
+  const bool ema = config.sample.weights == ddpm::SampleWeights::kEma;
+  if (!ema) {
+    saved = training::load_model_weights(request.run);
+  }
 
-  LoadedRun run{ddpm::restore_model(saved, origin), config.sample, {}};
+  LoadedRun run{ddpm::restore_model(saved, origin), config.sample, {}, {}};
+  run.prior_warning = ddpm::prior_mismatch(run.model.process, x_0_std(config, run.model));
   run.options.seed = request.seed;
   run.record = {{"run", origin},
                 {"step", saved.step},

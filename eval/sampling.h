@@ -10,9 +10,11 @@
 #include <ATen/core/Tensor.h>
 #include <nlohmann/json.hpp>
 
-namespace ddpm_eval::eval {
+namespace CLI {
+class App;
+}
 
-enum class Weights { kEma, kLast };
+namespace ddpm_eval::eval {
 
 /// "steps=50", laid over the sample section of a run's configuration, and how messages name where it was
 /// said.
@@ -25,16 +27,19 @@ struct SamplingRequest {
   std::filesystem::path run;
   std::vector<SamplingSetting> settings;
   uint64_t seed = 0;
-  Weights weights = Weights::kEma;
 };
 
 /// A trained model with all that its samples depend on.
 struct LoadedRun {
   ddpm::Model model;
   ddpm::SampleOptions options;
+  std::string prior_warning;  ///< see ddpm::prior_mismatch(); empty if the chain ends in noise
   core::Json record;  ///< run, its step, weights, SHA-256 of the checkpoint, sampler as resolved, data;
                       ///< origin if it was imported
 };
+
+/// The option --last-weights.
+void add_last_weights_flag(CLI::App& command, SamplingRequest& request);
 
 /// Throws UsageError for a setting that does not exist or does not suit, DataError for a run that cannot be
 /// read.

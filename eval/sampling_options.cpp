@@ -23,9 +23,7 @@ void add_sampling_options(CLI::App& command, SamplingRequest& request) {
         },
         std::string("Overrides sample.") + key + " of the run");
   }
-  command.add_flag_callback(
-      "--last-weights", [&request] { request.weights = Weights::kLast; },
-      "The weights of the last step instead of their average");
+  add_last_weights_flag(command, request);
 }
 
 }  // namespace ddpm_eval::eval

@@ -3,64 +3,27 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
-#include "base/core/seeds.h"
-#include "base/data/points.h"
-#include "base/data/source_spec.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
 #include "base/training/loop.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
 #include "eval/sampling.h"
+#include "eval/training_data.h"
 
 #include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
-#include <unistd.h>
 
 namespace ddpm_eval::eval {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct TrainingData {
-  at::Tensor data;  ///< uint8 [n, C, H, W] or float32 [n, 2]
-  std::string name;
-};
-
-/// Refuses what cannot be: `rows` rows of so many float32, the least that `key` asks for.
-void require_memory(const char* key, int64_t rows, int64_t row_elements) {
-  const double needed = static_cast<double>(rows) * static_cast<double>(row_elements) * sizeof(float);
-  const double there =
-      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  if (needed > there) {
-    throw core::ResourceError("{}: {} takes {:.4g} GB at least, and this machine has {:.4g} GB of memory",
-                              key, rows, needed / 1e9, there / 1e9);
-  }
-}
-
-TrainingData load_data(const ddpm::RunConfig& config) {
-  const auto spec = data::parse_source(config.data.source);
-  if (spec.kind == data::SourceKind::kPoints) {
-    if (!spec.query.empty()) {
-      throw core::UsageError("data.source '{}': data.points and train.seed say which points are drawn",
-                             spec.text);
-    }
-    require_memory("data.points", config.data.points, 2);
-    // A stream of its own: a reference drawn from any small seed shares no point with the training data.
-    const auto seed = core::stream_key(static_cast<uint64_t>(config.train.seed), "train.points");
-    return {data::make_points(spec.name, 0, config.data.points, seed), spec.text};
-  }
-  auto set = data::load_image_dataset(spec);
-  for (const auto& note : set.notes) {
-    print_note(note);
-  }
-  return {set.images_u8, set.name};
-}
-
-/// A grid of samples from the averaged weights, always from the same x_T, so that grids show progress alone.
+/// A grid of samples from the weights that [sample] names, always from the same x_T, so that grids show
+/// progress alone.
 class GridWriter {
  public:
   GridWriter(const ddpm::RunConfig& config, const ddpm::Model& model, fs::path folder)
@@ -72,7 +35,9 @@ class GridWriter {
   }
 
   void write(const training::TrainState& state) {
-    tensor::copy_exactly(state.ema.parameters(), preview_.network->parameters(), "the averaged weights");
+    const bool ema = config_.sample.weights == ddpm::SampleWeights::kEma;
+    tensor::copy_exactly(ema ? state.ema.parameters() : state.parameters, preview_.network->parameters(),
+                         "the weights of the grid");
     const auto stop_if_asked = [](int64_t, int64_t) {
       if (core::interrupt_requested()) {
         throw core::InterruptedError("interrupted while drawing a sample grid; go on with --resume");
@@ -143,15 +108,13 @@ std::optional<core::Json> finished_record(const fs::path& path, const training::
 core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start,
                      const Session& session) {
   has_run(folder, start);
-  const auto data = load_data(config);
+  const auto data = load_training_data(config);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
   require_memory("train.batch_size", config.train.batch_size, data.data[0].numel());
   auto model = ddpm::make_model(config, row_shape);
   const auto task = ddpm::make_task(config, model, data.data);
-  const double spread =
-      model.makes_images() ? data.data.to(torch::kFloat32).std().item<double>() / 127.5 : 1.0;
-  if (const auto warning = ddpm::prior_mismatch(model.process, spread); !warning.empty()) {
+  if (const auto warning = ddpm::prior_mismatch(model.process, x_0_std(model, data.data)); !warning.empty()) {
     print_warning(warning);
   }
 

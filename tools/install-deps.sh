@@ -7,7 +7,7 @@ packages=(
   libtorch-dev libopenblas-openmp-dev liblapacke-dev libeigen3-dev libopencv-dev
   libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libzip-dev zlib1g-dev libarchive-dev libgif-dev libcurl4-openssl-dev libssl-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
   clang-14 clang-format clang-tidy
   dataset-fashion-mnist
 )

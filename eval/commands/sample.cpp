@@ -138,6 +138,9 @@ void run_sample(const SampleCommand& command, const Session& session) {
   require_json_target(command.json);
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);
+  if (!run.prior_warning.empty()) {
+    print_warning(run.prior_warning);
+  }
   const auto progress = console_progress("sampling", "samples", session.quiet);
   if (run.model.makes_images()) {
     sample_images(command, run, progress);
@@ -159,7 +162,7 @@ void run_sample(const SampleCommand& command, const Session& session) {
 }  // namespace
 
 void add_sample_command(CLI::App& program, Session& session) {
-  auto* command = program.add_subcommand("sample", "Draw samples from a run's averaged weights");
+  auto* command = program.add_subcommand("sample", "Draw samples from a run");
   auto options = std::make_shared<SampleCommand>();
   add_sampling_options(*command, options->request);
   command->add_option("--num", options->count, "How many")->required();

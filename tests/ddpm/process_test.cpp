@@ -163,7 +163,9 @@ TEST(Process, PriorMismatchWarnsOfAChainThatEndsTooEarly) {
   EXPECT_EQ(prior_mismatch(paper(), 0.5), "");
   // Linear 1e-4 .. 0.02 unscaled at T = 100: alpha_bar_T 0.364.
   const DiffusionProcess brief(make_betas({.steps = 100}));
-  EXPECT_THAT(prior_mismatch(brief, 1), HasSubstr("alpha_bar_T = 0.364"));
+  EXPECT_THAT(
+      prior_mismatch(brief, 1),
+      HasSubstr("alpha_bar_T = 0.364, so x_T keeps sqrt(alpha_bar_T) * std(x_0) = 0.603 * 1 = 0.603 of"));
   EXPECT_THAT(prior_mismatch(brief, 1), HasSubstr("process.rescale = true"));
   EXPECT_EQ(prior_mismatch(DiffusionProcess(make_betas({.steps = 100, .rescale = true})), 1), "");
 }

@@ -70,8 +70,34 @@ TEST(RunConfig, SwissRollEndsInNoise) {
   EXPECT_TRUE(config.data.standardise);
 }
 
+TEST(RunConfig, TheNotebooksSwissRollEndsFarFromNoise) {
+  const auto config = shipped("swiss-roll-notebook.toml");
+  const auto model = make_model(config, {2});
+  EXPECT_NEAR(model.process.tables().alpha_bar.back(), 0.605, 5e-4);
+  EXPECT_EQ(count_elements(model.network->parameters()), 3 * 128 + 2 * 129 * 128 + 3 * 100 * 128 + 129 * 2);
+  // The points' standard deviations are 0.664 and 0.697; 0.778 * 0.681 is 0.529.
+  const auto warning = prior_mismatch(model.process, 0.681);
+  EXPECT_THAT(warning, HasSubstr("alpha_bar_T = 0.605,"));
+  EXPECT_THAT(warning, HasSubstr("0.778 * 0.681 = 0.53 of the data"));
+  EXPECT_FALSE(config.data.standardise);
+  EXPECT_EQ(config.data.points, 10'000);
+  EXPECT_EQ(config.objective.t_sampling, TSampling::kAntithetic);
+  EXPECT_EQ(config.sample.weights, SampleWeights::kLast);
+  EXPECT_EQ(config.train.loop.ema_decay, 0.9);
+}
+
+TEST(RunConfig, TheNotebooksLikelihoodModelGivesMeanAndVariance) {
+  const auto config = shipped("swiss-roll-notebook-likelihood.toml");
+  const auto model = make_model(config, {2});
+  EXPECT_EQ(count_elements(model.network->parameters()), 3 * 128 + 129 * 128 + 2 * 100 * 128 + 129 * 4);
+  EXPECT_NEAR(model.process.tables().alpha_bar.back(), 0.605, 5e-4);
+  EXPECT_EQ(config.objective.parameterisation.prediction, Prediction::kMuTilde);
+  EXPECT_EQ(config.objective.loss, Loss::kBoundSum);
+}
+
 TEST(RunConfig, EchoReadsBack) {
-  for (const char* name : {"cifar10.toml", "fashion-mnist-small.toml", "swiss-roll.toml"}) {
+  for (const char* name : {"cifar10.toml", "fashion-mnist-small.toml", "swiss-roll.toml",
+                           "swiss-roll-notebook.toml", "swiss-roll-notebook-likelihood.toml"}) {
     const auto json = core::config_to_json(shipped(name));
     auto tree = core::ConfigTree::from_json(json, "stored");
     EXPECT_EQ(core::config_to_json(read_run_config(tree)), json);
@@ -99,6 +125,8 @@ TEST(RunConfig, SlipsNameTheKey) {
   EXPECT_THAT(refusal("[data]\nsource = ''\n"), HasSubstr("data.source"));
   EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n"), HasSubstr("train.flip"));
   EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n[train]\nflip = false\n"), HasSubstr("sample.clip"));
+  EXPECT_THAT(refusal("[model]\nkind = 'gated-mlp'\n"), HasSubstr("train.flip"));
+  EXPECT_THAT(refusal("[sample]\nweights = 'lst'\n"), HasSubstr("sample.weights: 'lst'"));
 }
 
 TEST(RunConfig, SamplingMayChangeWhenResumed) {

@@ -1,0 +1,71 @@
+#include "eval/training_data.h"
+
+#include "base/core/error.h"
+#include "base/core/seeds.h"
+#include "base/data/points.h"
+#include "base/data/source_spec.h"
+#include "eval/console.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <torch/types.h>
+#include <unistd.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+constexpr int64_t kEnoughForAStd = 10'000;
+
+/// A stream of its own: a reference drawn from any small seed shares no point with the training data.
+at::Tensor training_points(const ddpm::RunConfig& config, const std::string& kind, int64_t count) {
+  const auto seed = core::stream_key(static_cast<uint64_t>(config.train.seed), "train.points");
+  return data::make_points(kind, 0, count, seed);
+}
+
+}  // namespace
+
+void require_memory(const char* key, int64_t rows, int64_t row_elements) {
+  const double needed = static_cast<double>(rows) * static_cast<double>(row_elements) * sizeof(float);
+  const double there =
+      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  if (needed > there) {
+    throw core::ResourceError("{}: {} takes {:.4g} GB at least, and this machine has {:.4g} GB of memory",
+                              key, rows, needed / 1e9, there / 1e9);
+  }
+}
+
+TrainingData load_training_data(const ddpm::RunConfig& config) {
+  const auto spec = data::parse_source(config.data.source);
+  if (spec.kind == data::SourceKind::kPoints) {
+    if (!spec.query.empty()) {
+      throw core::UsageError("data.source '{}': data.points and train.seed say which points are drawn",
+                             spec.text);
+    }
+    require_memory("data.points", config.data.points, 2);
+    return {training_points(config, spec.name, config.data.points), spec.text};
+  }
+  auto set = data::load_image_dataset(spec);
+  for (const auto& note : set.notes) {
+    print_note(note);
+  }
+  return {set.images_u8, set.name};
+}
+
+double x_0_std(const ddpm::Model& model, const at::Tensor& data) {
+  if (model.makes_images()) {
+    return data.to(torch::kFloat32).std().item<double>() / 127.5;
+  }
+  const auto x_0 = ((data - model.mean) / model.std).to(torch::kFloat64);
+  return std::sqrt((x_0 - x_0.mean(0)).pow(2).mean().item<double>());
+}
+
+double x_0_std(const ddpm::RunConfig& config, const ddpm::Model& model) {
+  if (model.makes_images()) {
+    return 1;
+  }
+  const auto kind = data::parse_source(config.data.source).name;
+  return x_0_std(model, training_points(config, kind, std::min(config.data.points, kEnoughForAStd)));
+}
+
+}  // namespace ddpm_eval::eval

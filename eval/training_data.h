@@ -1,0 +1,32 @@
+#pragma once
+
+#include "ddpm/model_factory.h"
+
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+namespace ddpm_eval::eval {
+
+struct TrainingData {
+  at::Tensor data;  ///< uint8 [n, C, H, W] or float32 [n, 2]
+  std::string name;
+};
+
+/// What section [data] names. Throws UsageError for a source that does not suit, DataError for one that
+/// cannot be read, ResourceError if the points do not fit into memory.
+TrainingData load_training_data(const ddpm::RunConfig& config);
+
+/// Throws ResourceError, naming `key`, if `rows` rows of so many float32, the least that it asks for, are
+/// more than this machine's memory.
+void require_memory(const char* key, int64_t rows, int64_t row_elements);
+
+/// The standard deviation of x_0's coordinates as the network sees them (the root of their mean variance).
+/// `data` is as TrainingData has it, and standardised by `model`.
+double x_0_std(const ddpm::Model& model, const at::Tensor& data);
+
+/// The same for a trained model, without its images: 1 stands for theirs, the most that pixels in [-1, 1] can
+/// have; of points, 10,000 at most are drawn again.
+double x_0_std(const ddpm::RunConfig& config, const ddpm::Model& model);
+
+}  // namespace ddpm_eval::eval
