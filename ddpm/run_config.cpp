@@ -56,6 +56,7 @@ void RunConfig::validate() const {
   at_least("train.grid_every", train.grid_every, 0);
   at_least("train.grid_samples", train.grid_samples, 1);
   train.loop.validate("train");
+  train.loop.require_divides(train.batch_size, "train");
   objective.validate(DiffusionProcess(make_betas(process)));
   sample.validate(process.steps, objective.parameterisation);
   if (model.kind == NetworkKind::kMlp) {

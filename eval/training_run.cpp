@@ -11,8 +11,10 @@
 #include "base/training/loop.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
+#include "eval/health.h"
 #include "eval/sampling.h"
 
+#include <chrono>
 #include <optional>
 
 #include <fmt/format.h>
@@ -59,6 +61,41 @@ TrainingData load_data(const ddpm::RunConfig& config) {
   }
   return {set.images_u8, set.name};
 }
+
+/// The training data as the network sees it.
+struct Spread {
+  double deviation = 1;
+  double mean_square = 1;
+};
+
+Spread spread_of(const ddpm::RunConfig& config, const at::Tensor& data) {
+  if (data.scalar_type() == torch::kUInt8) {
+    const double deviation = data.to(torch::kFloat32).std().item<double>() / 127.5;
+    const double mean = data.to(torch::kFloat32).mean().item<double>() / 127.5 - 1;
+    return {deviation, deviation * deviation + mean * mean};
+  }
+  if (config.data.standardise) {
+    return {};
+  }
+  const auto exact = data.to(torch::kFloat64);
+  return {exact.std().item<double>(), exact.square().mean().item<double>()};
+}
+
+/// True at the first call, and then every five seconds.
+class EveryFewSeconds {
+ public:
+  bool operator()() {
+    const auto now = std::chrono::steady_clock::now();
+    if (next_ && now < *next_) {
+      return false;
+    }
+    next_ = now + std::chrono::seconds(5);
+    return true;
+  }
+
+ private:
+  std::optional<std::chrono::steady_clock::time_point> next_;
+};
 
 /// A grid of samples from the averaged weights, always from the same x_T, so that grids show progress alone.
 class GridWriter {
@@ -135,9 +172,8 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   require_memory("train.batch_size", config.train.batch_size, data.data[0].numel());
   auto model = ddpm::make_model(config, row_shape);
   const auto task = ddpm::make_task(config, model, data.data);
-  const double spread =
-      model.makes_images() ? data.data.to(torch::kFloat32).std().item<double>() / 127.5 : 1.0;
-  if (const auto warning = ddpm::prior_mismatch(model.process, spread); !warning.empty()) {
+  const auto spread = spread_of(config, data.data);
+  if (const auto warning = ddpm::prior_mismatch(model.process, spread.deviation); !warning.empty()) {
     print_warning(warning);
   }
 
@@ -159,10 +195,19 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
       grids->write(state);
     }
   }
-  const auto progress = console_progress("training " + data.name, "steps", session.quiet);
+  const auto display = console_display("training " + data.name, "steps", session.quiet);
+  Health health(config, ddpm::loss_of_zero(config.objective, model.process, spread.mean_square));
+  EveryFewSeconds due;
   training::LoopHooks hooks;
+  hooks.reference = [&](int64_t step) { return health.reference(step); };
+  hooks.on_log = [&](const training::LogLine& line) {
+    const auto text = health.line(line);
+    if (due() || line.step == config.train.loop.steps) {
+      display.say(text);
+    }
+  };
   hooks.on_step = [&](const training::TrainState& now, double) {
-    progress(now.step, config.train.loop.steps);
+    display.update(now.step, config.train.loop.steps);
     if (grids && now.step % config.train.grid_every == 0) {
       grids->write(now);
     }

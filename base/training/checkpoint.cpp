@@ -21,6 +21,7 @@ using Metadata = std::map<std::string, std::string>;
 constexpr const char* kFormat = "ddpm-eval.checkpoint";
 constexpr const char* kContentDigest = "content_sha256";
 constexpr const char* kOrigin = "origin";
+constexpr const char* kLossWatch = "loss_watch";
 constexpr const char* kAdamPrefix = "adam.";
 
 void append_prefixed(const char* prefix, const tensor::NamedTensors& from, tensor::NamedTensors& to) {
@@ -94,6 +95,9 @@ std::string content_digest(const tensor::NamedTensors& tensors, const Metadata& 
   }
   if (const auto origin = metadata.find(kOrigin); origin != metadata.end()) {
     add(origin->second);
+  }
+  if (const auto watch = metadata.find(kLossWatch); watch != metadata.end()) {
+    add(watch->second);
   }
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor plain = tensor.detach().cpu().contiguous();
@@ -260,10 +264,12 @@ bool has_checkpoint(const fs::path& folder) {
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const std::string& config_json) {
-  write_checkpoint(
-      folder, state_tensors(state),
-      {{"step", std::to_string(state.step)}, {"config", config_json}, {"log_window", state.window.to_json()}},
-      state.parameters);
+  Metadata metadata{
+      {"step", std::to_string(state.step)}, {"config", config_json}, {"log_window", state.window.to_json()}};
+  if (!state.watch.empty()) {
+    metadata[kLossWatch] = state.watch.to_json();
+  }
+  write_checkpoint(folder, state_tensors(state), std::move(metadata), state.parameters);
 }
 
 void save_imported(const fs::path& folder, const ImportedWeights& weights) {
@@ -296,8 +302,13 @@ void load_checkpoint(const fs::path& folder, const std::string& config_json,
   check_config(checkpoint, config_json, may_change);
   LogWindow window = LogWindow::from_json(
       metadata_text(checkpoint.file.metadata, "log_window", checkpoint.origin), checkpoint.origin);
+  const auto stored_watch = checkpoint.file.metadata.find(kLossWatch);
+  LossWatch watch = stored_watch == checkpoint.file.metadata.end()
+                        ? LossWatch()
+                        : LossWatch::from_json(stored_watch->second, checkpoint.origin);
   tensor::copy_exactly(checkpoint.file.tensors, state_tensors(state), checkpoint.origin);
   state.window = std::move(window);
+  state.watch = std::move(watch);
   state.step = checkpoint.step;
 }
 

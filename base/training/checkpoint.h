@@ -4,6 +4,7 @@
 #include "base/training/adam.h"
 #include "base/training/ema.h"
 #include "base/training/loop_config.h"
+#include "base/training/loss_watch.h"
 #include "base/training/task.h"
 #include "base/training/train_log.h"
 
@@ -25,6 +26,7 @@ struct TrainState {
   Ema ema;
   int64_t step = 0;  ///< optimiser steps done
   LogWindow window;  ///< what the next log line has summed up so far
+  LossWatch watch;   ///< empty unless LoopConfig::diverged_factor is set
 };
 
 /// The state before the first step, bound to the task's tensors. Throws LogicError unless these are leaves
@@ -43,7 +45,8 @@ bool has_checkpoint(const std::filesystem::path& folder);
 
 /// Writes `folder`/checkpoint.safetensors (tensors `model.<name>`, `buffer.<name>`, `ema.<name>`,
 /// `ema_buffer.<name>`, `adam.exp_avg.<name>`, `adam.exp_avg_sq.<name>`; metadata `format`, `format_version`,
-/// `step`, `config`, `config_sha256`, `log_window`, `content_sha256` of all tensors), then checkpoint.json.
+/// `step`, `config`, `config_sha256`, `log_window`, `loss_watch` if there is one, `content_sha256` of all
+/// tensors and these), then checkpoint.json.
 /// Equal states give equal bytes. `config_json` is the effective configuration (core::config_to_json). Throws
 /// ResourceError; the checkpoint before stays whole then.
 void save_checkpoint(const std::filesystem::path& folder, const TrainState& state,
