@@ -13,6 +13,16 @@ void add_json_option(CLI::App& command, std::string& target) {
                      "Write the record with its full context to this file; - is standard output");
 }
 
+void add_weights_options(CLI::App& command, std::string& weights, bool& last) {
+  auto* word =
+      command
+          .add_option("--weights", weights,
+                      "ema: the average over the training; last: of the last step; best: the average "
+                      "that scored best while it was trained")
+          ->capture_default_str();
+  command.add_flag("--last-weights", last, "The same as --weights last")->excludes(word);
+}
+
 void require_json_target(const std::string& target) {
   if (!target.empty() && target != "-") {
     core::require_writable(target);

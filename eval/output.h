@@ -15,6 +15,9 @@ namespace ddpm_eval::eval {
 /// The option that every command with a result has: --json FILE, or --json - for standard output.
 void add_json_option(CLI::App& command, std::string& target);
 
+/// The options that name weights of a run: --weights ema|last|best, and --last-weights for the second.
+void add_weights_options(CLI::App& command, std::string& weights, bool& last);
+
 /// Throws ResourceError if the record could not be written to `target`: to be asked before the work.
 void require_json_target(const std::string& target);
 

@@ -12,7 +12,14 @@
 
 namespace ddpm_eval::eval {
 
-enum class Weights { kEma, kLast };
+/// Of a run: the averages, the last step's, or the averages that scored best during the training.
+enum class Weights { kEma, kLast, kBest };
+
+/// "ema", "last", "best"; throws UsageError naming `origin` for anything else.
+Weights weights_of(const std::string& word, const std::string& origin);
+
+/// The file in a run's folder that holds them.
+const char* weights_file(Weights weights);
 
 /// "steps=50", laid over the sample section of a run's configuration, and how messages name where it was
 /// said.

@@ -19,19 +19,23 @@ void remove_file(const fs::path& target) {
 }
 
 void keep_copy(const fs::path& source, const fs::path& target) {
-  AtomicFile copy(target);
-  const auto& temporary = copy.temporary_path();
   std::error_code error;
-  fs::remove(temporary, error);
-  fs::create_hard_link(fs::weakly_canonical(source), temporary, error);
-  if (error) {
-    fs::copy_file(source, temporary, fs::copy_options::overwrite_existing, error);
+  {
+    AtomicFile link(target);
+    fs::remove(link.temporary_path(), error);
+    fs::create_hard_link(fs::weakly_canonical(source), link.temporary_path(), error);
+    if (!error) {
+      link.commit();
+      fs::remove(link.temporary_path(), error);  // still there where both were names of one file already
+      return;
+    }
   }
+  AtomicFile copy(target);
+  fs::copy_file(source, copy.temporary_path(), fs::copy_options::overwrite_existing, error);
   if (error) {
     throw ResourceError("{}: cannot be copied to {}: {}", source.string(), target.string(), error.message());
   }
   copy.commit();
-  fs::remove(temporary, error);  // still there where both were names of one file already
 }
 
 }  // namespace ddpm_eval::core

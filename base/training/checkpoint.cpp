@@ -2,6 +2,7 @@
 
 #include "base/core/digest.h"
 #include "base/core/error.h"
+#include "base/core/file_copy.h"
 #include "base/core/file_io.h"
 #include "base/data/safetensors.h"
 
@@ -122,9 +123,8 @@ void check_content(const data::SafeTensors& file, const std::string& origin) {
   }
 }
 
-Checkpoint read_checkpoint(const fs::path& folder) {
+Checkpoint read_checkpoint(const fs::path& path) {
   Checkpoint checkpoint;
-  const fs::path path = folder / kCheckpointFile;
   checkpoint.origin = path.string();
   checkpoint.file = data::read_safetensors(path);
   const Metadata& metadata = checkpoint.file.metadata;
@@ -198,8 +198,8 @@ void check_config(const Checkpoint& checkpoint, const std::string& config_json,
   }
 }
 
-SavedWeights load_weights(const fs::path& folder, std::string_view parameters, std::string_view buffers) {
-  Checkpoint checkpoint = read_checkpoint(folder);
+SavedWeights load_weights(const fs::path& path, std::string_view parameters, std::string_view buffers) {
+  Checkpoint checkpoint = read_checkpoint(path);
   SavedWeights weights{.parameters = with_prefix(checkpoint.file.tensors, parameters),
                        .buffers = with_prefix(checkpoint.file.tensors, buffers),
                        .step = checkpoint.step,
@@ -295,7 +295,7 @@ void require_resumable(const fs::path& folder) {
 
 void load_checkpoint(const fs::path& folder, const std::string& config_json,
                      const std::vector<std::string>& may_change, TrainState& state) {
-  const Checkpoint checkpoint = read_checkpoint(folder);
+  const Checkpoint checkpoint = read_checkpoint(folder / kCheckpointFile);
   if (!checkpoint.imported_from.empty()) {
     refuse_to_resume(checkpoint.origin);
   }
@@ -312,8 +312,14 @@ void load_checkpoint(const fs::path& folder, const std::string& config_json,
   state.step = checkpoint.step;
 }
 
-SavedWeights load_ema_weights(const fs::path& folder) { return load_weights(folder, "ema.", "ema_buffer."); }
+void keep_as_best(const fs::path& folder) { core::keep_copy(folder / kCheckpointFile, folder / kBestFile); }
 
-SavedWeights load_model_weights(const fs::path& folder) { return load_weights(folder, "model.", "buffer."); }
+SavedWeights load_ema_weights(const fs::path& folder, const char* file) {
+  return load_weights(folder / file, "ema.", "ema_buffer.");
+}
+
+SavedWeights load_model_weights(const fs::path& folder) {
+  return load_weights(folder / kCheckpointFile, "model.", "buffer.");
+}
 
 }  // namespace ddpm_eval::training

@@ -36,6 +36,9 @@ TrainState new_state(TrainTask& task, const LoopConfig& config);
 /// The file's name in the run's folder.
 inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
 
+/// A copy of the checkpoint whose weights scored best, if anybody scored them.
+inline constexpr const char* kBestFile = "best.safetensors";
+
 /// The version of the file's layout. Readers refuse a newer one.
 inline constexpr int64_t kCheckpointVersion = 1;
 
@@ -87,9 +90,12 @@ struct SavedWeights {
   std::string imported_from{};  ///< as in ImportedWeights; empty for weights trained here
 };
 
-/// The averaged weights, or those of the last step. Throws DataError as load_checkpoint(), and for the last
-/// step of an imported run that has the averages alone.
-SavedWeights load_ema_weights(const std::filesystem::path& folder);
+/// Makes the folder's checkpoint its best one. Throws ResourceError; the best before stays whole then.
+void keep_as_best(const std::filesystem::path& folder);
+
+/// The averaged weights, or those of the last step. `file` is kCheckpointFile or kBestFile. Throws DataError
+/// as load_checkpoint(), and for the last step of an imported run that has the averages alone.
+SavedWeights load_ema_weights(const std::filesystem::path& folder, const char* file = kCheckpointFile);
 SavedWeights load_model_weights(const std::filesystem::path& folder);
 
 }  // namespace ddpm_eval::training

@@ -12,13 +12,15 @@ namespace {
 struct NllCommand {
   LikelihoodRequest request;
   std::string json;
+  std::string weights = "ema";
   bool last_weights = false;
   bool no_clip = false;
 };
 
 void run_nll(NllCommand command, const Session& session) {
   require_json_target(command.json);
-  command.request.run.weights = command.last_weights ? Weights::kLast : Weights::kEma;
+  command.request.run.weights =
+      command.last_weights ? Weights::kLast : weights_of(command.weights, "--weights");
   command.request.options.clip = !command.no_clip;
   const auto record = evaluate_likelihood(command.request, session);
   if (write_json(command.json, record)) {
@@ -72,8 +74,7 @@ void add_nll_command(CLI::App& program, Session& session) {
                    "Examples that go through the network together")
       ->capture_default_str();
   command->add_flag("--no-clip", options->no_clip, "Leave x_0 outside [-1, 1]; the official code clips");
-  command->add_flag("--last-weights", options->last_weights,
-                    "The weights of the last step instead of their average");
+  add_weights_options(*command, options->weights, options->last_weights);
   add_json_option(*command, options->json);
   command->callback(
       [options, &session] { session.action = [options, &session] { run_nll(*options, session); }; });

@@ -36,6 +36,7 @@ struct SampleCommand {
   fs::path out;
   fs::path grid;
   std::string json;
+  std::string weights = "ema";
   bool last_weights = false;
 };
 
@@ -134,9 +135,10 @@ void run_sample(SampleCommand command, const Session& session) {
                     {"--out", is_folder ? command.out / data::kSampleProvenance : std::filesystem::path()},
                     {"--grid", command.grid},
                     {"--json", command.json}},
-                   {{"--run", command.request.run / training::kCheckpointFile}});
+                   {{"--run", command.request.run / training::kCheckpointFile},
+                    {"--run", command.request.run / training::kBestFile}});
   require_json_target(command.json);
-  command.request.weights = command.last_weights ? Weights::kLast : Weights::kEma;
+  command.request.weights = command.last_weights ? Weights::kLast : weights_of(command.weights, "--weights");
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);
   const auto progress = console_progress("sampling", "samples", session.quiet);
@@ -160,7 +162,7 @@ void run_sample(SampleCommand command, const Session& session) {
 }  // namespace
 
 void add_sample_command(CLI::App& program, Session& session) {
-  auto* command = program.add_subcommand("sample", "Draw samples from a run's averaged weights");
+  auto* command = program.add_subcommand("sample", "Draw samples from a run");
   auto options = std::make_shared<SampleCommand>();
   command->add_option("--run", options->request.run, "The training folder")->required();
   command->add_option("--num", options->count, "How many")->required();
@@ -182,8 +184,7 @@ void add_sample_command(CLI::App& program, Session& session) {
         },
         std::string("Overrides sample.") + key + " of the run");
   }
-  command->add_flag("--last-weights", options->last_weights,
-                    "The weights of the last step instead of their average");
+  add_weights_options(*command, options->weights, options->last_weights);
   command->add_option("--grid", options->grid, "Also a PNG of the first 64 images");
   add_json_option(*command, options->json);
   command->callback(

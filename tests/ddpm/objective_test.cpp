@@ -146,7 +146,7 @@ SplitStep split_step(int64_t parts, const ObjectiveConfig& objective) {
   const auto images =
       tensor::integers({5, "images"}, tensor::index_range(0, 20 * 192), 0, 256).to(torch::kUInt8);
   constexpr int64_t kRows = 12;
-  DdpmTask task(network, process_of(10), images.view({20, 3, 8, 8}),
+  DdpmTask task(network, DiffusionProcess(make_betas({.steps = 10})), images.view({20, 3, 8, 8}),
                 {.batch_size = kRows, .seed = 2, .objective = objective});
   SplitStep result;
   // Steps before it fill the history of importance sampling.
