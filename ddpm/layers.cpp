@@ -97,8 +97,9 @@ at::Tensor upsample_nearest(const at::Tensor& x) {
 
 at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose) {
   // Drawn as [n, h, w, c], the order in memory of x.
-  const auto uniform = tensor::uniform_rows({pass.seed, purpose}, tensor::index_range(0, x.size(0)),
-                                            pass.step, {x.size(2), x.size(3), x.size(1)});
+  const auto rows = tensor::index_range(pass.first_row, pass.first_row + x.size(0));
+  const auto uniform =
+      tensor::uniform_rows({pass.seed, purpose}, rows, pass.step, {x.size(2), x.size(3), x.size(1)});
   const auto mask = uniform.ge(rate).to(x.device(), x.scalar_type()).mul_(1 / (1 - rate));
   return x * mask.permute({0, 3, 1, 2});
 }

@@ -13,6 +13,7 @@ namespace ddpm_eval::ddpm {
 struct TrainingPass {
   uint64_t seed = 0;
   int64_t step = 0;
+  int64_t first_row = 0;  ///< where in the step's batch this pass begins
 };
 
 /// The function of (x_t, t) that is learned. What its output means is the business of the objective

@@ -7,6 +7,7 @@
 #include "ddpm/table_values.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <torch/types.h>
 
@@ -50,11 +51,14 @@ void log_quarters(const at::Tensor& losses, const at::Tensor& t, int64_t chain_s
   }
 }
 
-/// The weight of each example's squared error, shaped [n].
-at::Tensor min_snr_weights(const ObjectiveConfig& objective, const DiffusionProcess& process,
-                           const at::Tensor& t, const at::Tensor& like) {
+/// The weight of the squared error at each t.
+std::vector<double> square_weights(const ObjectiveConfig& objective, const DiffusionProcess& process) {
   const auto& tables = process.tables();
   std::vector<double> weights;
+  if (objective.weighting == Weighting::kNone) {
+    weights.assign(tables.alpha_bar.size(), 1.0);
+    return weights;
+  }
   for (size_t i = 0; i < tables.alpha_bar.size(); ++i) {
     const double snr = tables.alpha_bar[i] / tables.one_minus_alpha_bar[i];
     const double limited = std::min(snr, objective.snr_gamma);
@@ -69,7 +73,25 @@ at::Tensor min_snr_weights(const ObjectiveConfig& objective, const DiffusionProc
         weights.push_back(limited);
     }
   }
-  return values_at(weights, t, like).flatten();
+  return weights;
+}
+
+/// E of the squared training target per dimension at t, where x_0 has mean square `data` and eps is normal.
+double mean_square_target(Prediction prediction, const ProcessTables& tables, size_t t, double data) {
+  const double signal = tables.alpha_bar[t];
+  const double noise = tables.one_minus_alpha_bar[t];
+  switch (prediction) {
+    case Prediction::kX0:
+      return data;
+    case Prediction::kV:
+      return signal + noise * data;
+    case Prediction::kMuTilde: {
+      const double of_x_0 = tables.posterior_x_0[t] + tables.posterior_x_t[t] * std::sqrt(signal);
+      return of_x_0 * of_x_0 * data + tables.posterior_x_t[t] * tables.posterior_x_t[t] * noise;
+    }
+    default:
+      return 1;
+  }
 }
 
 }  // namespace
@@ -90,13 +112,27 @@ at::Tensor example_losses(const ObjectiveConfig& objective, const DiffusionProce
   const auto target = training_target(parameterisation.prediction, process, x_0, x_t, t, eps);
   auto losses = (mean_output - target).pow(2).flatten(1).mean(1);
   if (objective.weighting == Weighting::kMinSnr) {
-    losses = losses * min_snr_weights(objective, process, t, losses);
+    losses = losses * values_at(square_weights(objective, process), t, losses).flatten();
   }
   if (objective.loss == Loss::kHybrid) {
     const auto held = torch::cat({mean_output.detach(), variance_output}, 1);
     losses = losses + bound(held) * (objective.hybrid_weight * steps);
   }
   return losses;
+}
+
+std::optional<double> loss_of_zero(const ObjectiveConfig& objective, const DiffusionProcess& process,
+                                   double data_mean_square) {
+  if (objective.loss != Loss::kSimple) {
+    return std::nullopt;
+  }
+  const auto weights = square_weights(objective, process);
+  double total = 0;
+  for (size_t t = 0; t < weights.size(); ++t) {
+    total += weights[t] *
+             mean_square_target(objective.parameterisation.prediction, process.tables(), t, data_mean_square);
+  }
+  return total / static_cast<double>(weights.size());
 }
 
 DdpmTask::DdpmTask(const DiffusionNetwork& network, DiffusionProcess process, at::Tensor data,
@@ -120,34 +156,62 @@ tensor::NamedTensors DdpmTask::buffers() {
   return all;
 }
 
-DdpmTask::Batch DdpmTask::batch(int64_t step) {
-  at::Tensor x_0 = data_.index_select(0, order_.indices(step));
+DdpmTask::Plan DdpmTask::plan(int64_t step) {
+  Plan plan{.step = step,
+            .indices = order_.indices(step),
+            .flips = {},
+            .draw = t_sampler_.draw(step, options_.batch_size),
+            .losses = torch::zeros({options_.batch_size}, torch::kFloat64)};
   if (options_.flip) {
-    x_0 = training::flip_horizontally(x_0,
-                                      training::horizontal_flips(options_.seed, step, options_.batch_size));
+    plan.flips = training::horizontal_flips(options_.seed, step, options_.batch_size);
+  }
+  return plan;
+}
+
+DdpmTask::Batch DdpmTask::rows_of(const Plan& plan, training::Rows rows) const {
+  const auto part = [&](const at::Tensor& whole) { return whole.narrow(0, rows.begin, rows.count()); };
+  at::Tensor x_0 = data_.index_select(0, part(plan.indices));
+  if (plan.flips.defined()) {
+    x_0 = training::flip_horizontally(x_0, part(plan.flips));
   }
   if (x_0.scalar_type() == torch::kUInt8) {
     x_0 = to_pm1(x_0);
   }
-  auto draw = t_sampler_.draw(step, options_.batch_size);
-  const auto slots = tensor::index_range(0, options_.batch_size);
+  const auto slots = tensor::index_range(rows.begin, rows.end);
   return {.x_0 = x_0,
-          .t = std::move(draw.t),
-          .eps = tensor::normal_rows({options_.seed, "train.eps"}, slots, step, x_0.sizes().slice(1)),
-          .weight = std::move(draw.weight)};
+          .t = part(plan.draw.t),
+          .eps = tensor::normal_rows({options_.seed, "train.eps"}, slots, plan.step, x_0.sizes().slice(1)),
+          .weight = part(plan.draw.weight)};
 }
 
+DdpmTask::Batch DdpmTask::batch(int64_t step) { return rows_of(plan(step), {0, options_.batch_size}); }
+
 at::Tensor DdpmTask::loss(int64_t step, training::StepLog& log) {
+  return part_of_loss(step, {0, options_.batch_size}, log);
+}
+
+at::Tensor DdpmTask::part_of_loss(int64_t step, training::Rows rows, training::StepLog& log) {
+  if (rows.begin == 0) {
+    plan_ = plan(step);
+  }
+  DDPM_CHECK(plan_.step == step && plan_.rows_done == rows.begin && rows.end <= options_.batch_size,
+             "rows {} to {} of step {} after {} of step {}", rows.begin, rows.end, step, plan_.rows_done,
+             plan_.step);
   const auto device = network_.device();
-  const auto [x_0, t, eps, weight] = batch(step);
+  const auto [x_0, t, eps, weight] = rows_of(plan_, rows);
   const auto x_t = process_.q_sample(x_0, t, eps);
-  const auto output = network_.forward(x_t.to(device), t.to(device), TrainingPass{options_.seed, step});
+  const auto output =
+      network_.forward(x_t.to(device), t.to(device), TrainingPass{options_.seed, step, rows.begin});
   const auto losses = example_losses(options_.objective, process_, decoder_, x_0.to(device), x_t.to(device),
                                      t, eps.to(device), output);
-  const auto seen = losses.detach().to(torch::kCPU, torch::kFloat64).contiguous();
-  log_quarters(seen, t, process_.steps(), log);
-  t_sampler_.record(t, seen);
-  return (losses * weight.to(losses.device(), losses.scalar_type())).mean();
+  plan_.losses.narrow(0, rows.begin, rows.count()).copy_(losses.detach());
+  plan_.rows_done = rows.end;
+  if (rows.end == options_.batch_size) {
+    log_quarters(plan_.losses, plan_.draw.t, process_.steps(), log);
+    t_sampler_.record(plan_.draw.t, plan_.losses);
+  }
+  const auto weighted = losses * weight.to(losses.device(), losses.scalar_type());
+  return weighted.sum() / static_cast<double>(options_.batch_size);
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -9,6 +9,7 @@
 #include "ddpm/t_sampling.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace ddpm_eval::ddpm {
@@ -26,6 +27,12 @@ at::Tensor example_losses(const ObjectiveConfig& objective, const DiffusionProce
                           const at::Tensor& x_0, const at::Tensor& x_t, const at::Tensor& t,
                           const at::Tensor& eps, const at::Tensor& output);
 
+/// The expected loss, over x_0 of mean square `data_mean_square` per dimension and uniform t, of a network
+/// that answers 0 whatever it is asked: what any network should soon beat. 1 for eps. Empty for losses other
+/// than simple, whose bound such an answer has no sensible value of.
+std::optional<double> loss_of_zero(const ObjectiveConfig& objective, const DiffusionProcess& process,
+                                   double data_mean_square);
+
 /// Training of a diffusion network. The data set stays in memory; its order, the flips, t and eps are
 /// functions of (seed, step, slot in the batch), t also of the losses seen if its sampling is by importance.
 class DdpmTask final : public training::TrainTask {
@@ -40,6 +47,11 @@ class DdpmTask final : public training::TrainTask {
   tensor::NamedTensors parameters() override { return network_.parameters(); }
   tensor::NamedTensors buffers() override;
   int64_t batch_size() const override { return options_.batch_size; }
+
+  /// All that a row depends on is a function of its place in the whole batch, and t is drawn before and the
+  /// losses are taken in after all of its parts.
+  bool can_be_split() const override { return true; }
+  at::Tensor part_of_loss(int64_t step, training::Rows rows, training::StepLog& log) override;
 
   /// Logs "loss_q0".."loss_q3": the unweighted loss over the examples whose t is in that quarter of the chain
   /// (absent if there were none). Of eps, small t is the hardest to predict: q0 is the largest of a healthy
@@ -56,6 +68,18 @@ class DdpmTask final : public training::TrainTask {
   Batch batch(int64_t step);
 
  private:
+  /// What the rows of a step have in common.
+  struct Plan {
+    int64_t step = -1;
+    at::Tensor indices;  ///< int64 [batch_size] into the data
+    at::Tensor flips;    ///< bool [batch_size]; undefined without flips
+    TDraw draw;
+    at::Tensor losses;  ///< float64 [batch_size], unweighted, of the rows before rows_done
+    int64_t rows_done = 0;
+  };
+  Plan plan(int64_t step);
+  Batch rows_of(const Plan& plan, training::Rows rows) const;
+
   const DiffusionNetwork& network_;
   DiffusionProcess process_;
   at::Tensor data_;
@@ -64,6 +88,7 @@ class DdpmTask final : public training::TrainTask {
   tensor::NamedTensors buffers_;
   training::BatchOrder order_;
   TSampler t_sampler_;
+  Plan plan_;  ///< of the step that is being worked on
 };
 
 }  // namespace ddpm_eval::ddpm

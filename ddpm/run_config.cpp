@@ -36,7 +36,52 @@ void TrainConfig::fields(core::ConfigVisitor& v) {
   v.value("flip", flip);
   v.value("grid_every", grid_every);
   v.value("grid_samples", grid_samples);
+  v.value("tensorboard", tensorboard);
   loop.fields(v);
+}
+
+void ScoreConfig::fields(core::ConfigVisitor& v) {
+  v.value("every", every);
+  v.choice("metric", metric, {"auto", "frechet_distance", "sliced_wasserstein_distance", "energy_distance"});
+  v.value("num", num);
+  v.value("real", real);
+  v.value("features", features);
+  v.value("preset", preset);
+  v.value("seed", seed);
+  v.value("report_seed", report_seed);
+}
+
+void ScoreConfig::validate(bool points, int64_t steps) const {
+  at_least("score.every", every, 0);
+  if (every == 0) {
+    return;
+  }
+  if (every > steps) {
+    throw core::UsageError("score.every: {} is above train.steps = {}, so that nothing would be scored",
+                           every, steps);
+  }
+  if (num < 2) {
+    throw core::UsageError("score.num: {}: a score needs to be told its number of samples, 2 at least", num);
+  }
+  if (real.empty()) {
+    throw core::UsageError("score.real: names no reference; a score needs a source to compare with");
+  }
+  at_least("score.seed", seed, 0);
+  at_least("score.report_seed", report_seed, 0);
+  if (seed == report_seed) {
+    throw core::UsageError(
+        "score.report_seed: {} is score.seed too; what the best weights were chosen by would flatter them",
+        report_seed);
+  }
+  if (metric != "auto" && points == (metric == "frechet_distance")) {
+    throw core::UsageError(
+        "score.metric: '{}' is for {}; use 'auto' or {}", metric, points ? "images" : "points",
+        points ? "'sliced_wasserstein_distance' or 'energy_distance'" : "'frechet_distance'");
+  }
+  if (points && !(features.empty() && preset.empty())) {
+    throw core::UsageError("score.{}: points are compared without features; leave it out",
+                           features.empty() ? "preset" : "features");
+  }
 }
 
 void RunConfig::fields(core::ConfigVisitor& v) {
@@ -46,6 +91,7 @@ void RunConfig::fields(core::ConfigVisitor& v) {
   v.section("objective", objective);
   v.section("train", train);
   v.section("sample", sample);
+  v.section("score", score);
 }
 
 void RunConfig::validate() const {
@@ -58,8 +104,10 @@ void RunConfig::validate() const {
   at_least("train.grid_every", train.grid_every, 0);
   at_least("train.grid_samples", train.grid_samples, 1);
   train.loop.validate("train");
+  train.loop.require_divides(train.batch_size, "train");
   objective.validate(DiffusionProcess(make_betas(process)));
   sample.validate(process.steps, objective.parameterisation);
+  score.validate(model.is_for_points(), train.loop.steps);
   if (model.is_for_points()) {
     if (train.flip) {
       throw core::UsageError("train.flip: points cannot be mirrored; set it to false");
@@ -72,10 +120,29 @@ void RunConfig::validate() const {
 
 std::vector<std::string> RunConfig::resumable_keys() const {
   auto keys = train.loop.resumable_keys("train");
-  for (const char* key :
-       {"train.grid_every", "train.grid_samples", "sample.sampler", "sample.steps", "sample.spacing",
-        "sample.eta", "sample.hat_sigma", "sample.variance", "sample.clip", "sample.dynamic_threshold",
-        "sample.rederive", "sample.rounding", "sample.weights", "sample.micro_batch"}) {
+  for (const char* key : {"train.grid_every",
+                          "train.grid_samples",
+                          "train.tensorboard",
+                          "sample.sampler",
+                          "sample.steps",
+                          "sample.spacing",
+                          "sample.eta",
+                          "sample.hat_sigma",
+                          "sample.variance",
+                          "sample.clip",
+                          "sample.dynamic_threshold",
+                          "sample.rederive",
+                          "sample.rounding",
+                          "sample.weights",
+                          "sample.micro_batch",
+                          "score.every",
+                          "score.metric",
+                          "score.num",
+                          "score.real",
+                          "score.features",
+                          "score.preset",
+                          "score.seed",
+                          "score.report_seed"}) {
     keys.emplace_back(key);
   }
   return keys;

@@ -45,9 +45,27 @@ struct TrainConfig {
   bool flip = true;           ///< mirror images at random
   int64_t grid_every = 0;     ///< steps between sample grids from a fixed x_T. 0: none
   int64_t grid_samples = 64;  ///< samples in such a grid
+  bool tensorboard = false;   ///< event files beside the log
   training::LoopConfig loop;
 
   void fields(core::ConfigVisitor& v);
+};
+
+/// Section [score]: how the run is scored while it is trained. What the words mean is the business of the
+/// program, which does the scoring.
+struct ScoreConfig {
+  int64_t every = 0;            ///< steps between scores of the averaged weights. 0: none
+  std::string metric = "auto";  ///< what is lowest at the best weights; auto: frechet_distance of images,
+                                ///< sliced_wasserstein_distance of points
+  int64_t num = 0;              ///< samples to a score; must be set
+  std::string real;             ///< the reference, a source or a statistics .npz; must be set
+  std::string features;         ///< of a Frechet distance. Empty: the default of `real`
+  std::string preset;           ///< of a Frechet distance. Empty: a statistics file's own, else the default
+  int64_t seed = 0;             ///< of the samples that the best weights are chosen by
+  int64_t report_seed = 1;      ///< of those that the best weights are reported on; another one
+
+  void fields(core::ConfigVisitor& v);
+  void validate(bool points, int64_t steps) const;
 };
 
 struct RunConfig {
@@ -56,7 +74,8 @@ struct RunConfig {
   ScheduleConfig process;
   ObjectiveConfig objective;
   TrainConfig train;
-  SampleOptions sample;  ///< the defaults of `sample`, and of grids
+  SampleOptions sample;  ///< the defaults of `sample`, of grids and of scores
+  ScoreConfig score;
 
   void fields(core::ConfigVisitor& v);
 

@@ -23,7 +23,8 @@ const Words<SampleVariance> kVarianceWords = {{"model", SampleVariance::kModel},
                                               {"fixedsmall", SampleVariance::kFixedSmall}};
 const Words<Rounding> kRoundingWords = {{"round", Rounding::kNearest}, {"truncate", Rounding::kTruncate}};
 
-const Words<SampleWeights> kWeightsWords = {{"ema", SampleWeights::kEma}, {"last", SampleWeights::kLast}};
+const Words<SampleWeights> kWeightsWords = {
+    {"ema", SampleWeights::kEma}, {"last", SampleWeights::kLast}, {"best", SampleWeights::kBest}};
 
 /// The DDIM authors' factor: the squares end at 0.8 T.
 constexpr double kQuadEnd = 0.8;

@@ -48,6 +48,7 @@ enum class Rounding {
 enum class SampleWeights {
   kEma,   ///< their average over training
   kLast,  ///< those of the last step
+  kBest,  ///< their average where it scored best while the run was trained
 };
 
 struct SampleOptions {

@@ -15,14 +15,6 @@ using Clock = std::chrono::steady_clock;
 /// Never throws: a closed terminal must not end a training.
 void put(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
-std::string duration(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
-  if (whole >= 3600) {
-    return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
-  }
-  return whole >= 60 ? fmt::format("{}m{:02}s", whole / 60, whole % 60) : fmt::format("{}s", whole);
-}
-
 /// One running display; what it draws depends on whether stderr is a terminal.
 class Progress {
  public:
@@ -53,7 +45,7 @@ class Progress {
     if (rate > 0) {
       line += fmt::format(", {:.3g}/s", rate);
       if (total > done) {
-        line += fmt::format(", {} left", duration(static_cast<double>(total - done) / rate));
+        line += fmt::format(", {} left", duration_text(static_cast<double>(total - done) / rate));
       }
     }
     if (terminal_) {
@@ -70,6 +62,11 @@ class Progress {
     std::fflush(stderr);
   }
 
+  void say(const std::string& text) {
+    put((terminal_ ? "\r\033[K" : "") + core::printable(text) + "\n");
+    last_ = terminal_ ? Clock::time_point() : Clock::now();  // a terminal's bar is drawn anew at once
+  }
+
  private:
   std::string what_;
   std::string unit_;
@@ -82,12 +79,25 @@ class Progress {
 
 }  // namespace
 
-ProgressFn console_progress(const std::string& what, const std::string& unit, bool quiet) {
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole >= 3600) {
+    return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  }
+  return whole >= 60 ? fmt::format("{}m{:02}s", whole / 60, whole % 60) : fmt::format("{}s", whole);
+}
+
+ProgressDisplay console_display(const std::string& what, const std::string& unit, bool quiet) {
   if (quiet) {
-    return [](int64_t, int64_t) {};
+    return {[](int64_t, int64_t) {}, [](const std::string&) {}};
   }
   auto progress = std::make_shared<Progress>(core::printable(what), unit);
-  return [progress](int64_t done, int64_t total) { progress->update(done, total); };
+  return {[progress](int64_t done, int64_t total) { progress->update(done, total); },
+          [progress](const std::string& line) { progress->say(line); }};
+}
+
+ProgressFn console_progress(const std::string& what, const std::string& unit, bool quiet) {
+  return console_display(what, unit, quiet).update;
 }
 
 void print_note(const std::string& text) { put("note: " + core::printable(text) + "\n"); }

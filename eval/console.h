@@ -19,6 +19,19 @@ using ProgressFn = std::function<void(int64_t done, int64_t total)>;
 /// ("images").
 ProgressFn console_progress(const std::string& what, const std::string& unit, bool quiet);
 
+/// Progress that can say more: lines of their own above the bar.
+struct ProgressDisplay {
+  ProgressFn update;
+  /// Shows `line`. Elsewhere than on a terminal it takes the place of the plain line that would follow.
+  std::function<void(const std::string& line)> say;
+};
+
+/// As console_progress().
+ProgressDisplay console_display(const std::string& what, const std::string& unit, bool quiet);
+
+/// 90061 s -> "25h01m", 150 s -> "2m30s".
+std::string duration_text(double seconds);
+
 /// One line on stderr, as core::printable() has it: "note: ...", "warning: ..." or "ddpm-eval: error: ...".
 void print_note(const std::string& text);
 void print_warning(const std::string& text);

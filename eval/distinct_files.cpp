@@ -61,6 +61,7 @@ std::vector<FlagFile> source_files(const std::string& flag, const std::string& s
     files.push_back({flag, spec.path / data::kSampleProvenance});
   } else if (spec.kind == data::SourceKind::kRun) {
     files.push_back({flag, spec.path / training::kCheckpointFile});
+    files.push_back({flag, spec.path / training::kBestFile});
   }
   return files;
 }

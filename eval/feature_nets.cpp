@@ -9,6 +9,7 @@
 #include "base/data/source_spec.h"
 #include "base/data/torch_file.h"
 #include "eval/built_in_nets.h"
+#include "eval/comparability.h"
 #include "metrics/inception.h"
 #include "metrics/preset.h"
 #include "metrics/small_net.h"
@@ -60,6 +61,28 @@ std::unique_ptr<metrics::FeatureNet> open_built_in(const EmbeddedFile& file) {
 std::string default_features(const std::string& reference_source) {
   const auto kind = data::parse_source(reference_source).kind;
   return kind == data::SourceKind::kFashionMnist ? kFashionMnistNet : kInceptionName;
+}
+
+FeatureRequest complete_request(FeatureRequest request, const core::Json& told) {
+  const auto name = text_field(told, "name");
+  if (request.features.empty() && name == kFidInception) {
+    request.features = kInceptionName;
+  } else if (request.features.empty() && !name.empty()) {
+    const auto& nets = embedded_nets();
+    if (std::none_of(nets.begin(), nets.end(), [&](const EmbeddedFile& net) { return net.name == name; })) {
+      throw core::UsageError(
+          "a statistics file was made with the features '{}': name their file with --features", name);
+    }
+    request.features = name;
+  }
+  if (request.preset.empty()) {
+    const auto preset = text_field(told, "preset");
+    const auto& known = metrics::presets();
+    const bool is_known =
+        std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
+    request.preset = is_known ? preset : std::string();
+  }
+  return request;
 }
 
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,

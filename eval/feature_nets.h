@@ -22,6 +22,10 @@ struct FeatureRequest {
 /// network where Inception does not suit it (Fashion-MNIST), else "inception".
 std::string default_features(const std::string& reference_source);
 
+/// What was asked for; what was left open is what a statistics file was made with, as `told` (provenance, or
+/// null) has it, else the default. Throws UsageError where the file's network is none that the program has.
+FeatureRequest complete_request(FeatureRequest request, const core::Json& told);
+
 /// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
 /// command that fetches it: nothing is ever replaced silently. Throws UsageError for weights or a preset
 /// beside other features, on which they would have no effect.

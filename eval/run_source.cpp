@@ -35,7 +35,7 @@ LoadedRun load_run_of(const data::SourceSpec& spec) {
 
 class RunSource final : public data::ImageSource {
  public:
-  RunSource(std::string name, LoadedRun run, const data::Subset& part)
+  RunSource(std::string name, std::shared_ptr<const LoadedRun> run, const data::Subset& part)
       : name_(std::move(name)),
         run_(std::move(run)),
         count_(part.count.value()),
@@ -45,7 +45,7 @@ class RunSource final : public data::ImageSource {
   std::string name() const override { return name_; }
   std::optional<int64_t> size() const override { return count_; }
   const data::SourceReport& report() const override { return report_; }
-  std::string context_json() const override { return core::json_text(run_.record); }
+  std::string context_json() const override { return core::json_text(run_->record); }
 
   at::Tensor next(int64_t max_images) override {
     if (buffered_ == 0) {
@@ -67,17 +67,17 @@ class RunSource final : public data::ImageSource {
     if (next_ == end_) {
       return;
     }
-    const int64_t micro_batch = run_.options.micro_batch;
+    const int64_t micro_batch = run_->options.micro_batch;
     const int64_t begin = next_;
     const int64_t end = std::min(end_, (begin / micro_batch + 1) * micro_batch);
-    buffer_ =
-        as_rgb(ddpm::sample_data(run_.model, run_.options, tensor::index_range(begin, end), stop_when_asked));
+    buffer_ = as_rgb(
+        ddpm::sample_data(run_->model, run_->options, tensor::index_range(begin, end), stop_when_asked));
     buffered_ = end - begin;
     next_ = end;
   }
 
   std::string name_;
-  LoadedRun run_;
+  std::shared_ptr<const LoadedRun> run_;
   int64_t count_;
   int64_t next_;  ///< index of the next sample to be made
   int64_t end_;
@@ -88,29 +88,38 @@ class RunSource final : public data::ImageSource {
 
 }  // namespace
 
+std::unique_ptr<data::ImageSource> make_sampler_source(std::string name, std::shared_ptr<const LoadedRun> run,
+                                                       const data::Subset& part) {
+  return std::make_unique<RunSource>(std::move(name), std::move(run), part);
+}
+
+at::Tensor sample_points_of(const LoadedRun& run, const data::Subset& part, const ProgressFn& progress) {
+  constexpr int64_t kPointsAtOnce = 5000;
+  const int64_t end = part.first + part.count.value();
+  std::vector<at::Tensor> parts;
+  for (int64_t begin = part.first; begin < end; begin += kPointsAtOnce) {
+    const auto indices = tensor::index_range(begin, std::min(end, begin + kPointsAtOnce));
+    parts.push_back(ddpm::sample_data(run.model, run.options, indices, stop_when_asked));
+    progress(std::min(end, begin + kPointsAtOnce) - part.first, *part.count);
+  }
+  return torch::cat(parts);
+}
+
 std::unique_ptr<data::ImageSource> open_run_source(const data::SourceSpec& spec) {
   auto run = load_run_of(spec);
   if (!run.model.makes_images()) {
     throw core::UsageError("{}: this run makes points, not images; `score` compares it with other points",
                            spec.text);
   }
-  return std::make_unique<RunSource>(spec.text, std::move(run), spec.subset);
+  return make_sampler_source(spec.text, std::make_shared<const LoadedRun>(std::move(run)), spec.subset);
 }
 
 RunPoints draw_run_points(const data::SourceSpec& spec, const ProgressFn& progress) {
-  constexpr int64_t kPointsAtOnce = 5000;
   const auto run = load_run_of(spec);
   if (run.model.makes_images()) {
     throw core::UsageError("{}: this run makes images, and the other side is points", spec.text);
   }
-  const int64_t end = spec.subset.first + spec.subset.count.value();
-  std::vector<at::Tensor> parts;
-  for (int64_t begin = spec.subset.first; begin < end; begin += kPointsAtOnce) {
-    const auto indices = tensor::index_range(begin, std::min(end, begin + kPointsAtOnce));
-    parts.push_back(ddpm::sample_data(run.model, run.options, indices, stop_when_asked));
-    progress(std::min(end, begin + kPointsAtOnce) - spec.subset.first, *spec.subset.count);
-  }
-  return {torch::cat(parts), run.record};
+  return {sample_points_of(run, spec.subset, progress), run.record};
 }
 
 }  // namespace ddpm_eval::eval

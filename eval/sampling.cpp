@@ -1,6 +1,7 @@
 #include "eval/sampling.h"
 
 #include "base/core/config.h"
+#include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/data/grid.h"
 #include "base/data/image_codec.h"
@@ -10,20 +11,27 @@
 
 #include <cmath>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
 
 namespace ddpm_eval::eval {
+namespace {
 
-void add_last_weights_flag(CLI::App& command, SamplingRequest& request) {
-  command.add_flag_callback(
-      "--last-weights",
-      [&request] {
-        request.settings.push_back({"weights=last", "--last-weights"});
-      },
-      "The weights of the last step, whatever sample.weights of the run says");
+/// Of the last step, or the averages that scored best while the run was trained.
+training::SavedWeights load_other_weights(const std::filesystem::path& run, ddpm::SampleWeights which) {
+  if (which == ddpm::SampleWeights::kLast) {
+    return training::load_model_weights(run);
+  }
+  if (!std::filesystem::exists(run / training::kBestFile)) {
+    throw core::DataError(
+        "{}: has no best weights: nothing was scored while it was trained (section [score] of its "
+        "configuration)",
+        run.string());
+  }
+  return training::load_ema_weights(run, training::kBestFile);
 }
+
+}  // namespace
 
 LoadedRun load_run(const SamplingRequest& request) {
   auto saved = training::load_ema_weights(request.run);
@@ -36,22 +44,22 @@ LoadedRun load_run(const SamplingRequest& request) {
   }
   core::read_config(tree, config.sample);
   config.validate();
-  const bool ema = config.sample.weights == ddpm::SampleWeights::kEma;
-  if (!ema) {
-    saved = training::load_model_weights(request.run);
+  if (config.sample.weights != ddpm::SampleWeights::kEma) {
+    saved = load_other_weights(request.run, config.sample.weights);
   }
 
   LoadedRun run{ddpm::restore_model(saved, origin), config.sample, {}, {}};
   run.prior_warning = ddpm::prior_mismatch(run.model.process, x_0_std(config, run.model));
   run.options.seed = request.seed;
+  const auto sampler = core::Json::parse(core::config_to_json(run.options));
   run.record = {{"run", origin},
                 {"step", saved.step},
-                {"weights", ema ? "ema" : "last"},
+                {"weights", sampler.at("weights")},
                 {"checkpoint_sha256", saved.sha256},
                 {"data", config.data.source},
                 {"process", core::Json::parse(core::config_to_json(config.process))},
                 {"objective", core::Json::parse(core::config_to_json(config.objective))},
-                {"sampler", core::Json::parse(core::config_to_json(run.options))},
+                {"sampler", sampler},
                 {"seed", request.seed}};
   if (!saved.imported_from.empty()) {
     run.record["origin"] = core::Json::parse(saved.imported_from);

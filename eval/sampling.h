@@ -10,10 +10,6 @@
 #include <ATen/core/Tensor.h>
 #include <nlohmann/json.hpp>
 
-namespace CLI {
-class App;
-}
-
 namespace ddpm_eval::eval {
 
 /// "steps=50", laid over the sample section of a run's configuration, and how messages name where it was
@@ -37,9 +33,6 @@ struct LoadedRun {
   core::Json record;  ///< run, its step, weights, SHA-256 of the checkpoint, sampler as resolved, data;
                       ///< origin if it was imported
 };
-
-/// The option --last-weights.
-void add_last_weights_flag(CLI::App& command, SamplingRequest& request);
 
 /// Throws UsageError for a setting that does not exist or does not suit, DataError for a run that cannot be
 /// read.

@@ -23,7 +23,21 @@ void add_sampling_options(CLI::App& command, SamplingRequest& request) {
         },
         std::string("Overrides sample.") + key + " of the run");
   }
-  add_last_weights_flag(command, request);
+  add_weights_options(command, request);
+}
+
+void add_weights_options(CLI::App& command, SamplingRequest& request) {
+  const auto set = [&request](const std::string& word, const std::string& origin) {
+    request.settings.push_back({"weights=" + word, origin});
+  };
+  auto* word = command.add_option_function<std::string>(
+      "--weights", [set](const std::string& value) { set(value, "--weights " + value); },
+      "ema: the average over the training; last: of the last step; best: the average that scored best while "
+      "it was trained. Default: sample.weights of the run");
+  command
+      .add_flag_callback(
+          "--last-weights", [set] { set("last", "--last-weights"); }, "The same as --weights last")
+      ->excludes(word);
 }
 
 }  // namespace ddpm_eval::eval

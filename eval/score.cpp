@@ -98,32 +98,6 @@ void check_field(const Field& field, const ScoreOptions& options) {
   }
 }
 
-/// The network that was asked for; what was left open is decided by a statistics file that says what it was
-/// made with, else by the data set.
-FeatureRequest resolve_features(const Field& field, const ScoreOptions& options) {
-  FeatureRequest request{options.features, options.weights, options.preset};
-  const auto told = field.told_features();
-  const auto name = text_field(told, "name");
-  if (request.features.empty() && name == kFidInception) {
-    request.features = "inception";
-  } else if (request.features.empty() && !name.empty()) {
-    const auto nets = built_in_nets();
-    if (std::none_of(nets.begin(), nets.end(), [&](const BuiltInNet& net) { return net.name == name; })) {
-      throw core::UsageError(
-          "a statistics file was made with the features '{}': name their file with --features", name);
-    }
-    request.features = name;
-  }
-  if (request.preset.empty()) {
-    const auto preset = text_field(told, "preset");
-    const auto& known = metrics::presets();
-    const bool is_known =
-        std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
-    request.preset = is_known ? preset : std::string();
-  }
-  return request;
-}
-
 void require_dimension(const Entrant& entrant, const metrics::FeatureNetInfo& net) {
   const int64_t dim = entrant.side.moments.mean.size(0);
   if (dim != net.dim) {
@@ -242,7 +216,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   Field field = open_field(options);
   check_field(field, options);
-  const auto request = resolve_features(field, options);
+  const auto request =
+      complete_request({options.features, options.weights, options.preset}, field.told_features());
   const auto& preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                    : std::string_view(request.preset));
   if (options.inception_score) {

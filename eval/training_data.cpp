@@ -52,12 +52,17 @@ TrainingData load_training_data(const ddpm::RunConfig& config) {
   return {set.images_u8, set.name};
 }
 
-double x_0_std(const ddpm::Model& model, const at::Tensor& data) {
+Spread spread_of(const ddpm::Model& model, const at::Tensor& data) {
   if (model.makes_images()) {
-    return data.to(torch::kFloat32).std().item<double>() / 127.5;
+    const auto counts = torch::bincount(data.flatten(), {}, 256).to(torch::kFloat64);
+    const auto levels = torch::arange(256, torch::kFloat64) / 127.5 - 1;
+    const auto shares = counts / counts.sum();
+    const double mean = (shares * levels).sum().item<double>();
+    const double mean_square = (shares * levels.square()).sum().item<double>();
+    return {std::sqrt(std::max(0.0, mean_square - mean * mean)), mean_square};
   }
   const auto x_0 = ((data - model.mean) / model.std).to(torch::kFloat64);
-  return std::sqrt((x_0 - x_0.mean(0)).pow(2).mean().item<double>());
+  return {std::sqrt((x_0 - x_0.mean(0)).square().mean().item<double>()), x_0.square().mean().item<double>()};
 }
 
 double x_0_std(const ddpm::RunConfig& config, const ddpm::Model& model) {
@@ -65,7 +70,7 @@ double x_0_std(const ddpm::RunConfig& config, const ddpm::Model& model) {
     return 1;
   }
   const auto kind = data::parse_source(config.data.source).name;
-  return x_0_std(model, training_points(config, kind, std::min(config.data.points, kEnoughForAStd)));
+  return spread_of(model, training_points(config, kind, std::min(config.data.points, kEnoughForAStd))).std;
 }
 
 }  // namespace ddpm_eval::eval

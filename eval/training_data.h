@@ -21,12 +21,17 @@ TrainingData load_training_data(const ddpm::RunConfig& config);
 /// more than this machine's memory.
 void require_memory(const char* key, int64_t rows, int64_t row_elements);
 
-/// The standard deviation of x_0's coordinates as the network sees them (the root of their mean variance).
-/// `data` is as TrainingData has it, and standardised by `model`.
-double x_0_std(const ddpm::Model& model, const at::Tensor& data);
+/// x_0's coordinates as the network sees them.
+struct Spread {
+  double std = 1;          ///< the root of their mean variance
+  double mean_square = 1;  ///< E[x_0^2]
+};
 
-/// The same for a trained model, without its images: 1 stands for theirs, the most that pixels in [-1, 1] can
-/// have; of points, 10,000 at most are drawn again.
+/// `data` is as TrainingData has it, and standardised by `model`. In float64, without a copy of the images.
+Spread spread_of(const ddpm::Model& model, const at::Tensor& data);
+
+/// The standard deviation for a trained model, without its images: 1 stands for theirs, the most that pixels
+/// in [-1, 1] can have; of points, 10,000 at most are drawn again.
 double x_0_std(const ddpm::RunConfig& config, const ddpm::Model& model);
 
 }  // namespace ddpm_eval::eval

@@ -2,6 +2,7 @@
 
 #include "base/core/digest.h"
 #include "base/core/error.h"
+#include "base/core/file_copy.h"
 #include "base/core/file_io.h"
 #include "base/core/json.h"
 #include "base/data/safetensors.h"
@@ -22,6 +23,7 @@ using Metadata = std::map<std::string, std::string>;
 constexpr const char* kFormat = "ddpm-eval.checkpoint";
 constexpr const char* kContentDigest = "content_sha256";
 constexpr const char* kOrigin = "origin";
+constexpr const char* kLossWatch = "loss_watch";
 constexpr const char* kAdamPrefix = "adam.";
 
 void append_prefixed(const char* prefix, const tensor::NamedTensors& from, tensor::NamedTensors& to) {
@@ -95,6 +97,9 @@ std::string content_digest(const tensor::NamedTensors& tensors, const Metadata& 
   if (const auto origin = metadata.find(kOrigin); origin != metadata.end()) {
     texts.push_back(origin->second);
   }
+  if (const auto watch = metadata.find(kLossWatch); watch != metadata.end()) {
+    texts.push_back(watch->second);
+  }
   return data::content_sha256(tensors, texts);
 }
 
@@ -114,9 +119,8 @@ void check_content(const data::SafeTensors& file, const std::string& origin) {
 }
 
 /// `sha256`, if given, becomes that of the file's bytes as they were read.
-Checkpoint read_checkpoint(const fs::path& folder, std::string* sha256 = nullptr) {
+Checkpoint read_checkpoint(const fs::path& path, std::string* sha256 = nullptr) {
   Checkpoint checkpoint;
-  const fs::path path = folder / kCheckpointFile;
   checkpoint.origin = path.string();
   data::FileStream file(path);
   if (sha256 != nullptr) {
@@ -197,9 +201,9 @@ void check_config(const Checkpoint& checkpoint, const std::string& config_json,
   }
 }
 
-SavedWeights load_weights(const fs::path& folder, std::string_view parameters, std::string_view buffers) {
+SavedWeights load_weights(const fs::path& path, std::string_view parameters, std::string_view buffers) {
   std::string sha256;
-  Checkpoint checkpoint = read_checkpoint(folder, &sha256);
+  Checkpoint checkpoint = read_checkpoint(path, &sha256);
   SavedWeights weights{.parameters = with_prefix(checkpoint.file.tensors, parameters),
                        .buffers = with_prefix(checkpoint.file.tensors, buffers),
                        .step = checkpoint.step,
@@ -265,10 +269,12 @@ bool has_checkpoint(const fs::path& folder) {
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const std::string& config_json) {
-  write_checkpoint(
-      folder, state_tensors(state),
-      {{"step", std::to_string(state.step)}, {"config", config_json}, {"log_window", state.window.to_json()}},
-      state.parameters);
+  Metadata metadata{
+      {"step", std::to_string(state.step)}, {"config", config_json}, {"log_window", state.window.to_json()}};
+  if (!state.watch.empty()) {
+    metadata[kLossWatch] = state.watch.to_json();
+  }
+  write_checkpoint(folder, state_tensors(state), std::move(metadata), state.parameters);
 }
 
 void save_imported(const fs::path& folder, const ImportedWeights& weights) {
@@ -294,20 +300,31 @@ void require_resumable(const fs::path& folder) {
 
 void load_checkpoint(const fs::path& folder, const std::string& config_json,
                      const std::vector<std::string>& may_change, TrainState& state) {
-  const Checkpoint checkpoint = read_checkpoint(folder);
+  const Checkpoint checkpoint = read_checkpoint(folder / kCheckpointFile);
   if (!checkpoint.imported_from.empty()) {
     refuse_to_resume(checkpoint.origin);
   }
   check_config(checkpoint, config_json, may_change);
   LogWindow window = LogWindow::from_json(
       metadata_text(checkpoint.file.metadata, "log_window", checkpoint.origin), checkpoint.origin);
+  const auto stored_watch = checkpoint.file.metadata.find(kLossWatch);
+  LossWatch watch = stored_watch == checkpoint.file.metadata.end()
+                        ? LossWatch()
+                        : LossWatch::from_json(stored_watch->second, checkpoint.origin);
   tensor::copy_exactly(checkpoint.file.tensors, state_tensors(state), checkpoint.origin);
   state.window = std::move(window);
+  state.watch = std::move(watch);
   state.step = checkpoint.step;
 }
 
-SavedWeights load_ema_weights(const fs::path& folder) { return load_weights(folder, "ema.", "ema_buffer."); }
+void keep_as_best(const fs::path& folder) { core::keep_copy(folder / kCheckpointFile, folder / kBestFile); }
 
-SavedWeights load_model_weights(const fs::path& folder) { return load_weights(folder, "model.", "buffer."); }
+SavedWeights load_ema_weights(const fs::path& folder, const char* file) {
+  return load_weights(folder / file, "ema.", "ema_buffer.");
+}
+
+SavedWeights load_model_weights(const fs::path& folder) {
+  return load_weights(folder / kCheckpointFile, "model.", "buffer.");
+}
 
 }  // namespace ddpm_eval::training

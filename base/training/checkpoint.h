@@ -4,6 +4,7 @@
 #include "base/training/adam.h"
 #include "base/training/ema.h"
 #include "base/training/loop_config.h"
+#include "base/training/loss_watch.h"
 #include "base/training/task.h"
 #include "base/training/train_log.h"
 
@@ -25,6 +26,7 @@ struct TrainState {
   Ema ema;
   int64_t step = 0;  ///< optimiser steps done
   LogWindow window;  ///< what the next log line has summed up so far
+  LossWatch watch;   ///< empty unless LoopConfig::diverged_factor is set
 };
 
 /// The state before the first step, bound to the task's tensors. Throws LogicError unless these are leaves
@@ -33,6 +35,9 @@ TrainState new_state(TrainTask& task, const LoopConfig& config);
 
 /// The file's name in the run's folder.
 inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
+
+/// A copy of the checkpoint whose weights scored best, if anybody scored them.
+inline constexpr const char* kBestFile = "best.safetensors";
 
 /// The version of the file's layout. Readers refuse a newer one.
 inline constexpr int64_t kCheckpointVersion = 1;
@@ -43,7 +48,8 @@ bool has_checkpoint(const std::filesystem::path& folder);
 
 /// Writes `folder`/checkpoint.safetensors (tensors `model.<name>`, `buffer.<name>`, `ema.<name>`,
 /// `ema_buffer.<name>`, `adam.exp_avg.<name>`, `adam.exp_avg_sq.<name>`; metadata `format`, `format_version`,
-/// `step`, `config`, `config_sha256`, `log_window`, `content_sha256` of all tensors), then checkpoint.json.
+/// `step`, `config`, `config_sha256`, `log_window`, `loss_watch` if there is one, `content_sha256` of all
+/// tensors and these), then checkpoint.json.
 /// Equal states give equal bytes. `config_json` is the effective configuration (core::config_to_json). Throws
 /// ResourceError; the checkpoint before stays whole then.
 void save_checkpoint(const std::filesystem::path& folder, const TrainState& state,
@@ -85,9 +91,12 @@ struct SavedWeights {
   std::string imported_from{};  ///< as in ImportedWeights; empty for weights trained here
 };
 
-/// The averaged weights, or those of the last step. Throws DataError as load_checkpoint(), and for the last
-/// step of an imported run that has the averages alone.
-SavedWeights load_ema_weights(const std::filesystem::path& folder);
+/// Makes the folder's checkpoint its best one. Throws ResourceError; the best before stays whole then.
+void keep_as_best(const std::filesystem::path& folder);
+
+/// The averaged weights, or those of the last step. `file` is kCheckpointFile or kBestFile. Throws DataError
+/// as load_checkpoint(), and for the last step of an imported run that has the averages alone.
+SavedWeights load_ema_weights(const std::filesystem::path& folder, const char* file = kCheckpointFile);
 SavedWeights load_model_weights(const std::filesystem::path& folder);
 
 }  // namespace ddpm_eval::training

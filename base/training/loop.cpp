@@ -1,10 +1,12 @@
 #include "base/training/loop.h"
 
 #include "base/core/error.h"
+#include "base/core/file_copy.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
 #include "base/training/gradient.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -29,7 +31,11 @@ class Loop {
     if (saves()) {
       core::make_folders(run_.path);
       core::remove_abandoned_files(run_.path);
+      core::remove_file(run_.path / kDivergenceFile);  // of an earlier start
       log_.emplace(run_.path / "log.jsonl", state_.step);
+      if (has_checkpoint(run_.path)) {
+        saved_step_ = state_.step;
+      }
     }
   }
 
@@ -60,8 +66,8 @@ class Loop {
     clear_gradients(state_.parameters);
     const double loss = backward(entries);
     const double norm = std::isfinite(loss) ? gradient_norm(state_.parameters) : NAN;
-    if (!std::isfinite(loss) || !std::isfinite(norm)) {
-      diverged(loss, norm, learning_rate);
+    if (const auto reason = divergence(loss, norm); !reason.empty()) {
+      diverged(reason, loss, norm, learning_rate);
     }
     const double scale = clip_scale(norm, config_.clip_norm);
     state_.adam.update(state_.parameters, state_.step, learning_rate, scale);
@@ -81,29 +87,66 @@ class Loop {
   /// The loss, with its gradients in the parameters if it is finite.
   double backward(StepLog& entries) {
     const at::AutoGradMode with_gradients(true);
-    const at::Tensor loss = task_.loss(state_.step, entries);
-    DDPM_CHECK(loss.numel() == 1 && loss.requires_grad(), "the loss must be one number with a graph");
-    const double value = loss.item<double>();
-    if (std::isfinite(value)) {
-      loss.backward();
+    const int64_t rows = task_.batch_size() / config_.accumulate;
+    double total = 0;
+    for (int64_t part = 0; part < config_.accumulate && std::isfinite(total); ++part) {
+      const at::Tensor loss =
+          config_.accumulate == 1
+              ? task_.loss(state_.step, entries)
+              : task_.part_of_loss(state_.step, {part * rows, (part + 1) * rows}, entries);
+      DDPM_CHECK(loss.numel() == 1 && loss.requires_grad(), "the loss must be one number with a graph");
+      total += loss.item<double>();
+      if (std::isfinite(total)) {
+        loss.backward();
+      }
     }
-    return value;
+    return total;
   }
 
-  [[noreturn]] void diverged(double loss, double norm, double learning_rate) {
+  /// Why the step must not be taken, as Divergence::reason has it; empty if it may.
+  std::string divergence(double loss, double norm) {
+    if (!std::isfinite(loss)) {
+      return "loss";
+    }
+    if (!std::isfinite(norm)) {
+      return "gradient";
+    }
+    return state_.watch.diverges(loss, {config_.diverged_factor, config_.diverged_steps}) ? "limit" : "";
+  }
+
+  [[noreturn]] void diverged(const std::string& reason, double loss, double norm, double learning_rate) {
     const int64_t step = state_.step + 1;
     std::string left = "nothing was saved";
     if (saves()) {
-      log_->append_divergence(step, loss, norm, learning_rate);
-      left = has_checkpoint(run_.path)
-                 ? fmt::format("the last good state is in {}", run_.path.string())
+      Divergence record{.step = step,
+                        .first_step = reason == "limit" ? step - state_.watch.steps_above() + 1 : step,
+                        .reason = reason,
+                        .loss = loss,
+                        .grad_norm = norm,
+                        .learning_rate = learning_rate,
+                        .loss_before = {},
+                        .checkpoint = saved_step_};
+      if (report_.steps_done > 0) {
+        record.loss_before = report_.last_loss;
+      }
+      log_->append(record);
+      write_divergence(run_.path, record);
+      left = saved_step_
+                 ? fmt::format("the last good state, of step {}, is in {}", *saved_step_, run_.path.string())
                  : fmt::format("no checkpoint had been written to {}", run_.path.string());
     }
+    const auto what =
+        reason == "limit"
+            ? fmt::format(
+                  "the loss of {:.4g} is above {} times its running median of {:.4g} "
+                  "for {} steps",
+                  loss, config_.diverged_factor, state_.watch.median(), state_.watch.steps_above())
+        : reason == "loss" ? fmt::format("the loss is {}", loss)
+                           : fmt::format("the gradient norm is {}", norm);
     throw core::DivergedError(
-        "training diverged at step {}: {} is {} (learning rate {:.3g}); try a lower learning_rate, a longer "
+        "training diverged at step {}: {} (learning rate {:.3g}); try a lower learning_rate, a longer "
         "warmup_steps or a smaller clip_norm; {}",
-        step, std::isfinite(loss) ? "the gradient norm" : "the loss", std::isfinite(loss) ? norm : loss,
-        learning_rate, left);
+        step, what, learning_rate, left);
   }
 
   /// Log, checkpoint, hooks and the reasons to stop.
@@ -111,20 +154,29 @@ class Loop {
     if (config_.log_every > 0 && state_.step % config_.log_every == 0) {
       write_line();
     }
-    const bool hook_interrupted = call_on_step();
+    const bool hook_interrupted = is_interrupted([&] {
+      if (hooks_.on_step) {
+        hooks_.on_step(state_, report_.last_loss);
+      }
+    });
     const bool last = state_.step == config_.steps;
     // An interrupt at the last step leaves nothing to stop, unless the hook has left something to be done.
     const bool interrupted = hook_interrupted || (core::interrupt_requested() && !last);
     report_.stopped_by_time =
         !last && config_.time_limit_s > 0 && seconds_since(start_) >= config_.time_limit_s;
-    const bool due = config_.checkpoint_every > 0 && state_.step % config_.checkpoint_every == 0;
+    const bool due = (config_.checkpoint_every > 0 && state_.step % config_.checkpoint_every == 0) ||
+                     (hooks_.save_after && hooks_.save_after(state_.step));
+    bool save_interrupted = false;
     if (saves() && (due || last || interrupted || report_.stopped_by_time)) {
       save_checkpoint(run_.path, state_, run_.config_json);
-      if (hooks_.on_checkpoint) {
-        hooks_.on_checkpoint(state_);
-      }
+      saved_step_ = state_.step;
+      save_interrupted = is_interrupted([&] {
+        if (hooks_.on_checkpoint) {
+          hooks_.on_checkpoint(state_);
+        }
+      });
     }
-    if (interrupted) {
+    if (interrupted || save_interrupted) {
       const std::string where =
           saves() ? fmt::format("the state is saved in {}; go on with --resume", run_.path.string())
                   : std::string("nothing was saved");
@@ -133,19 +185,26 @@ class Loop {
   }
 
   /// Whether the hook was interrupted, in the middle of a sample grid for instance: the state is sound then.
-  bool call_on_step() {
+  template <class Call>
+  static bool is_interrupted(const Call& call) {
     try {
-      if (hooks_.on_step) {
-        hooks_.on_step(state_, report_.last_loss);
-      }
+      call();
     } catch (const core::InterruptedError&) {
       return true;
     }
     return false;
   }
 
+  /// The rest of the run at the speed of this process so far, or what its time limit leaves.
+  double seconds_left() const {
+    const double spent = seconds_since(start_);
+    const double steps_left = static_cast<double>(config_.steps - state_.step);
+    const double left = spent / static_cast<double>(report_.steps_done) * steps_left;
+    return config_.time_limit_s > 0 ? std::clamp(config_.time_limit_s - spent, 0.0, left) : left;
+  }
+
   void write_line() {
-    const LogLine line{
+    LogLine line{
         .step = state_.step,
         .loss = state_.window.mean("loss"),
         .entries = state_.window.task_means(),
@@ -153,7 +212,11 @@ class Loop {
         .clipped_share = state_.window.mean("clipped"),
         .learning_rate = learning_rate_at(config_, state_.step - 1),
         .images_per_second = rate((report_.steps_done - window_begin_) * task_.batch_size(), window_seconds_),
-        .seconds = seconds_before() + seconds_since(start_)};
+        .seconds = seconds_before() + seconds_since(start_),
+        .seconds_left = seconds_left()};
+    if (hooks_.reference) {
+      line.entries.merge(hooks_.reference(state_.step));
+    }
     state_.window.clear();
     window_begin_ = report_.steps_done;
     window_seconds_ = 0;
@@ -174,8 +237,9 @@ class Loop {
   LoopReport report_;
   Clock::time_point start_ = Clock::now();
   double step_seconds_ = 0;
-  double window_seconds_ = 0;  ///< of the steps since the last line
-  int64_t window_begin_ = 0;   ///< report_.steps_done at the last line
+  double window_seconds_ = 0;          ///< of the steps since the last line
+  int64_t window_begin_ = 0;           ///< report_.steps_done at the last line
+  std::optional<int64_t> saved_step_;  ///< of the checkpoint on the disk
 };
 
 }  // namespace
@@ -183,6 +247,12 @@ class Loop {
 LoopReport run_loop(TrainTask& task, const LoopConfig& config, const RunFolder& run, TrainState& state,
                     const LoopHooks& hooks) {
   config.validate();
+  config.require_divides(task.batch_size());
+  if (config.accumulate > 1 && !task.can_be_split()) {
+    throw core::UsageError(
+        "accumulate is {}: the rows of this task's batches depend on one another; set it to 1",
+        config.accumulate);
+  }
   if (state.step > config.steps) {
     throw core::UsageError(
         "the run has done {} steps, more than steps = {}; raise it or train into another folder", state.step,

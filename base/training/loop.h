@@ -19,12 +19,18 @@ struct RunFolder {
 };
 
 /// Called between steps; gradients are off. An exception ends the training as it is, without a checkpoint,
-/// but for an InterruptedError from on_step, after which the state is saved as for any interrupt.
+/// but for an InterruptedError from on_step or on_checkpoint, which ends it as any interrupt does, the state
+/// saved.
 struct LoopHooks {
   /// After every step, with what it made: for progress and for sample grids.
   std::function<void(const TrainState&, double loss)> on_step;
+  /// What the loss of a log line at this step is to be held against: added to the line's entries, so that it
+  /// must be a function of the step.
+  std::function<StepLog(int64_t step)> reference;
   /// After a line was written.
   std::function<void(const LogLine&)> on_log;
+  /// Whether the state is to be saved after this step, whatever checkpoint_every says.
+  std::function<bool(int64_t step)> save_after;
   /// After the state was saved.
   std::function<void(const TrainState&)> on_checkpoint;
 };
@@ -43,12 +49,14 @@ struct LoopReport {
 ///
 /// A line of `log.jsonl` is written after every log_every steps, a checkpoint after every checkpoint_every
 /// and at the end. On the CPU, with the same number of threads, a run resumed from any checkpoint goes on bit
-/// for bit, and its log is the unbroken one but for the two timing fields at the end of each line.
+/// for bit, and its log is the unbroken one but for the timing fields at the end of each line.
 ///
-/// Throws UsageError for a bad configuration or a run that is past config.steps; DivergedError at the first
-/// non-finite loss or gradient norm, before the update, leaving the last checkpoint alone; InterruptedError
-/// when core::interrupt_requested(), at the end of any step but the last, or when on_step was interrupted at
-/// any step, with the state saved; ResourceError if a file cannot be written.
+/// Throws UsageError for a bad configuration, a batch that `accumulate` parts do not make up or a run that is
+/// past config.steps; DivergedError at the first non-finite loss or gradient norm, or past the limit that
+/// config.diverged_factor sets, before the update, leaving the last checkpoint alone and the details in
+/// `divergence.json`, which any later start removes; InterruptedError when core::interrupt_requested(), at
+/// the end of any step but the last, or when a hook was interrupted at any step, with the state saved;
+/// ResourceError if a file cannot be written.
 LoopReport run_loop(TrainTask& task, const LoopConfig& config, const RunFolder& run, TrainState& state,
                     const LoopHooks& hooks = {});
 

@@ -52,9 +52,19 @@ void LoopConfig::fields(core::ConfigVisitor& v) {
   v.value("clip_norm", clip_norm);
   v.value("ema_decay", ema_decay);
   v.value("ema_ramp", ema_ramp);
+  v.value("accumulate", accumulate);
+  v.value("diverged_factor", diverged_factor);
+  v.value("diverged_steps", diverged_steps);
   v.value("log_every", log_every);
   v.value("checkpoint_every", checkpoint_every);
   v.value("time_limit_s", time_limit_s);
+}
+
+void LoopConfig::require_divides(int64_t batch_size, std::string_view section) const {
+  if (batch_size % accumulate != 0) {
+    throw core::UsageError("{} is {}: does not divide the batch size of {}", full_key(section, "accumulate"),
+                           accumulate, batch_size);
+  }
 }
 
 void LoopConfig::validate(std::string_view section) const {
@@ -68,6 +78,13 @@ void LoopConfig::validate(std::string_view section) const {
   check.not_negative("weight_decay", weight_decay);
   check.not_negative("clip_norm", clip_norm);
   check.below_one("ema_decay", ema_decay);
+  check.at_least("accumulate", accumulate, 1);
+  check.not_negative("diverged_factor", diverged_factor);
+  if (diverged_factor > 0 && diverged_factor <= 1) {
+    throw core::UsageError("{} is {}: half of all losses are above their median; must be 0 (off) or above 1",
+                           full_key(section, "diverged_factor"), diverged_factor);
+  }
+  check.at_least("diverged_steps", diverged_steps, 1);
   check.at_least("log_every", log_every, 0);
   check.at_least("checkpoint_every", checkpoint_every, 0);
   check.not_negative("time_limit_s", time_limit_s);
@@ -86,7 +103,8 @@ void LoopConfig::validate(std::string_view section) const {
 
 std::vector<std::string> LoopConfig::resumable_keys(std::string_view section) const {
   std::vector<std::string> keys;
-  for (const char* key : {"log_every", "checkpoint_every", "time_limit_s"}) {
+  for (const char* key :
+       {"accumulate", "diverged_factor", "diverged_steps", "log_every", "checkpoint_every", "time_limit_s"}) {
     keys.push_back(full_key(section, key));
   }
   if (lr_schedule == "constant") {

@@ -23,7 +23,11 @@ struct LoopConfig {
   double clip_norm = 1.0;                ///< largest L2 norm of the whole gradient. 0: no clipping
   double ema_decay = 0.9999;             ///< of the averaged weights, in [0, 1). 0: no averaging
   bool ema_ramp = false;                 ///< decay min(ema_decay, (1+n)/(10+n)) at update n, for short runs
-  int64_t log_every = 100;               ///< steps per log line, each the mean over its steps. 0: no log
+  int64_t accumulate = 1;           ///< parts that a batch is worked on in, to save memory; must divide it
+  double diverged_factor = 0;       ///< end the run as diverged where the loss stays above so many times
+                                    ///< its running median (LossWatch). 0: only where it is not finite
+  int64_t diverged_steps = 100;     ///< for so many steps in a row
+  int64_t log_every = 100;          ///< steps per log line, each the mean over its steps. 0: no log
   int64_t checkpoint_every = 5000;  ///< steps between checkpoints. 0: only at the end or when interrupted
   double time_limit_s = 0;          ///< stop cleanly after so many seconds in this process, at the end of a
                                     ///< step; how many steps fit depends on the machine. 0: no limit
@@ -33,6 +37,9 @@ struct LoopConfig {
   /// Throws UsageError naming the key. `section` is where these fields are in the file ("train"), for the
   /// message.
   void validate(std::string_view section = "") const;
+
+  /// Throws UsageError unless `accumulate` parts of one size make up the batch.
+  void require_divides(int64_t batch_size, std::string_view section = "") const;
 
   /// Keys, below `section`, that may differ when a run is resumed: those that do not change the steps
   /// already done. `steps` is one of them unless the schedule depends on it.

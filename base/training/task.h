@@ -13,6 +13,14 @@ namespace ddpm_eval::training {
 /// What one step adds to the log beside the loss: "loss_q0" -> 0.12.
 using StepLog = std::map<std::string, double>;
 
+/// Rows [begin, end) of the batch of a step.
+struct Rows {
+  int64_t begin = 0;
+  int64_t end = 0;
+
+  int64_t count() const { return end - begin; }
+};
+
 /// What the training loop needs to know of a model: its parameters and a loss. A diffusion model and a
 /// classifier are both one of these; the loop knows neither.
 class TrainTask {
@@ -30,6 +38,15 @@ class TrainTask {
   /// buffers and `step`: data order and noise are keyed by the step, which is what makes a resumed run equal
   /// an unbroken one.
   virtual at::Tensor loss(int64_t step, StepLog& log) = 0;
+
+  /// Whether part_of_loss() can be asked for less than a whole batch. False where rows depend on one another,
+  /// as with batch norm.
+  virtual bool can_be_split() const { return false; }
+
+  /// What `rows` contribute to loss(): over consecutive rows from 0 to batch_size(), asked for in this order
+  /// with the parameters unchanged, the parts sum to loss() up to rounding and their gradients to its own.
+  /// `log` is filled by the last part, over the whole batch.
+  virtual at::Tensor part_of_loss(int64_t step, Rows rows, StepLog& log);
 
   /// Images that one step consumes, for the rate in the log.
   virtual int64_t batch_size() const = 0;

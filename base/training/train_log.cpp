@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/json.h"
+#include "base/core/record.h"
 
 #include <algorithm>
 #include <cmath>
@@ -105,17 +106,32 @@ void TrainLog::append(const LogLine& line) {
   json["learning_rate"] = line.learning_rate;
   json["images_per_second"] = line.images_per_second;
   json["seconds"] = line.seconds;
+  json["seconds_left"] = line.seconds_left;
   core::append_to_file(path_, json.dump() + "\n");
 }
 
-void TrainLog::append_divergence(int64_t step, double loss, double grad_norm, double learning_rate) {
+void TrainLog::append(const Divergence& divergence) {
   Json json;
-  json["step"] = step;
+  json["step"] = divergence.step;
   json["event"] = "diverged";
-  json["loss"] = number_or_word(loss);
-  json["grad_norm"] = number_or_word(grad_norm);
-  json["learning_rate"] = learning_rate;
+  json["reason"] = divergence.reason;
+  json["loss"] = number_or_word(divergence.loss);
+  json["grad_norm"] = number_or_word(divergence.grad_norm);
+  json["learning_rate"] = divergence.learning_rate;
   core::append_to_file(path_, json.dump() + "\n");
+}
+
+void write_divergence(const std::filesystem::path& folder, const Divergence& divergence) {
+  auto record = core::new_record("divergence");
+  record["step"] = divergence.step;
+  record["first_step"] = divergence.first_step;
+  record["reason"] = divergence.reason;
+  record["loss"] = number_or_word(divergence.loss);
+  record["grad_norm"] = number_or_word(divergence.grad_norm);
+  record["learning_rate"] = divergence.learning_rate;
+  record["loss_before"] = divergence.loss_before ? Json(*divergence.loss_before) : Json();
+  record["checkpoint_step"] = divergence.checkpoint ? Json(*divergence.checkpoint) : Json();
+  core::write_record(folder / kDivergenceFile, record);
 }
 
 }  // namespace ddpm_eval::training

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace ddpm_eval::training {
 
-/// One line of `log.jsonl`. Every number but the last two is a function of seed and configuration; those two,
-/// last in the line, are timings.
+/// One line of `log.jsonl`. Every number but the last three is a function of seed and configuration; those
+/// three, last in the line, are timings.
 struct LogLine {
   int64_t step = 0;          ///< optimiser steps done when the line was written
   double loss = 0;           ///< mean over the steps since the line before, as all that follow but the rate
@@ -20,8 +21,27 @@ struct LogLine {
   double clipped_share = 0;  ///< share of the steps whose gradient was clipped, 0 to 1
   double learning_rate = 0;  ///< of the last step
   double images_per_second = 0;
-  double seconds = 0;  ///< of the whole run, resumed parts added up
+  double seconds = 0;       ///< of the whole run, resumed parts added up
+  double seconds_left = 0;  ///< at the speed of this process so far, or up to its time limit
 };
+
+/// How and where a run diverged.
+struct Divergence {
+  int64_t step = 0;        ///< 1-based; the step that ended the run, and that did not change the weights
+  int64_t first_step = 0;  ///< where it began: before `step` only if a finite loss stayed above its limit
+  std::string reason;      ///< "loss", "gradient" (not finite) or "limit" (LossWatch)
+  double loss = 0;         ///< of `step`
+  double grad_norm = 0;    ///< of `step`, before clipping; NaN where the loss is not finite
+  double learning_rate = 0;
+  std::optional<double> loss_before;  ///< of the step before, if this process did one
+  std::optional<int64_t> checkpoint;  ///< step of the last good state on the disk
+};
+
+/// The file's name in the run's folder.
+inline constexpr const char* kDivergenceFile = "divergence.json";
+
+/// Writes `divergence` as a record of kind "divergence" to `folder`. Throws ResourceError.
+void write_divergence(const std::filesystem::path& folder, const Divergence& divergence);
 
 /// Means over the steps since the last log line. Part of the checkpoint, so that a resumed run writes the
 /// same next line.
@@ -61,8 +81,8 @@ class TrainLog {
   /// Throws ResourceError, on a full disk among others.
   void append(const LogLine& line);
 
-  /// {"step": n, "event": "diverged", ...}; non-finite numbers are written as words.
-  void append_divergence(int64_t step, double loss, double grad_norm, double learning_rate);
+  /// {"step": n, "event": "diverged", "reason": ..., ...}; non-finite numbers are written as words.
+  void append(const Divergence& divergence);
 
  private:
   std::filesystem::path path_;

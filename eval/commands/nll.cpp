@@ -3,6 +3,7 @@
 #include "eval/distinct_files.h"
 #include "eval/likelihood_run.h"
 #include "eval/output.h"
+#include "eval/sampling_options.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ void run_nll(NllCommand command, const Session& session) {
   const auto& out = command.request.out;
   auto inputs = source_files("--data", command.request.data);
   inputs.push_back({"--run", command.request.run.run / training::kCheckpointFile});
+  inputs.push_back({"--run", command.request.run.run / training::kBestFile});
   require_distinct({{"--out", out / "nll.json"},
                     {"--out", out / "curve.csv"},
                     {"--out", out / "curve.svg"},
@@ -81,7 +83,7 @@ void add_nll_command(CLI::App& program, Session& session) {
                    "Examples that go through the network together")
       ->capture_default_str();
   command->add_flag("--no-clip", options->no_clip, "Leave x_0 outside [-1, 1]; the official code clips");
-  add_last_weights_flag(*command, request.run);
+  add_weights_options(*command, request.run);
   add_json_option(*command, options->json);
   command->callback(
       [options, &session] { session.action = [options, &session] { run_nll(*options, session); }; });

@@ -134,7 +134,8 @@ void run_sample(const SampleCommand& command, const Session& session) {
                     {"--out", is_folder ? command.out / data::kSampleProvenance : std::filesystem::path()},
                     {"--grid", command.grid},
                     {"--json", command.json}},
-                   {{"--run", command.request.run / training::kCheckpointFile}});
+                   {{"--run", command.request.run / training::kCheckpointFile},
+                    {"--run", command.request.run / training::kBestFile}});
   require_json_target(command.json);
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);

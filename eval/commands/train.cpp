@@ -34,6 +34,17 @@ core::ConfigTree open_config(const TrainOptions& options) {
                                      options.out.string());
 }
 
+/// The best weights on samples that they were not chosen by.
+void print_best(const core::Json& score) {
+  const auto& value = score["value"];
+  print_line(
+      "best weights: step {}, {} {} (N = {}, seed {}, against {}); {:.5g} where they were chosen, by seed {}",
+      score["step"].get<int64_t>(), score["metric"].get<std::string>(),
+      value.is_null() ? "none" : fmt::format("{:.5g}", value.get<double>()), score["count"].get<int64_t>(),
+      score["seed"].get<int64_t>(), score["real"].get<std::string>(),
+      score["chosen_by"]["value"].get<double>(), score["chosen_by"]["seed"].get<int64_t>());
+}
+
 void run_train(const TrainOptions& options, const Session& session) {
   require_distinct({{"--out", options.out / training::kCheckpointFile},
                     {"--out", options.out / "log.jsonl"},
@@ -57,6 +68,9 @@ void run_train(const TrainOptions& options, const Session& session) {
                           : std::string();
     print_line("{}: step {}{}, {} parameters", options.out.string(), record["step"].get<int64_t>(), work,
                record["parameters"].get<int64_t>());
+    if (record.contains("score")) {
+      print_best(record["score"]);
+    }
   }
 }
 

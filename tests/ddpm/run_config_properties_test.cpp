@@ -29,7 +29,7 @@ RC_GTEST_PROP(RunConfigProperties, TheEchoReadsBackToTheSameConfiguration, ()) {
   config.train.loop.ema_ramp = any_integer(0, 1) == 1;
   config.train.flip = false;
   config.sample.clip = false;
-  config.sample.weights = *rc::gen::element(SampleWeights::kEma, SampleWeights::kLast);
+  config.sample.weights = *rc::gen::element(SampleWeights::kEma, SampleWeights::kLast, SampleWeights::kBest);
   config.sample.spacing = *rc::gen::element(Spacing::kUniform, Spacing::kQuad, Spacing::kTrailing);
   config.sample.steps = any_integer(0, config.process.steps);
   const auto json = core::config_to_json(config);

@@ -120,6 +120,8 @@ TEST(RunConfig, SlipsNameTheKey) {
   EXPECT_THAT(refusal("[process]\nkind = 'jsd'\n"), HasSubstr("alpha_bar_T is 0"));
   EXPECT_THAT(refusal("[sample]\nsteps = 2000\n"), HasSubstr("sample.steps: 2000 is not within 1..1000"));
   EXPECT_THAT(refusal("[train]\nbatch_size = 0\n"), HasSubstr("train.batch_size"));
+  EXPECT_EQ(refusal("[train]\nbatch_size = 8\naccumulate = 3\n"),
+            "train.accumulate is 3: does not divide the batch size of 8");
   EXPECT_THAT(refusal("[train]\nseed = -1\n"), HasSubstr("train.seed"));
   EXPECT_THAT(refusal("[train]\nlearning_rate = 0\n"), HasSubstr("train.learning_rate"));
   EXPECT_THAT(refusal("[data]\nsource = ''\n"), HasSubstr("data.source"));
@@ -132,6 +134,7 @@ TEST(RunConfig, SlipsNameTheKey) {
 TEST(RunConfig, SamplingMayChangeWhenResumed) {
   EXPECT_THAT(RunConfig{}.resumable_keys(), Contains("sample.steps"));
   EXPECT_THAT(RunConfig{}.resumable_keys(), Contains("train.steps"));
+  EXPECT_THAT(RunConfig{}.resumable_keys(), Contains("train.accumulate"));
   EXPECT_THAT(RunConfig{}.resumable_keys(), ::testing::Not(Contains("train.batch_size")));
 }
 

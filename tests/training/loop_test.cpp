@@ -2,6 +2,7 @@
 
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
+#include "base/core/record.h"
 #include "tests/support/errors.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
@@ -10,6 +11,7 @@
 #include <cmath>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace ddpm_eval::training {
 namespace {
@@ -23,6 +25,7 @@ using testing::LinearTask;
 using testing::log_without_timings;
 using testing::message_of;
 using ::testing::Not;
+using testing::SplitTask;
 using testing::TempDir;
 using testing::TensorNear;
 using testing::toy_config;
@@ -84,6 +87,7 @@ TEST(Loop, LogLinesAreMeansSinceTheLineBefore) {
   EXPECT_GT(lines[0].grad_norm, 0.8);
   EXPECT_DOUBLE_EQ(lines[0].learning_rate, 5e-3);  // step 2 of a warm-up of 4
   EXPECT_EQ(lines[1].learning_rate, 1e-2);
+  EXPECT_GT(lines[0].seconds_left, 0);
   EXPECT_THAT(log_without_timings(folder.path()),
               AllOf(HasSubstr("{\"step\":3,"), HasSubstr("{\"step\":6,")));
 }
@@ -130,7 +134,17 @@ TEST(Loop, NonFiniteLossStopsBeforeTheUpdate) {
   EXPECT_THAT(message, AllOf(HasSubstr("step 8"), HasSubstr("the loss is nan"), HasSubstr("learning_rate"),
                              HasSubstr(folder.path().string())));
   EXPECT_THAT(core::read_text(folder / "log.jsonl"),
-              HasSubstr("{\"step\":8,\"event\":\"diverged\",\"loss\":\"nan\""));
+              HasSubstr("{\"step\":8,\"event\":\"diverged\",\"reason\":\"loss\",\"loss\":\"nan\""));
+  const auto record = core::read_record(folder / "divergence.json");
+  EXPECT_EQ(record["kind"], "divergence");
+  EXPECT_EQ(record["step"], 8);
+  EXPECT_EQ(record["first_step"], 8);
+  EXPECT_EQ(record["reason"], "loss");
+  EXPECT_EQ(record["loss"], "nan");
+  EXPECT_EQ(record["grad_norm"], "nan");
+  EXPECT_EQ(record["learning_rate"], 1e-2);
+  EXPECT_GT(record["loss_before"].get<double>(), 0);
+  EXPECT_EQ(record["checkpoint_step"], 5);
   EXPECT_EQ(load_model_weights(folder.path()).step, 5);
   EXPECT_TRUE(task.parameters()[0].tensor.isfinite().all().item<bool>());
 
@@ -142,6 +156,7 @@ TEST(Loop, NonFiniteLossStopsBeforeTheUpdate) {
   train(healthy, toy_config(20), good.path());
   EXPECT_EQ(checkpoint_bytes(folder.path()), checkpoint_bytes(good.path()));
   EXPECT_EQ(log_without_timings(folder.path()), log_without_timings(good.path()));
+  EXPECT_FALSE(std::filesystem::exists(folder / "divergence.json")) << "of a start that is over";
 }
 
 TEST(Loop, NonFiniteGradientStopsToo) {
@@ -155,6 +170,143 @@ TEST(Loop, NonFiniteGradientStopsToo) {
   EXPECT_THAT(message,
               AllOf(HasSubstr("step 3"), HasSubstr("gradient norm is"), HasSubstr("nothing was saved")));
   EXPECT_TRUE(task.parameters()[0].tensor.isfinite().all().item<bool>());
+}
+
+TEST(Loop, AGradientThatIsNotFiniteIsRecorded) {
+  const TempDir folder;
+  LinearTask task;
+  task.bend = [](int64_t step, const at::Tensor& loss) {
+    return step == 0 ? (loss - loss.detach()).sqrt() : loss;
+  };
+  EXPECT_THAT(message_of<core::DivergedError>([&] { train(task, toy_config(5), folder.path()); }),
+              HasSubstr("no checkpoint had been written"));
+  const auto record = core::read_record(folder / "divergence.json");
+  EXPECT_EQ(record["step"], 1);
+  EXPECT_EQ(record["reason"], "gradient");
+  EXPECT_EQ(record["loss"], 0.0);
+  EXPECT_TRUE(record["grad_norm"].is_string());
+  EXPECT_TRUE(record["loss_before"].is_null());
+  EXPECT_TRUE(record["checkpoint_step"].is_null());
+}
+
+/// Ten times the loss from step 130 on; 108 alone is not enough.
+at::Tensor leave_course(int64_t step, const at::Tensor& loss) {
+  const auto level = loss * 0 + 1.0;
+  return step >= 130 || step == 108 ? level * 10 : level;
+}
+
+TEST(Loop, AFiniteLossThatStaysAboveItsLimitIsDivergence) {
+  LoopConfig config = toy_config(200);
+  config.diverged_factor = 5;
+  config.diverged_steps = 6;
+  const TempDir unbroken;
+  const TempDir broken;
+  const auto end_of = [&](const TempDir& folder, int64_t steps) {
+    LinearTask task;
+    task.bend = leave_course;
+    config.steps = steps;
+    train(task, config, folder.path());
+  };
+  EXPECT_THAT(
+      message_of<core::DivergedError>([&] { end_of(unbroken, 200); }),
+      AllOf(HasSubstr("step 136"), HasSubstr("the loss of 10 is above 5 times its running median of 1 "),
+            HasSubstr("for 6 steps"), HasSubstr("step 135")));
+  const auto record = core::read_record(unbroken / "divergence.json");
+  EXPECT_EQ(record["reason"], "limit");
+  EXPECT_EQ(record["step"], 136);
+  EXPECT_EQ(record["first_step"], 131);
+  // What the limit follows survives a resume in the middle of the six.
+  end_of(broken, 133);
+  EXPECT_THAT(message_of<core::DivergedError>([&] { end_of(broken, 200); }), HasSubstr("step 136"));
+  EXPECT_EQ(core::read_record(broken / "divergence.json")["first_step"], 131);
+  config.diverged_factor = 0;
+  const TempDir without;
+  end_of(without, 200);
+}
+
+TEST(Loop, AccumulatedStepsEqualWholeOnes) {
+  const auto run = [](int64_t parts, SplitTask& task, std::vector<LogLine>& lines) {
+    LoopConfig config = toy_config(30);
+    config.accumulate = parts;
+    LoopHooks hooks;
+    hooks.on_log = [&](const LogLine& line) { lines.push_back(line); };
+    TrainState state = new_state(task, config);
+    run_loop(task, config, {}, state, hooks);
+    return state;
+  };
+  SplitTask whole;
+  std::vector<LogLine> whole_lines;
+  const auto whole_state = run(1, whole, whole_lines);
+  for (const int64_t parts : {2, 3, 12}) {
+    SplitTask split;
+    std::vector<LogLine> lines;
+    const auto state = run(parts, split, lines);
+    ASSERT_EQ(split.parts.size(), static_cast<size_t>(30 * parts));
+    EXPECT_EQ(split.parts[1], std::pair(12 / parts, 24 / parts));
+    for (const size_t i : {0U, 1U}) {
+      EXPECT_THAT(state.parameters[i].tensor.detach(),
+                  TensorNear(whole_state.parameters[i].tensor.detach(), 1e-13));
+      EXPECT_THAT(state.ema.parameters()[i].tensor,
+                  TensorNear(whole_state.ema.parameters()[i].tensor, 1e-13));
+    }
+    ASSERT_EQ(lines.size(), whole_lines.size());
+    EXPECT_NEAR(lines.back().loss, whole_lines.back().loss, 1e-13);
+    EXPECT_NEAR(lines.back().grad_norm, whole_lines.back().grad_norm, 1e-13);
+    EXPECT_NEAR(lines.back().entries.at("mean"), whole_lines.back().loss, 1e-13);
+  }
+}
+
+TEST(Loop, AccumulatedRunsResumeBitForBit) {
+  LoopConfig config = toy_config(16);
+  config.accumulate = 3;
+  const TempDir unbroken;
+  const TempDir broken;
+  SplitTask whole;
+  train(whole, config, unbroken.path());
+  SplitTask first;
+  config.steps = 7;
+  train(first, config, broken.path());
+  SplitTask rest;
+  config.steps = 16;
+  train(rest, config, broken.path());
+  EXPECT_EQ(checkpoint_bytes(broken.path()), checkpoint_bytes(unbroken.path()));
+  EXPECT_EQ(log_without_timings(broken.path()), log_without_timings(unbroken.path()));
+}
+
+TEST(Loop, BatchesThatCannotBeSplitAreRefused) {
+  LoopConfig config = toy_config(5);
+  config.accumulate = 5;
+  SplitTask split;
+  TrainState state = new_state(split, config);
+  EXPECT_THAT(message_of<core::UsageError>([&] { run_loop(split, config, {}, state); }),
+              HasSubstr("accumulate is 5: does not divide the batch size of 12"));
+  config.accumulate = 2;
+  ConvTask normed;  // batch norm
+  TrainState other = new_state(normed, config);
+  EXPECT_THAT(message_of<core::UsageError>([&] { run_loop(normed, config, {}, other); }),
+              HasSubstr("depend on one another"));
+  StepLog log;
+  EXPECT_THROW(normed.part_of_loss(0, {0, 3}, log), core::LogicError);
+}
+
+TEST(Loop, HooksMaySaveAndSayWhatToCompareWith) {
+  const TempDir folder;
+  LinearTask task;
+  std::vector<int64_t> saved;
+  LoopHooks hooks;
+  hooks.save_after = [](int64_t step) { return step % 4 == 0; };
+  hooks.on_checkpoint = [&](const TrainState& state) {
+    EXPECT_EQ(load_ema_weights(folder.path()).step, state.step);
+    saved.push_back(state.step);
+    if (state.step == 12) {
+      throw core::InterruptedError("scoring stopped");
+    }
+  };
+  hooks.reference = [](int64_t step) { return StepLog{{"expected", 100.0 * static_cast<double>(step)}}; };
+  EXPECT_THAT(message_of<core::InterruptedError>([&] { train(task, toy_config(20), folder.path(), hooks); }),
+              HasSubstr("step 12 of 20"));
+  EXPECT_THAT(saved, ElementsAre(4, 5, 8, 10, 12));
+  EXPECT_THAT(log_without_timings(folder.path()), HasSubstr("\"expected\":900.0"));
 }
 
 TEST(Loop, InterruptSavesAndSaysHowToGoOn) {

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <torch/types.h>
 
@@ -43,6 +45,45 @@ class LinearTask : public training::TrainTask {
  private:
   at::Tensor weight_;
   at::Tensor bias_;
+};
+
+/// A network of one hidden layer in float64 whose batches can be split.
+class SplitTask : public training::TrainTask {
+ public:
+  SplitTask() {
+    for (const int64_t i : {0, 1}) {
+      const auto row = tensor::normal_rows({9, "weights"}, std::vector<int64_t>{i}, 0, {4, 4});
+      weights_.push_back(row.squeeze(0).to(torch::kFloat64).requires_grad_(true));
+    }
+  }
+
+  tensor::NamedTensors parameters() override { return {{"first", weights_[0]}, {"second", weights_[1]}}; }
+  tensor::NamedTensors buffers() override { return {}; }
+  int64_t batch_size() const override { return 12; }
+  bool can_be_split() const override { return true; }
+
+  at::Tensor loss(int64_t step, training::StepLog& log) override {
+    return part_of_loss(step, {0, batch_size()}, log);
+  }
+
+  at::Tensor part_of_loss(int64_t step, training::Rows rows, training::StepLog& log) override {
+    parts.emplace_back(rows.begin, rows.end);
+    const auto x = tensor::normal_rows({9, "x"}, tensor::index_range(rows.begin, rows.end), step, {4})
+                       .to(torch::kFloat64);
+    const auto y = torch::mm(torch::silu(torch::mm(x, weights_[0])), weights_[1]);
+    const auto sum = (y - x).square().mean(1).sum();
+    sum_ = (rows.begin == 0 ? 0 : sum_) + sum.item<double>();
+    if (rows.end == batch_size()) {
+      log["mean"] = sum_ / static_cast<double>(batch_size());
+    }
+    return sum / static_cast<double>(batch_size());
+  }
+
+  std::vector<std::pair<int64_t, int64_t>> parts;  ///< the rows asked for
+
+ private:
+  std::vector<at::Tensor> weights_;
+  double sum_ = 0;
 };
 
 /// A convolution with channels-last weights and batch norm's running statistics, denoising tiny images with

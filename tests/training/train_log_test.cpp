@@ -26,10 +26,11 @@ TEST(TrainLog, LinesAreJsonWithTimingsLast) {
               .clipped_share = 1,
               .learning_rate = 0.125,
               .images_per_second = 64,
-              .seconds = 1.5});
+              .seconds = 1.5,
+              .seconds_left = 9});
   EXPECT_EQ(core::read_text(folder / "log.jsonl"),
             "{\"step\":10,\"loss\":0.5,\"loss_q0\":0.25,\"grad_norm\":2.0,\"clipped_share\":1.0,"
-            "\"learning_rate\":0.125,\"images_per_second\":64.0,\"seconds\":1.5}\n");
+            "\"learning_rate\":0.125,\"images_per_second\":64.0,\"seconds\":1.5,\"seconds_left\":9.0}\n");
 }
 
 TEST(TrainLog, ResumeDropsWhatCameAfterTheCheckpoint) {
@@ -59,9 +60,16 @@ TEST(TrainLog, ResumeDropsHalfALineAndWhatIsNoLine) {
 TEST(TrainLog, DivergenceIsStillJson) {
   const TempDir folder;
   TrainLog log(folder / "log.jsonl", 0);
-  log.append_divergence(7, NAN, INFINITY, 0.5);
+  log.append(Divergence{.step = 7,
+                        .first_step = 7,
+                        .reason = "loss",
+                        .loss = NAN,
+                        .grad_norm = INFINITY,
+                        .learning_rate = 0.5,
+                        .loss_before = {},
+                        .checkpoint = {}});
   EXPECT_EQ(core::read_text(folder / "log.jsonl"),
-            "{\"step\":7,\"event\":\"diverged\",\"loss\":\"nan\",\"grad_norm\":\"inf\","
+            "{\"step\":7,\"event\":\"diverged\",\"reason\":\"loss\",\"loss\":\"nan\",\"grad_norm\":\"inf\","
             "\"learning_rate\":0.5}\n");
 }
 
@@ -70,7 +78,7 @@ TEST(TrainLog, CannotBeWritten) {
   std::filesystem::create_directory(folder / "log.jsonl");
   EXPECT_THROW(TrainLog(folder / "log.jsonl", 0), core::Error);
   TrainLog full("/dev/full", 0);
-  EXPECT_THAT(message_of<core::ResourceError>([&] { full.append({}); }), HasSubstr("/dev/full"));
+  EXPECT_THAT(message_of<core::ResourceError>([&] { full.append(LogLine{}); }), HasSubstr("/dev/full"));
 }
 
 TEST(LogWindow, MeansAndExactRoundTrip) {
