@@ -141,7 +141,8 @@ at::Tensor DdpmTask::loss(int64_t step, training::StepLog& log) {
   const auto device = network_.device();
   const auto [x_0, t, eps, weight] = batch(step);
   const auto x_t = process_.q_sample(x_0, t, eps);
-  const auto output = network_.forward(x_t.to(device), t.to(device), TrainingPass{options_.seed, step});
+  const auto output =
+      network_.forward(x_t.to(device), t.to(device), TrainingPass{options_.seed, step, options_.precision});
   const auto losses = example_losses(options_.objective, process_, decoder_, x_0.to(device), x_t.to(device),
                                      t, eps.to(device), output);
   const auto seen = losses.detach().to(torch::kCPU, torch::kFloat64).contiguous();

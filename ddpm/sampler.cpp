@@ -4,6 +4,7 @@
 #include "base/tensor/noise.h"
 #include "ddpm/chain.h"
 #include "ddpm/choice.h"
+#include "ddpm/precision_words.h"
 
 #include <cmath>
 #include <map>
@@ -39,6 +40,7 @@ void SampleOptions::fields(core::ConfigVisitor& v) {
   v.value("clip", clip);
   v.value("dynamic_threshold", dynamic_threshold);
   v.value("rederive", rederive);
+  choice(v, "precision", precision, precision_words());
   v.value("micro_batch", micro_batch);
 }
 
@@ -127,7 +129,8 @@ at::Tensor sample(const DiffusionNetwork& network, const DiffusionProcess& proce
   options.validate(process.steps(), parameterisation);
   const int64_t steps = options.steps == 0 ? process.steps() : options.steps;
   const auto part = process.sub_chain(spaced_steps(options.spacing, process.steps(), steps));
-  const SamplingModel model{network, process, parameterisation};
+  const auto prepared = network.prepare(options.precision);
+  const SamplingModel model{prepared ? *prepared : network, process, parameterisation};
 
   // Positions in `indices` by micro-batch of the endless sequence.
   std::map<int64_t, std::vector<size_t>> groups;

@@ -51,6 +51,7 @@ struct SampleOptions {
                                  ///< exceeds 1 (Saharia et al. 2022; 0.995 there). 0: none
   bool rederive =
       true;  ///< DDIM's eps is had anew from the limited x_0 (improved-diffusion; not in DDIM's own code)
+  tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network; the rest is float32
   int64_t micro_batch =
       50;  ///< samples that go through the network together; a part of the result's last bits
   uint64_t seed = 0;

@@ -14,6 +14,7 @@ struct LikelihoodRequest {
   SamplingRequest run;  ///< its settings are not used
   std::string data;     ///< a source of images, or a made-up set of points
   ddpm::LikelihoodOptions options;
+  tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network
   std::filesystem::path
       out;  ///< the folder of nll.json, curve.csv, curve.svg and, until it is done, state.safetensors
 };

@@ -171,7 +171,7 @@ void add_sample_command(CLI::App& program, Session& session) {
       ->capture_default_str();
   // What shapes the samples is a flag as well; the run's own [sample] section has the defaults.
   for (const char* key : {"sampler", "steps", "spacing", "eta", "hat_sigma", "variance", "clip",
-                          "dynamic_threshold", "rederive"}) {
+                          "dynamic_threshold", "rederive", "precision"}) {
     std::string flag = std::string("--") + key;
     std::replace(flag.begin(), flag.end(), '_', '-');
     command->add_option_function<std::string>(
