@@ -99,6 +99,10 @@ TEST(RunConfig, SlipsNameTheKey) {
   EXPECT_THAT(refusal("[data]\nsource = ''\n"), HasSubstr("data.source"));
   EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n"), HasSubstr("train.flip"));
   EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n[train]\nflip = false\n"), HasSubstr("sample.clip"));
+  const std::string points = "[model]\nkind = 'mlp'\n[train]\nflip = false\n";
+  EXPECT_THAT(refusal(points + "precision = 'bf16'\n[sample]\nclip = false\n"), HasSubstr("train.precision"));
+  EXPECT_THAT(refusal(points + "[sample]\nclip = false\nprecision = 'bf16'\n"),
+              HasSubstr("sample.precision"));
 }
 
 TEST(RunConfig, SamplingMayChangeWhenResumed) {
