@@ -10,11 +10,12 @@ namespace ddpm_eval::ddpm {
 
 using detail::Activation;
 
-/// Group normalisation with eps 1e-6, then swish if asked for; x [n, c, h, w], weight and bias [c]. On the
-/// CPU, float32 channels-last input takes one fused pass forward and one backward; anything else goes through
-/// LibTorch. Differentiable once.
+/// Group normalisation of x + shift with eps 1e-6, then swish if asked for; x [n, c, h, w], weight and bias
+/// [c], shift [n, c] or undefined for none. On the CPU, channels-last input in float32 or bfloat16, beside
+/// float32 weights and shifts, takes one fused pass forward and one backward with float32 statistics;
+/// anything else goes through LibTorch. Returns x's dtype. Differentiable once.
 at::Tensor group_norm(const at::Tensor& x, int64_t groups, const at::Tensor& weight, const at::Tensor& bias,
-                      Activation activation);
+                      Activation activation, const at::Tensor& shift = {});
 
 /// torch::cat over channels whose gradients are again channels-last and without gaps, so that no convolution
 /// has to copy them.

@@ -4,16 +4,52 @@
 
 #include <cmath>
 
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::ddpm {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// LibTorch 1.13 cannot differentiate its own in bfloat16.
+struct Doubled : torch::autograd::Function<Doubled> {
+  static at::Tensor forward(AutogradContext* /*context*/, const at::Tensor& x) {
+    const int64_t n = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
+    const auto rows = x.permute({0, 2, 3, 1}).reshape({n, height, 1, width, 1, channels});
+    return rows.expand({n, height, 2, width, 2, channels})
+        .reshape({n, 2 * height, 2 * width, channels})
+        .permute({0, 3, 1, 2});
+  }
+
+  static variable_list backward(AutogradContext* /*context*/, variable_list gradients) {
+    const at::Tensor dy = gradients[0].permute({0, 2, 3, 1});
+    const int64_t n = dy.size(0), height = dy.size(1) / 2, width = dy.size(2) / 2, channels = dy.size(3);
+    const auto parts = dy.reshape({n, height, 2, width, 2, channels});
+    const auto part = [&](int64_t row, int64_t column) { return parts.select(4, column).select(2, row); };
+    return {((part(0, 0) + part(0, 1)) + (part(1, 0) + part(1, 1))).permute({0, 3, 1, 2})};
+  }
+};
+
+}  // namespace
 
 Dense Dense::make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out, double scale) {
   return {.weight = maker.glorot(name + ".weight", {out, in}, scale),
           .bias = maker.constant(name + ".bias", out, 0)};
 }
 
-at::Tensor Dense::operator()(const at::Tensor& x) const { return torch::linear(x, weight, bias); }
+at::Tensor Dense::operator()(const at::Tensor& x) const {
+  if (!frozen) {
+    return torch::linear(x, weight, bias);
+  }
+  return (*frozen)(x.view({x.size(0), x.size(1), 1, 1}), x.scalar_type()).view({x.size(0), weight.size(0)});
+}
+
+void Dense::freeze() {
+  frozen = std::make_shared<tensor::FrozenConvolution>(weight.unsqueeze(2).unsqueeze(3), bias,
+                                                       tensor::ConvolutionShape{});
+}
 
 Conv Conv::make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out, int64_t kernel,
                 double scale) {
@@ -21,16 +57,24 @@ Conv Conv::make(ParameterMaker& maker, const std::string& name, int64_t in, int6
           .bias = maker.constant(name + ".bias", out, 0)};
 }
 
-at::Tensor Conv::operator()(const at::Tensor& x) const {
-  if (stride == 2) {
-    return torch::conv2d(torch::constant_pad_nd(x, {0, 1, 0, 1}), weight, bias, /*stride=*/2);
-  }
-  return torch::conv2d(x, weight, bias, /*stride=*/1, /*padding=*/weight.size(2) / 2);
+tensor::ConvolutionShape Conv::shape() const {
+  const int64_t same = weight.size(2) / 2;
+  return stride == 2 ? tensor::ConvolutionShape{2, 0, 1} : tensor::ConvolutionShape{1, same, same};
 }
 
-at::Tensor Conv::on_tokens(const at::Tensor& tokens) const {
-  return torch::linear(tokens, weight.view({weight.size(0), weight.size(1)}), bias);
+at::Tensor Conv::operator()(const at::Tensor& x, at::ScalarType result) const {
+  return frozen ? (*frozen)(x, result) : tensor::convolution(x, weight, bias, shape(), result);
 }
+
+at::Tensor Conv::added_to(at::Tensor sum, const at::Tensor& x) const {
+  if (!frozen) {
+    return sum.add_((*this)(x, sum.scalar_type()));
+  }
+  frozen->add_to(sum, x);
+  return sum;
+}
+
+void Conv::freeze() { frozen = std::make_shared<tensor::FrozenConvolution>(weight, bias, shape()); }
 
 GroupNorm GroupNorm::make(ParameterMaker& maker, const std::string& name, int64_t channels, int64_t groups) {
   return {.weight = maker.constant(name + ".weight", channels, 1),
@@ -38,8 +82,8 @@ GroupNorm GroupNorm::make(ParameterMaker& maker, const std::string& name, int64_
           .groups = groups};
 }
 
-at::Tensor GroupNorm::operator()(const at::Tensor& x, Activation activation) const {
-  return group_norm(x, groups, weight, bias, activation);
+at::Tensor GroupNorm::operator()(const at::Tensor& x, Activation activation, const at::Tensor& shift) const {
+  return group_norm(x, groups, weight, bias, activation, shift);
 }
 
 ResnetBlock::ResnetBlock(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out,
@@ -55,16 +99,26 @@ ResnetBlock::ResnetBlock(ParameterMaker& maker, const std::string& name, int64_t
   }
 }
 
-at::Tensor ResnetBlock::operator()(const at::Tensor& x, const BlockContext& context) const {
+at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& shift,
+                                   const BlockContext& context) const {
   at::Tensor h = conv1_(norm1_(x, Activation::kSwish));
-  // In place: the gradient of a convolution does not need its output.
-  h.add_(temb_proj_(context.time).unsqueeze(2).unsqueeze(3));
-  h = norm2_(h, Activation::kSwish);
+  h = norm2_(h, Activation::kSwish, shift);
   if (context.training.has_value() && context.dropout > 0) {
     h = dropout(h, context.dropout, *context.training, dropout_purpose_);
   }
-  h = conv2_(h);
-  return h.add_(nin_shortcut_ ? (*nin_shortcut_)(x) : x);
+  if (nin_shortcut_) {
+    return conv2_.added_to((*nin_shortcut_)(x), h);
+  }
+  return conv2_(h).add_(x);
+}
+
+void ResnetBlock::freeze() {
+  temb_proj_.freeze();
+  conv1_.freeze();
+  conv2_.freeze();
+  if (nin_shortcut_) {
+    nin_shortcut_->freeze();
+  }
 }
 
 AttentionBlock::AttentionBlock(ParameterMaker& maker, const std::string& name, int64_t channels,
@@ -75,14 +129,26 @@ AttentionBlock::AttentionBlock(ParameterMaker& maker, const std::string& name, i
       v_(Conv::make(maker, name + ".v", channels, channels, 1)),
       proj_out_(Conv::make(maker, name + ".proj_out", channels, channels, 1, kZeroInitScale)) {}
 
+Conv AttentionBlock::joined() const {
+  return {.weight = torch::cat({q_.weight, k_.weight, v_.weight}),
+          .bias = torch::cat({q_.bias, k_.bias, v_.bias})};
+}
+
+void AttentionBlock::freeze() {
+  joined_ = joined();
+  joined_->freeze();
+  proj_out_.freeze();
+}
+
 at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
   const int64_t n = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
-  const at::Tensor tokens =
-      norm_(x, Activation::kNone).permute({0, 2, 3, 1}).reshape({n, height * width, channels});
-  const at::Tensor q = q_.on_tokens(tokens) * (1 / std::sqrt(static_cast<double>(channels)));
-  const at::Tensor weights = torch::softmax(torch::bmm(q, k_.on_tokens(tokens).transpose(1, 2)), 2);
-  const at::Tensor mixed = proj_out_.on_tokens(torch::bmm(weights, v_.on_tokens(tokens)));
-  return x + mixed.view({n, height, width, channels}).permute({0, 3, 1, 2});
+  const at::Tensor all = (joined_ ? *joined_ : joined())(norm_(x, Activation::kNone));
+  const auto parts = all.permute({0, 2, 3, 1}).reshape({n, height * width, 3 * channels}).chunk(3, 2);
+  const at::Tensor scores = torch::bmm(parts[0], parts[1].transpose(1, 2)).to(torch::kFloat32);
+  const double scale = 1 / std::sqrt(static_cast<double>(channels));
+  const at::Tensor weights = torch::softmax(scores * scale, 2).to(x.scalar_type());
+  const at::Tensor mixed = torch::bmm(weights, parts[2]);
+  return proj_out_(mixed.view({n, height, width, channels}).permute({0, 3, 1, 2})).add_(x);
 }
 
 at::Tensor to_channels_last(const at::Tensor& x) {
@@ -91,17 +157,16 @@ at::Tensor to_channels_last(const at::Tensor& x) {
       .as_strided(x.sizes(), {height * width * channels, 1, width * channels, channels});
 }
 
-at::Tensor upsample_nearest(const at::Tensor& x) {
-  return torch::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});
-}
+at::Tensor upsample_nearest(const at::Tensor& x) { return Doubled::apply(x); }
 
 at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose) {
   // Drawn as [n, h, w, c], the order in memory of x.
   const auto rows = tensor::index_range(pass.first_row, pass.first_row + x.size(0));
   const auto uniform =
       tensor::uniform_rows({pass.seed, purpose}, rows, pass.step, {x.size(2), x.size(3), x.size(1)});
-  const auto mask = uniform.ge(rate).to(x.device(), x.scalar_type()).mul_(1 / (1 - rate));
-  return x * mask.permute({0, 3, 1, 2});
+  const auto mask = uniform.ge(rate).to(x.device(), x.scalar_type()).permute({0, 3, 1, 2});
+  // The factor is no number of bfloat16: it goes onto the product, which is rounded once.
+  return (x * mask).mul_(1 / (1 - rate));
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -1,9 +1,12 @@
 #pragma once
 
+#include "base/tensor/convolution.h"
+#include "base/tensor/precision.h"
 #include "ddpm/group_norm.h"
 #include "ddpm/network.h"
 #include "ddpm/parameter_maker.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -17,10 +20,13 @@ inline constexpr double kZeroInitScale = 1e-10;
 struct Dense {
   at::Tensor weight;  ///< [out, in]
   at::Tensor bias;    ///< [out]
+  /// Present if weights stay as they are: a product whose rows, unlike BLAS's, do not depend on their number.
+  std::shared_ptr<const tensor::FrozenConvolution> frozen = nullptr;
 
   static Dense make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out,
                     double scale = 1);
   at::Tensor operator()(const at::Tensor& x) const;
+  void freeze();
 };
 
 /// kernel x kernel, "same" padding. A stride of 2 pads right and bottom only, as TensorFlow does on even
@@ -29,12 +35,19 @@ struct Conv {
   at::Tensor weight;  ///< [out, in, kernel, kernel]
   at::Tensor bias;    ///< [out]
   int64_t stride = 1;
+  std::shared_ptr<const tensor::FrozenConvolution> frozen = nullptr;  ///< present if weights stay as they are
 
   static Conv make(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out, int64_t kernel,
                    double scale = 1);
-  at::Tensor operator()(const at::Tensor& x) const;
-  /// A 1x1 convolution as one matrix product; `tokens` [n, h w, in].
-  at::Tensor on_tokens(const at::Tensor& tokens) const;
+  /// In the dtype of x, or in another.
+  at::Tensor operator()(const at::Tensor& x) const { return (*this)(x, x.scalar_type()); }
+  at::Tensor operator()(const at::Tensor& x, at::ScalarType result) const;
+  /// sum + (*this)(x), in the memory of `sum`, whose old values must not be needed any more.
+  at::Tensor added_to(at::Tensor sum, const at::Tensor& x) const;
+  void freeze();
+
+ private:
+  tensor::ConvolutionShape shape() const;
 };
 
 struct GroupNorm {
@@ -43,22 +56,25 @@ struct GroupNorm {
   int64_t groups = 32;
 
   static GroupNorm make(ParameterMaker& maker, const std::string& name, int64_t channels, int64_t groups);
-  at::Tensor operator()(const at::Tensor& x, Activation activation) const;
+  at::Tensor operator()(const at::Tensor& x, Activation activation, const at::Tensor& shift = {}) const;
 };
 
 /// What every residual block of one pass shares.
 struct BlockContext {
-  at::Tensor time;  ///< swish of the time embedding, [n, 4 base_channels]
   double dropout = 0;
   std::optional<TrainingPass> training;
 };
 
-/// norm1, swish, conv1, + temb_proj(time), norm2, swish, dropout, conv2, + shortcut.
+/// norm1, swish, conv1, + temb_proj(time), norm2, swish, dropout, conv2, + shortcut. Computes in the dtype of
+/// x.
 class ResnetBlock {
  public:
   ResnetBlock(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out, int64_t time_width,
               int64_t groups);
-  at::Tensor operator()(const at::Tensor& x, const BlockContext& context) const;
+  /// `time`: swish of the time embedding, [n, time_width]. Returns temb_proj of it, float32 [n, out].
+  at::Tensor shift(const at::Tensor& time) const { return temb_proj_(time); }
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& shift, const BlockContext& context) const;
+  void freeze();
 
  private:
   std::string dropout_purpose_;
@@ -70,21 +86,27 @@ class ResnetBlock {
   std::optional<Conv> nin_shortcut_;
 };
 
-/// Single-head attention over all positions: x + proj_out(softmax(q k^T / sqrt(c)) v).
+/// Single-head attention over all positions: x + proj_out(softmax(q k^T / sqrt(c)) v). Computes in the dtype
+/// of x, softmax in float32.
 class AttentionBlock {
  public:
   AttentionBlock(ParameterMaker& maker, const std::string& name, int64_t channels, int64_t groups);
   at::Tensor operator()(const at::Tensor& x) const;
+  void freeze();
 
  private:
+  /// q, k and v as one convolution.
+  Conv joined() const;
+
   GroupNorm norm_;
   Conv q_, k_, v_, proj_out_;
+  std::optional<Conv> joined_;  ///< present once frozen
 };
 
 /// `x` [n, c, h, w] with channels-last strides, also where one channel leaves the layout open.
 at::Tensor to_channels_last(const at::Tensor& x);
 
-/// Nearest-neighbour doubling of height and width.
+/// Nearest-neighbour doubling of height and width; channels-last.
 at::Tensor upsample_nearest(const at::Tensor& x);
 
 /// x / (1 - rate) where kept and 0 elsewhere; the mask of row r depends on (seed, step, purpose, r) alone.

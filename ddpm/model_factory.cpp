@@ -99,6 +99,7 @@ std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const
   const ObjectiveOptions options{.batch_size = config.train.batch_size,
                                  .flip = config.train.flip,
                                  .seed = static_cast<uint64_t>(config.train.seed),
+                                 .precision = config.train.precision,
                                  .objective = config.objective};
   return std::make_unique<DdpmTask>(*model.network, model.process,
                                     standardises ? standardise(model, data) : data, options, model.buffers());

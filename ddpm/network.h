@@ -1,19 +1,23 @@
 #pragma once
 
 #include "base/tensor/named_tensor.h"
+#include "base/tensor/precision.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include <ATen/core/Tensor.h>
 
 namespace ddpm_eval::ddpm {
 
-/// Present in a training pass: what dropout masks are keyed by. An evaluation pass has none and no dropout.
+/// Present in a training pass: what dropout masks are keyed by, and what the network computes in. An
+/// evaluation pass has none, no dropout, and is in float32 unless the network was prepared otherwise.
 struct TrainingPass {
   uint64_t seed = 0;
   int64_t step = 0;
   int64_t first_row = 0;  ///< where in the step's batch this pass begins
+  tensor::Precision precision = tensor::Precision::kFloat32;
 };
 
 /// The function of (x_t, t) that is learned. What its output means is the business of the objective
@@ -32,6 +36,12 @@ class DiffusionNetwork {
   /// Leaf tensors that require gradients, contiguous, in a fixed order, under unique names. They are the
   /// network's own: writing to them changes it.
   virtual const tensor::NamedTensors& parameters() const = 0;
+
+  /// This network for many evaluations with the weights of now, computing in `precision`: as fast as it can.
+  /// Null if it is as fast as that already. What a row of its output is depends neither on the other rows nor
+  /// on the number of threads. Not differentiable; shares the parameters' memory, which must outlive it and
+  /// stay unchanged. Throws UsageError for a precision that the network does not have.
+  virtual std::unique_ptr<const DiffusionNetwork> prepare(tensor::Precision precision) const;
 
   /// Where the parameters are, and so where inputs must be.
   at::Device device() const {

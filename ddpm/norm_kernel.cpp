@@ -11,12 +11,6 @@
 #define DDPM_EVAL_CLONES
 #endif
 #define DDPM_EVAL_INLINE __attribute__((always_inline)) inline
-// Before a loop whose iterations touch different elements, though pointers may be equal.
-#if defined(__clang__)
-#define DDPM_EVAL_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define DDPM_EVAL_INDEPENDENT _Pragma("GCC ivdep")
-#endif
 
 namespace ddpm_eval::ddpm::detail {
 namespace {
@@ -48,114 +42,214 @@ DDPM_EVAL_INLINE float exponential(float x) {
 
 DDPM_EVAL_INLINE float sigmoid(float z) { return 1.0F / (1.0F + exponential(-z)); }
 
-/// Column sums of u and of u v over all positions, for `Width` channels; u and v have `stride` floats a row.
-template <int64_t Width>
-DDPM_EVAL_INLINE void column_sums(int64_t positions, int64_t stride, const float* u, const float* v,
-                                  float* sum_u, float* sum_uv) {
-  double total_u[Width] = {};
-  double total_uv[Width] = {};
+DDPM_EVAL_INLINE float load(float value) { return value; }
+DDPM_EVAL_INLINE float load(Bf16 value) { return std::bit_cast<float>(uint32_t{value.bits} << 16); }
+
+DDPM_EVAL_INLINE void store(float value, float& to) { to = value; }
+/// Rounds to nearest, ties to even; what is not a number stays none.
+DDPM_EVAL_INLINE void store(float value, Bf16& to) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const uint32_t rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
+  const uint32_t quiet = (bits >> 16) | 0x40U;
+  to.bits = static_cast<uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet : rounded);
+}
+
+/// Column sums of x + shift and of its square over all positions, for `Width` channels; x has `stride`
+/// numbers a row.
+template <int64_t Width, class Number>
+DDPM_EVAL_INLINE void column_moments(int64_t positions, int64_t stride, const Number* x, const float* shift,
+                                     float* sum, float* sum_of_squares) {
+  double total[Width] = {};
+  double total_of_squares[Width] = {};
   for (int64_t begin = 0; begin < positions; begin += kChunk) {
     const int64_t end = std::min(begin + kChunk, positions);
-    float part_u[Width] = {};
-    float part_uv[Width] = {};
+    float part[Width] = {};
+    float part_of_squares[Width] = {};
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t c = 0; c < Width; ++c) {
-        part_u[c] += u[i * stride + c];
-        part_uv[c] += u[i * stride + c] * v[i * stride + c];
+        const float value = load(x[i * stride + c]) + shift[c];
+        part[c] += value;
+        part_of_squares[c] += value * value;
       }
     }
     for (int64_t c = 0; c < Width; ++c) {
-      total_u[c] += static_cast<double>(part_u[c]);
-      total_uv[c] += static_cast<double>(part_uv[c]);
+      total[c] += static_cast<double>(part[c]);
+      total_of_squares[c] += static_cast<double>(part_of_squares[c]);
     }
   }
   for (int64_t c = 0; c < Width; ++c) {
-    sum_u[c] = static_cast<float>(total_u[c]);
-    sum_uv[c] = static_cast<float>(total_uv[c]);
+    sum[c] = static_cast<float>(total[c]);
+    sum_of_squares[c] = static_cast<float>(total_of_squares[c]);
   }
 }
 
-DDPM_EVAL_CLONES void all_column_sums(int64_t positions, int64_t channels, const float* u, const float* v,
-                                      float* sum_u, float* sum_uv) {
+template <class Number>
+DDPM_EVAL_INLINE void all_column_moments(int64_t positions, int64_t channels, const Number* x,
+                                         const float* shift, float* sum, float* sum_of_squares) {
   int64_t c = 0;
   for (; c + kLanes <= channels; c += kLanes) {
-    column_sums<kLanes>(positions, channels, u + c, v + c, sum_u + c, sum_uv + c);
+    column_moments<kLanes>(positions, channels, x + c, shift + c, sum + c, sum_of_squares + c);
   }
   for (; c + 4 <= channels; c += 4) {
-    column_sums<4>(positions, channels, u + c, v + c, sum_u + c, sum_uv + c);
+    column_moments<4>(positions, channels, x + c, shift + c, sum + c, sum_of_squares + c);
   }
   for (; c < channels; ++c) {
-    column_sums<1>(positions, channels, u + c, v + c, sum_u + c, sum_uv + c);
+    column_moments<1>(positions, channels, x + c, shift + c, sum + c, sum_of_squares + c);
   }
 }
 
-/// y = x scale + shift per channel.
-DDPM_EVAL_CLONES void affine(int64_t positions, int64_t channels, const float* __restrict x,
-                             const float* __restrict scale, const float* __restrict shift,
-                             float* __restrict y) {
+/// y = x scale + offset per channel, then swish if asked for.
+template <bool Swish, class Number>
+DDPM_EVAL_INLINE void affine(int64_t positions, int64_t channels, const Number* __restrict x,
+                             const float* __restrict scale, const float* __restrict offset,
+                             Number* __restrict y) {
   for (int64_t i = 0; i < positions; ++i) {
     for (int64_t c = 0; c < channels; ++c) {
-      y[i * channels + c] = x[i * channels + c] * scale[c] + shift[c];
+      const float z = load(x[i * channels + c]) * scale[c] + offset[c];
+      store(Swish ? z * sigmoid(z) : z, y[i * channels + c]);
     }
   }
 }
 
-/// y = swish(x scale + shift) per channel.
-DDPM_EVAL_CLONES void affine_swish(int64_t positions, int64_t channels, const float* __restrict x,
-                                   const float* __restrict scale, const float* __restrict shift,
-                                   float* __restrict y) {
+/// dz = dy act'(z), z = x scale + offset.
+template <bool Swish>
+DDPM_EVAL_INLINE float inner_gradient(float x, float scale, float offset, float dy) {
+  if (!Swish) {
+    return dy;
+  }
+  const float z = x * scale + offset;
+  const float s = sigmoid(z);
+  return dy * (s + z * s * (1.0F - s));
+}
+
+/// What the gradients need per channel.
+struct ChannelSums {
+  float* x;     ///< sum of x
+  float* dz;    ///< sum of dz
+  float* dz_x;  ///< sum of dz x
+};
+
+template <int64_t Width, bool Swish, class Number>
+DDPM_EVAL_INLINE void column_gradients(int64_t positions, int64_t stride, const Number* x, const Number* dy,
+                                       const float* scale, const float* offset, const ChannelSums& sums,
+                                       int64_t first) {
+  double total_x[Width] = {};
+  double total_dz[Width] = {};
+  double total_dz_x[Width] = {};
+  for (int64_t begin = 0; begin < positions; begin += kChunk) {
+    const int64_t end = std::min(begin + kChunk, positions);
+    float part_x[Width] = {};
+    float part_dz[Width] = {};
+    float part_dz_x[Width] = {};
+    for (int64_t i = begin; i < end; ++i) {
+      for (int64_t c = 0; c < Width; ++c) {
+        const float value = load(x[i * stride + first + c]);
+        const float dz = inner_gradient<Swish>(value, scale[first + c], offset[first + c],
+                                               load(dy[i * stride + first + c]));
+        part_x[c] += value;
+        part_dz[c] += dz;
+        part_dz_x[c] += dz * value;
+      }
+    }
+    for (int64_t c = 0; c < Width; ++c) {
+      total_x[c] += static_cast<double>(part_x[c]);
+      total_dz[c] += static_cast<double>(part_dz[c]);
+      total_dz_x[c] += static_cast<double>(part_dz_x[c]);
+    }
+  }
+  for (int64_t c = 0; c < Width; ++c) {
+    sums.x[first + c] = static_cast<float>(total_x[c]);
+    sums.dz[first + c] = static_cast<float>(total_dz[c]);
+    sums.dz_x[first + c] = static_cast<float>(total_dz_x[c]);
+  }
+}
+
+template <bool Swish, class Number>
+DDPM_EVAL_INLINE void all_column_gradients(int64_t positions, int64_t channels, const Number* x,
+                                           const Number* dy, const float* scale, const float* offset,
+                                           const ChannelSums& sums) {
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) {
+    column_gradients<kLanes, Swish>(positions, channels, x, dy, scale, offset, sums, c);
+  }
+  for (; c + 4 <= channels; c += 4) {
+    column_gradients<4, Swish>(positions, channels, x, dy, scale, offset, sums, c);
+  }
+  for (; c < channels; ++c) {
+    column_gradients<1, Swish>(positions, channels, x, dy, scale, offset, sums, c);
+  }
+}
+
+/// dx = dz scale + x by_x + constant per channel.
+template <bool Swish, class Number>
+DDPM_EVAL_INLINE void input_gradient(int64_t positions, int64_t channels, const Number* __restrict x,
+                                     const Number* __restrict dy, const float* __restrict scale,
+                                     const float* __restrict offset, const float* __restrict by_x,
+                                     const float* __restrict constant, Number* __restrict dx) {
   for (int64_t i = 0; i < positions; ++i) {
     for (int64_t c = 0; c < channels; ++c) {
-      const float z = x[i * channels + c] * scale[c] + shift[c];
-      y[i * channels + c] = z * sigmoid(z);
+      const float value = load(x[i * channels + c]);
+      const float dz = inner_gradient<Swish>(value, scale[c], offset[c], load(dy[i * channels + c]));
+      store(dz * scale[c] + value * by_x[c] + constant[c], dx[i * channels + c]);
     }
   }
 }
 
-/// dz = dy swish'(z), z = x scale + shift per channel.
-DDPM_EVAL_CLONES void swish_gradient(int64_t positions, int64_t channels, const float* __restrict x,
-                                     const float* __restrict scale, const float* __restrict shift,
-                                     const float* __restrict dy, float* __restrict dz) {
-  for (int64_t i = 0; i < positions; ++i) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const float z = x[i * channels + c] * scale[c] + shift[c];
-      const float s = sigmoid(z);
-      dz[i * channels + c] = dy[i * channels + c] * (s + z * s * (1.0F - s));
-    }
+// Each kernel for both kinds of numbers: what is compiled several times must not be a template.
+#define DDPM_EVAL_KERNELS(Number)                                                                    \
+  DDPM_EVAL_CLONES void moments(const NormShape& s, const Number* x, const float* shift, float* sum, \
+                                float* sum_of_squares) {                                             \
+    all_column_moments(s.positions, s.channels, x, shift, sum, sum_of_squares);                      \
+  }                                                                                                  \
+  DDPM_EVAL_CLONES void apply(const NormShape& s, Activation activation, const Number* x,            \
+                              const float* scale, const float* offset, Number* y) {                  \
+    if (activation == Activation::kSwish) {                                                          \
+      affine<true>(s.positions, s.channels, x, scale, offset, y);                                    \
+    } else {                                                                                         \
+      affine<false>(s.positions, s.channels, x, scale, offset, y);                                   \
+    }                                                                                                \
+  }                                                                                                  \
+  DDPM_EVAL_CLONES void gradients(const NormShape& s, Activation activation, const Number* x,        \
+                                  const Number* dy, const float* scale, const float* offset,         \
+                                  const ChannelSums& sums) {                                         \
+    if (activation == Activation::kSwish) {                                                          \
+      all_column_gradients<true>(s.positions, s.channels, x, dy, scale, offset, sums);               \
+    } else {                                                                                         \
+      all_column_gradients<false>(s.positions, s.channels, x, dy, scale, offset, sums);              \
+    }                                                                                                \
+  }                                                                                                  \
+  DDPM_EVAL_CLONES void apply_gradient(const NormShape& s, Activation activation, const Number* x,   \
+                                       const Number* dy, const float* scale, const float* offset,    \
+                                       const float* by_x, const float* constant, Number* dx) {       \
+    if (activation == Activation::kSwish) {                                                          \
+      input_gradient<true>(s.positions, s.channels, x, dy, scale, offset, by_x, constant, dx);       \
+    } else {                                                                                         \
+      input_gradient<false>(s.positions, s.channels, x, dy, scale, offset, by_x, constant, dx);      \
+    }                                                                                                \
   }
-}
 
-/// dx = dz scale + x by_x + constant per channel; dz may be dx.
-DDPM_EVAL_CLONES void input_gradient(int64_t positions, int64_t channels, const float* dz,
-                                     const float* __restrict x, const float* __restrict scale,
-                                     const float* __restrict by_x, const float* __restrict constant,
-                                     float* dx) {
-  for (int64_t i = 0; i < positions; ++i) {
-    DDPM_EVAL_INDEPENDENT
-    for (int64_t c = 0; c < channels; ++c) {
-      dx[i * channels + c] = dz[i * channels + c] * scale[c] + x[i * channels + c] * by_x[c] + constant[c];
-    }
-  }
-}
+DDPM_EVAL_KERNELS(float)
+DDPM_EVAL_KERNELS(Bf16)
+#undef DDPM_EVAL_KERNELS
 
-/// The affine map that normalisation, weight and bias make together.
-void fold(const NormShape& shape, const float* weight, const float* bias, const float* mean,
-          const float* rstd, float* scale, float* shift) {
+/// The affine map of x that shift, normalisation, weight and bias make together.
+void fold(const NormShape& shape, const NormWeights& weights, const float* mean, const float* rstd,
+          float* scale, float* offset) {
   const int64_t size = shape.channels / shape.groups;
   for (int64_t c = 0; c < shape.channels; ++c) {
-    scale[c] = weight[c] * rstd[c / size];
-    shift[c] = bias[c] - mean[c / size] * scale[c];
+    scale[c] = weights.weight[c] * rstd[c / size];
+    offset[c] = weights.bias[c] + (weights.shift[c] - mean[c / size]) * scale[c];
   }
 }
 
 }  // namespace
 
-void norm_forward(const NormShape& shape, double eps, Activation activation, const float* x,
-                  const float* weight, const float* bias, float* y, float* mean, float* rstd,
-                  float* scratch) {
+template <class Number>
+void norm_forward(const NormShape& shape, double eps, Activation activation, const Number* x,
+                  const NormWeights& weights, Number* y, float* mean, float* rstd, float* scratch) {
   float* sum = scratch;
   float* sum_of_squares = scratch + shape.channels;
-  all_column_sums(shape.positions, shape.channels, x, x, sum, sum_of_squares);
+  moments(shape, x, weights.shift, sum, sum_of_squares);
   const int64_t size = shape.channels / shape.groups;
   const double count = static_cast<double>(size) * static_cast<double>(shape.positions);
   for (int64_t g = 0; g < shape.groups; ++g) {
@@ -169,43 +263,55 @@ void norm_forward(const NormShape& shape, double eps, Activation activation, con
     mean[g] = static_cast<float>(m);
     rstd[g] = static_cast<float>(1 / std::sqrt(variance + eps));
   }
-  fold(shape, weight, bias, mean, rstd, sum, sum_of_squares);
-  const auto apply = activation == Activation::kSwish ? affine_swish : affine;
-  apply(shape.positions, shape.channels, x, sum, sum_of_squares, y);
+  float *scale = sum, *offset = sum_of_squares;
+  fold(shape, weights, mean, rstd, scale, offset);
+  apply(shape, activation, x, scale, offset, y);
 }
 
-void norm_backward(const NormShape& shape, Activation activation, const float* x, const float* weight,
-                   const float* bias, const float* mean, const float* rstd, const float* dy, float* dx,
-                   float* dweight, float* dbias, float* scratch) {
+template <class Number>
+void norm_backward(const NormShape& shape, Activation activation, const Number* x, const NormWeights& weights,
+                   const float* mean, const float* rstd, const Number* dy, Number* dx,
+                   const NormGradients& into, float* scratch) {
   const int64_t channels = shape.channels;
   float* scale = scratch;
-  float* by_x = scratch + channels;
-  float* constant = scratch + 2 * channels;
-  float* sum_dz_x = scratch + 3 * channels;
-  const float* dz = dy;
-  fold(shape, weight, bias, mean, rstd, scale, /*shift=*/by_x);
-  if (activation == Activation::kSwish) {
-    swish_gradient(shape.positions, channels, x, scale, by_x, dy, dx);
-    dz = dx;
-  }
-  float* sum_dz = dbias;
-  all_column_sums(shape.positions, channels, dz, x, sum_dz, sum_dz_x);
+  float* offset = scratch + channels;
+  float* by_x = scratch + 2 * channels;
+  float* constant = scratch + 3 * channels;
+  const ChannelSums sums{scratch + 4 * channels, into.bias, scratch + 5 * channels};
+  fold(shape, weights, mean, rstd, scale, offset);
+  gradients(shape, activation, x, dy, scale, offset, sums);
   const int64_t size = channels / shape.groups;
-  const double count = static_cast<double>(size) * static_cast<double>(shape.positions);
+  const auto positions = static_cast<double>(shape.positions);
+  const double count = static_cast<double>(size) * positions;
   for (int64_t g = 0; g < shape.groups; ++g) {
     const double m = mean[g], r = rstd[g];
+    // Of x + shift, which is what was normalised.
     double weighted_dz = 0, weighted_dz_x = 0;
     for (int64_t c = g * size; c < (g + 1) * size; ++c) {
-      weighted_dz += double(weight[c]) * double(sum_dz[c]);
-      weighted_dz_x += double(weight[c]) * double(sum_dz_x[c]);
-      dweight[c] = static_cast<float>((double(sum_dz_x[c]) - m * double(sum_dz[c])) * r);
+      const double shift = weights.shift[c], dz = sums.dz[c], dz_x = sums.dz_x[c] + shift * dz;
+      weighted_dz += double(weights.weight[c]) * dz;
+      weighted_dz_x += double(weights.weight[c]) * dz_x;
+      into.weight[c] = static_cast<float>((dz_x - m * dz) * r);
     }
     const double slope = (weighted_dz * m - weighted_dz_x) * r * r * r / count;
-    const double offset = -slope * m - weighted_dz * r / count;
-    std::fill(by_x + g * size, by_x + (g + 1) * size, static_cast<float>(slope));
-    std::fill(constant + g * size, constant + (g + 1) * size, static_cast<float>(offset));
+    for (int64_t c = g * size; c < (g + 1) * size; ++c) {
+      const double level = slope * (double(weights.shift[c]) - m) - weighted_dz * r / count;
+      by_x[c] = static_cast<float>(slope);
+      constant[c] = static_cast<float>(level);
+      into.shift[c] =
+          static_cast<float>(double(scale[c]) * sums.dz[c] + slope * sums.x[c] + level * positions);
+    }
   }
-  input_gradient(shape.positions, channels, dz, x, scale, by_x, constant, dx);
+  apply_gradient(shape, activation, x, dy, scale, offset, by_x, constant, dx);
 }
+
+#define DDPM_EVAL_INSTANCES(Number)                                                                          \
+  template void norm_forward(const NormShape&, double, Activation, const Number*, const NormWeights&,        \
+                             Number*, float*, float*, float*);                                               \
+  template void norm_backward(const NormShape&, Activation, const Number*, const NormWeights&, const float*, \
+                              const float*, const Number*, Number*, const NormGradients&, float*);
+DDPM_EVAL_INSTANCES(float)
+DDPM_EVAL_INSTANCES(Bf16)
+#undef DDPM_EVAL_INSTANCES
 
 }  // namespace ddpm_eval::ddpm::detail

@@ -3,12 +3,18 @@
 #include <cstdint>
 
 // Group normalisation with the swish that follows it, over one image in channels-last order, without
-// LibTorch: the library's own channels-last kernel is slow for the few channels per group of small networks.
-// The same source is compiled for several instruction sets, none of which contracts or reorders: equal bits
+// LibTorch: the library's own channels-last kernel is slow for the few channels per group of small networks,
+// and has none for bfloat16 beside float32 weights. Statistics and sums are float32 and float64. The same
+// source is compiled for several instruction sets, none of which contracts or reorders: equal bits
 // everywhere.
 namespace ddpm_eval::ddpm::detail {
 
 enum class Activation { kNone, kSwish };
+
+/// The upper half of a float32.
+struct Bf16 {
+  uint16_t bits;
+};
 
 /// One image: `positions` x `channels`, of which each group has channels / groups in a row.
 struct NormShape {
@@ -17,15 +23,31 @@ struct NormShape {
   int64_t groups;
 };
 
-/// y = act(weight (x - mean) rstd + bias), with mean and rstd = 1 / sqrt(variance + eps) per group, which are
-/// kept in `mean` and `rstd` [groups]. `scratch` holds 2 channels.
-void norm_forward(const NormShape& shape, double eps, Activation activation, const float* x,
-                  const float* weight, const float* bias, float* y, float* mean, float* rstd, float* scratch);
+/// [channels] each.
+struct NormWeights {
+  const float* weight;
+  const float* bias;
+  const float* shift;  ///< added to every position of x beforehand
+};
 
-/// The gradients from that of y: dx, and this image's part of those of weight and bias [channels]. `scratch`
-/// holds 4 channels.
-void norm_backward(const NormShape& shape, Activation activation, const float* x, const float* weight,
-                   const float* bias, const float* mean, const float* rstd, const float* dy, float* dx,
-                   float* dweight, float* dbias, float* scratch);
+/// One image's part of the gradients of weight, bias and shift, [channels] each.
+struct NormGradients {
+  float* weight;
+  float* bias;
+  float* shift;
+};
+
+/// y = act(weight (x + shift - mean) rstd + bias), with mean and rstd = 1 / sqrt(variance + eps) per group of
+/// x + shift, which are kept in `mean` and `rstd` [groups]. `scratch` holds 2 channels. Number is float or
+/// Bf16.
+template <class Number>
+void norm_forward(const NormShape& shape, double eps, Activation activation, const Number* x,
+                  const NormWeights& weights, Number* y, float* mean, float* rstd, float* scratch);
+
+/// The gradients from that of y: dx, and those of `into`. `scratch` holds 6 channels.
+template <class Number>
+void norm_backward(const NormShape& shape, Activation activation, const Number* x, const NormWeights& weights,
+                   const float* mean, const float* rstd, const Number* dy, Number* dx,
+                   const NormGradients& into, float* scratch);
 
 }  // namespace ddpm_eval::ddpm::detail

@@ -200,8 +200,8 @@ at::Tensor DdpmTask::part_of_loss(int64_t step, training::Rows rows, training::S
   const auto device = network_.device();
   const auto [x_0, t, eps, weight] = rows_of(plan_, rows);
   const auto x_t = process_.q_sample(x_0, t, eps);
-  const auto output =
-      network_.forward(x_t.to(device), t.to(device), TrainingPass{options_.seed, step, rows.begin});
+  const auto output = network_.forward(x_t.to(device), t.to(device),
+                                       TrainingPass{options_.seed, step, rows.begin, options_.precision});
   const auto losses = example_losses(options_.objective, process_, decoder_, x_0.to(device), x_t.to(device),
                                      t, eps.to(device), output);
   plan_.losses.narrow(0, rows.begin, rows.count()).copy_(losses.detach());

@@ -18,6 +18,7 @@ struct ObjectiveOptions {
   int64_t batch_size = 128;
   bool flip = true;  ///< mirror each image left to right with probability 1/2
   uint64_t seed = 0;
+  tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network; the loss is float32
   ObjectiveConfig objective{};
 };
 

@@ -3,21 +3,12 @@
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
-#include "ddpm/network.h"
 
 #include <cmath>
 
 #include <torch/types.h>
 
 namespace ddpm_eval::ddpm {
-
-int64_t count_elements(const tensor::NamedTensors& tensors) {
-  int64_t count = 0;
-  for (const auto& named : tensors) {
-    count += named.tensor.numel();
-  }
-  return count;
-}
 
 ParameterMaker::ParameterMaker(const tensor::NamedTensors& saved, std::string origin)
     : from_(From::kCheckpoint), origin_(std::move(origin)) {

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "ddpm/choice.h"
+#include "ddpm/precision_words.h"
 
 namespace ddpm_eval::ddpm {
 namespace {
@@ -33,6 +34,7 @@ void ModelConfig::fields(core::ConfigVisitor& v) {
 void TrainConfig::fields(core::ConfigVisitor& v) {
   v.value("seed", seed);
   v.value("batch_size", batch_size);
+  choice(v, "precision", precision, precision_words());
   v.value("flip", flip);
   v.value("grid_every", grid_every);
   v.value("grid_samples", grid_samples);
@@ -112,6 +114,12 @@ void RunConfig::validate() const {
     if (train.flip) {
       throw core::UsageError("train.flip: points cannot be mirrored; set it to false");
     }
+    for (const auto& [key, precision] :
+         {std::pair("train.precision", train.precision), std::pair("sample.precision", sample.precision)}) {
+      if (precision != tensor::Precision::kFloat32) {
+        throw core::UsageError("{}: networks for points have 'float32' alone", key);
+      }
+    }
     if (sample.clip) {
       throw core::UsageError("sample.clip: points are not confined to [-1, 1]; set it to false");
     }
@@ -132,6 +140,7 @@ std::vector<std::string> RunConfig::resumable_keys() const {
                           "sample.clip",
                           "sample.dynamic_threshold",
                           "sample.rederive",
+                          "sample.precision",
                           "sample.rounding",
                           "sample.weights",
                           "sample.micro_batch",

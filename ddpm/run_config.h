@@ -42,7 +42,8 @@ struct ModelConfig {
 struct TrainConfig {
   int64_t seed = 0;  ///< of the initial weights, the data order, flips, t, eps and dropout
   int64_t batch_size = 128;
-  bool flip = true;           ///< mirror images at random
+  tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network's passes
+  bool flip = true;                                           ///< mirror images at random
   int64_t grid_every = 0;     ///< steps between sample grids from a fixed x_T. 0: none
   int64_t grid_samples = 64;  ///< samples in such a grid
   bool tensorboard = false;   ///< event files beside the log

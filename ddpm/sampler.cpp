@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "ddpm/choice.h"
+#include "ddpm/precision_words.h"
 #include "ddpm/trajectory.h"
 
 #include <cmath>
@@ -43,6 +44,7 @@ void SampleOptions::fields(core::ConfigVisitor& v) {
   v.value("rederive", rederive);
   choice(v, "rounding", rounding, kRoundingWords);
   choice(v, "weights", weights, kWeightsWords);
+  choice(v, "precision", precision, precision_words());
   v.value("micro_batch", micro_batch);
 }
 

@@ -66,6 +66,7 @@ struct SampleOptions {
       true;  ///< DDIM's eps is had anew from the limited x_0 (improved-diffusion; not in DDIM's own code)
   Rounding rounding = Rounding::kNearest;  ///< of images; nothing to points
   SampleWeights weights = SampleWeights::kEma;
+  tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network; the rest is float32
   int64_t micro_batch =
       50;  ///< samples that go through the network together; a part of the result's last bits
   uint64_t seed = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 
 #include <torch/types.h>
 
@@ -52,6 +53,20 @@ std::vector<Group> groups_of(std::span<const int64_t> indices, int64_t micro_bat
   return list;
 }
 
+/// A model whose network is ready for many evaluations.
+class PreparedModel {
+ public:
+  PreparedModel(const SamplingModel& model, const SampleOptions& options)
+      : prepared_(model.network.prepare(options.precision)),
+        model_{prepared_ ? *prepared_ : model.network, model.process, model.parameterisation} {}
+
+  const SamplingModel& operator*() const { return model_; }
+
+ private:
+  std::unique_ptr<const DiffusionNetwork> prepared_;
+  SamplingModel model_;
+};
+
 }  // namespace
 
 DiffusionProcess visited_chain(const DiffusionProcess& process, const SampleOptions& options) {
@@ -69,6 +84,7 @@ at::Tensor trajectory(const SamplingModel& model, const SampleOptions& options,
   options.validate(model.process.steps(), model.parameterisation);
   const auto part = visited_chain(model.process, options);
   const at::NoGradGuard no_grad;
+  const PreparedModel ready(model, options);
   auto shape = with_rows(indices.size(), row_shape);
   shape.insert(shape.begin(), static_cast<int64_t>(moments.size()));
   at::Tensor kept = torch::empty(shape, torch::kFloat32);
@@ -88,7 +104,7 @@ at::Tensor trajectory(const SamplingModel& model, const SampleOptions& options,
       }
       ++next;
     };
-    Chain chain(model, part, options, tensor::index_range(first, first + options.micro_batch), row_shape);
+    Chain chain(*ready, part, options, tensor::index_range(first, first + options.micro_batch), row_shape);
     for (int64_t moment = 0; moment < part.steps(); ++moment) {
       if (shown == Shown::kState) {
         keep_if_due(moment, chain.x());
@@ -159,13 +175,14 @@ at::Tensor interpolate(const SamplingModel& model, const SampleOptions& options,
   visited.erase(std::lower_bound(visited.begin(), visited.end(), level - 1), visited.end());
   visited.push_back(level - 1);
   const auto part = model.process.sub_chain(visited);
+  const PreparedModel ready(model, options);
   std::vector<at::Tensor> decoded;
   const auto batches = mixed.split(options.micro_batch);
   const int64_t total = static_cast<int64_t>(batches.size()) * part.steps();
   int64_t done = 0;
   for (const auto& batch : batches) {
     // All of sample 0's noise: what differs is lambda alone.
-    Chain chain(model, part, options, std::vector<int64_t>(static_cast<size_t>(batch.size(0)), 0), batch);
+    Chain chain(*ready, part, options, std::vector<int64_t>(static_cast<size_t>(batch.size(0)), 0), batch);
     for (int64_t i = part.steps(); i-- > 0;) {
       chain.step(i);
       if (progress) {

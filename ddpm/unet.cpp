@@ -5,6 +5,7 @@
 #include "ddpm/layers.h"
 #include "ddpm/time_embedding.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/ranges.h>
 #include <torch/types.h>
 
@@ -16,6 +17,10 @@ constexpr int64_t kMaxLevels = 12;
 constexpr int64_t kMaxBlocks = 100;
 constexpr int64_t kMaxMultiplier = 64;
 constexpr int64_t kMaxChannels = 4096;
+
+/// Images that a thread takes through the network together: enough to use weights several times once they are
+/// in cache, few enough to keep activations there.
+constexpr int64_t kTileRows = 4;
 
 void require(bool condition, const std::string& message) {
   if (!condition) {
@@ -71,9 +76,22 @@ struct Level {
   std::vector<AttentionBlock> attention;
   std::optional<Conv> resample;
 
-  at::Tensor apply(size_t block, const at::Tensor& x, const BlockContext& context) const {
-    const at::Tensor h = blocks[block](x, context);
+  at::Tensor apply(size_t block, const at::Tensor& x, const at::Tensor& shift,
+                   const BlockContext& context) const {
+    const at::Tensor h = blocks[block](x, shift, context);
     return attention.empty() ? h : attention[block](h);
+  }
+
+  void freeze() {
+    for (auto& block : blocks) {
+      block.freeze();
+    }
+    for (auto& block : attention) {
+      block.freeze();
+    }
+    if (resample) {
+      resample->freeze();
+    }
   }
 };
 
@@ -167,6 +185,66 @@ struct UNet::Layers {
     }
   }
 
+  void freeze() {
+    temb_dense_0.freeze();
+    temb_dense_1.freeze();
+    conv_in.freeze();
+    for (auto* levels : {&down, &up}) {
+      for (auto& level : *levels) {
+        level.freeze();
+      }
+    }
+    mid_block_1->freeze();
+    mid_attn_1->freeze();
+    mid_block_2->freeze();
+    conv_out.freeze();
+  }
+
+  /// What the time adds in each residual block, in the order in which they run.
+  std::vector<at::Tensor> shifts(const at::Tensor& t, int64_t base_channels) const {
+    const at::Tensor embedded = time_embedding(t, base_channels);
+    const at::Tensor time = torch::silu(temb_dense_1(torch::silu(temb_dense_0(embedded))));
+    std::vector<at::Tensor> result;
+    const auto add_level = [&](const Level& level) {
+      for (const auto& block : level.blocks) {
+        result.push_back(block.shift(time));
+      }
+    };
+    std::for_each(down.begin(), down.end(), add_level);
+    result.push_back(mid_block_1->shift(time));
+    result.push_back(mid_block_2->shift(time));
+    std::for_each(up.rbegin(), up.rend(), add_level);
+    return result;
+  }
+
+  /// The pass of a batch, in `dtype` between the first and the last convolution.
+  at::Tensor run(const at::Tensor& x_t, const std::vector<at::Tensor>& shifts, at::ScalarType dtype,
+                 const BlockContext& context) const {
+    auto shift = shifts.begin();
+    std::vector<at::Tensor> skips{conv_in(to_channels_last(x_t)).to(dtype)};
+    for (const Level& level : down) {
+      for (size_t j = 0; j < level.blocks.size(); ++j) {
+        skips.push_back(level.apply(j, skips.back(), *shift++, context));
+      }
+      if (level.resample) {
+        skips.push_back((*level.resample)(skips.back()));
+      }
+    }
+    at::Tensor h = (*mid_block_1)(skips.back(), *shift++, context);
+    h = (*mid_block_2)((*mid_attn_1)(h), *shift++, context);
+    for (size_t i = up.size(); i-- > 0;) {
+      const Level& level = up[i];
+      for (size_t j = 0; j < level.blocks.size(); ++j) {
+        h = level.apply(j, concat_channels(h, skips.back()), *shift++, context);
+        skips.pop_back();
+      }
+      if (level.resample) {
+        h = (*level.resample)(upsample_nearest(h));
+      }
+    }
+    return conv_out(norm_out(h, Activation::kSwish), torch::kFloat32);
+  }
+
   int64_t time_width;
   Dense temb_dense_0, temb_dense_1;
   Conv conv_in;
@@ -190,35 +268,64 @@ at::Tensor UNet::run(const at::Tensor& x_t, const at::Tensor& t,
                      const std::optional<TrainingPass>& pass) const {
   tensor::expect(x_t, torch::kFloat32, {-1, shape_.in_channels, shape_.image_side, shape_.image_side}, "x_t");
   tensor::expect(t, torch::kInt64, {x_t.size(0)}, "t");
-  const Layers& net = *layers_;
-  const at::Tensor embedded = time_embedding(t, config_.base_channels);
-  const BlockContext context{torch::silu(net.temb_dense_1(torch::silu(net.temb_dense_0(embedded)))),
-                             config_.dropout, pass};
+  const auto dtype = pass ? tensor::dtype_of(pass->precision) : torch::kFloat32;
+  return layers_->run(x_t, layers_->shifts(t, config_.base_channels), dtype, {config_.dropout, pass});
+}
 
-  std::vector<at::Tensor> skips{net.conv_in(to_channels_last(x_t))};
-  for (const Level& level : net.down) {
-    for (size_t j = 0; j < level.blocks.size(); ++j) {
-      skips.push_back(level.apply(j, skips.back(), context));
-    }
-    if (level.resample) {
-      skips.push_back((*level.resample)(skips.back()));
-    }
+/// Rows go through the network in tiles, one thread each: a core works on activations in its own cache, and
+/// no thread waits for another at the end of every layer.
+struct UNet::Frozen final : DiffusionNetwork {
+  Frozen(const UNet& net, tensor::Precision wanted)
+      : config(net.config_),
+        shape(net.shape_),
+        dtype(tensor::dtype_of(wanted)),
+        weights(net.parameters_),
+        maker(net.parameters_, "the network itself"),
+        layers(maker, config, shape) {
+    const at::NoGradGuard no_grad;
+    layers.freeze();
   }
 
-  at::Tensor h = (*net.mid_block_1)(skips.back(), context);
-  h = (*net.mid_block_2)((*net.mid_attn_1)(h), context);
+  const tensor::NamedTensors& parameters() const override { return weights; }
 
-  for (size_t i = net.up.size(); i-- > 0;) {
-    const Level& level = net.up[i];
-    for (size_t j = 0; j < level.blocks.size(); ++j) {
-      h = level.apply(j, concat_channels(h, skips.back()), context);
-      skips.pop_back();
+  at::Tensor run(const at::Tensor& x_t, const at::Tensor& t,
+                 const std::optional<TrainingPass>& pass) const override {
+    DDPM_CHECK(!pass, "a network prepared for evaluation is not trained");
+    tensor::expect(x_t, torch::kFloat32, {-1, shape.in_channels, shape.image_side, shape.image_side}, "x_t");
+    tensor::expect(t, torch::kInt64, {x_t.size(0)}, "t");
+    const at::NoGradGuard no_grad;
+    const auto shifts = layers.shifts(t, config.base_channels);
+    if (!x_t.device().is_cpu()) {
+      return layers.run(x_t, shifts, dtype, {});
     }
-    if (level.resample) {
-      h = (*level.resample)(upsample_nearest(h));
-    }
+    const int64_t rows = x_t.size(0);
+    const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+    at::Tensor output = torch::empty({rows, shape.out_channels, shape.image_side, shape.image_side});
+    at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+      const at::NoGradGuard no_grad_here;  // modes belong to threads
+      for (int64_t tile = begin; tile < end; ++tile) {
+        const int64_t first = tile * kTileRows;
+        const int64_t count = std::min(kTileRows, rows - first);
+        std::vector<at::Tensor> own;
+        for (const auto& shift : shifts) {
+          own.push_back(shift.narrow(0, first, count));
+        }
+        output.narrow(0, first, count).copy_(layers.run(x_t.narrow(0, first, count), own, dtype, {}));
+      }
+    });
+    return output;
   }
-  return net.conv_out(net.norm_out(h, Activation::kSwish));
+
+  UNetConfig config;
+  UNetShape shape;
+  at::ScalarType dtype;
+  tensor::NamedTensors weights;
+  ParameterMaker maker;
+  Layers layers;
+};
+
+std::unique_ptr<const DiffusionNetwork> UNet::prepare(tensor::Precision precision) const {
+  return std::make_unique<Frozen>(*this, precision);
 }
 
 }  // namespace ddpm_eval::ddpm

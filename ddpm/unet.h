@@ -45,12 +45,15 @@ class UNet final : public DiffusionNetwork {
   /// As the base class says; x_t [n, in_channels, image_side, image_side] gives [n, out_channels, ...].
   const tensor::NamedTensors& parameters() const override { return parameters_; }
 
+  std::unique_ptr<const DiffusionNetwork> prepare(tensor::Precision precision) const override;
+
  protected:
   at::Tensor run(const at::Tensor& x_t, const at::Tensor& t,
                  const std::optional<TrainingPass>& pass) const override;
 
  private:
   struct Layers;
+  struct Frozen;
 
   UNetConfig config_;
   UNetShape shape_;

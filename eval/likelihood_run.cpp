@@ -8,6 +8,7 @@
 #include "base/data/source_spec.h"
 #include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
+#include "ddpm/precision_words.h"
 #include "eval/console.h"
 #include "eval/line_plot.h"
 
@@ -72,6 +73,7 @@ Json evaluation_key(const LikelihoodRequest& request, const LoadedRun& run, int6
           {"count", count},
           {"strata", request.options.strata},
           {"micro_batch", request.options.micro_batch},
+          {"network_precision", ddpm::word_of(ddpm::precision_words(), request.precision)},
           {"clip", request.options.clip},
           {"seed", request.options.seed}};
 }
@@ -192,7 +194,9 @@ class StateFile {
 ddpm::BoundReport evaluate(const LikelihoodRequest& request, const ddpm::Model& model, const at::Tensor& x_0,
                            StateFile& state, const ProgressFn& progress) {
   const auto& options = request.options;
-  const ddpm::SamplingModel parts{*model.network, model.process, model.parameterisation};
+  const auto prepared = model.network->prepare(request.precision);
+  const ddpm::SamplingModel parts{prepared ? *prepared : *model.network, model.process,
+                                  model.parameterisation};
   const auto decoder = model.makes_images() ? ddpm::Decoder::kDiscretised : ddpm::Decoder::kContinuous;
   const auto strata = ddpm::strata_of(model.process.steps(), options.strata);
   const auto passes = static_cast<int64_t>(strata.size());
@@ -309,7 +313,8 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   record["objective"] = run.record.at("objective");
   record["process"] = run.record.at("process");
   record.update(result_json(report, run.model.makes_images()));
-  record["precision"] = "float32 network, float64 terms";
+  record["precision"] =
+      fmt::format("{} network, float64 terms", record["network_precision"].get<std::string>());
   record["runtime"] = tensor::runtime_context();
   if (state.makers().size() > 1) {
     record["makers"] = state.makers();

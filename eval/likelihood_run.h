@@ -14,13 +14,15 @@ struct LikelihoodRequest {
   SamplingRequest run;  ///< its settings are not used
   std::string data;     ///< a source of images, or a made-up set of points
   ddpm::LikelihoodOptions options;
+  tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network
   std::filesystem::path
       out;  ///< the folder of nll.json, curve.csv, curve.svg and, until it is done, state.safetensors
 };
 
 /// Evaluates the bound of a run on data and returns the record, which is also written. Goes on from the state
-/// that an interrupted evaluation has left; a complete one is not repeated. Throws UsageError for data that does not suit the run or a folder
-/// with another evaluation, DataError for a run that cannot be read, InterruptedError with the state saved.
+/// that an interrupted evaluation has left; a complete one is not repeated. Throws UsageError for data that
+/// does not suit the run or a folder with another evaluation, DataError for a run that cannot be read,
+/// InterruptedError with the state saved.
 core::Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session);
 
 }  // namespace ddpm_eval::eval

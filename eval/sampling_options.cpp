@@ -13,7 +13,7 @@ void add_sampling_options(CLI::App& command, SamplingRequest& request) {
       ->capture_default_str();
   // What shapes the samples is a flag as well; the run's own [sample] section has the defaults.
   for (const char* key : {"sampler", "steps", "spacing", "eta", "hat_sigma", "variance", "clip",
-                          "dynamic_threshold", "rederive", "rounding"}) {
+                          "dynamic_threshold", "rederive", "rounding", "precision"}) {
     std::string flag = std::string("--") + key;
     std::replace(flag.begin(), flag.end(), '_', '-');
     command.add_option_function<std::string>(

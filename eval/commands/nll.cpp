@@ -1,4 +1,6 @@
+#include "base/core/error.h"
 #include "base/training/checkpoint.h"
+#include "ddpm/precision_words.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/likelihood_run.h"
@@ -15,8 +17,18 @@ namespace {
 struct NllCommand {
   LikelihoodRequest request;
   std::string json;
+  std::string precision = "float32";
   bool no_clip = false;
 };
+
+tensor::Precision precision_of(const std::string& word) {
+  for (const auto& [known, precision] : ddpm::precision_words()) {
+    if (known == word) {
+      return precision;
+    }
+  }
+  throw core::UsageError("--precision {}: expected float32 or bf16", word);
+}
 
 void run_nll(NllCommand command, const Session& session) {
   const auto& out = command.request.out;
@@ -31,6 +43,7 @@ void run_nll(NllCommand command, const Session& session) {
                    inputs);
   require_json_target(command.json);
   command.request.options.clip = !command.no_clip;
+  command.request.precision = precision_of(command.precision);
   const auto record = evaluate_likelihood(command.request, session);
   if (write_json(command.json, record)) {
     return;
@@ -81,6 +94,8 @@ void add_nll_command(CLI::App& program, Session& session) {
   command
       ->add_option("--micro-batch", request.options.micro_batch,
                    "Examples that go through the network together")
+      ->capture_default_str();
+  command->add_option("--precision", options->precision, "What the network computes in: float32, or bf16")
       ->capture_default_str();
   command->add_flag("--no-clip", options->no_clip, "Leave x_0 outside [-1, 1]; the official code clips");
   add_weights_options(*command, request.run);

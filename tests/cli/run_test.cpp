@@ -103,6 +103,20 @@ TEST_F(RunTest, AFolderOfPhotographsTrains) {
   EXPECT_THAT(error_line(uncropped), HasSubstr("training needs one size, as ?crop=center&side=64 makes it"));
 }
 
+TEST_F(RunTest, InBfloat16AResumedRunEndsInTheSameBytesToo) {
+  train("float32");
+  train("whole", {"--set", "train.precision=bf16"});
+  train("parts", {"--set", "train.precision=bf16", "--set", "train.steps=4"});
+  train("parts", {"--resume"});
+  EXPECT_EQ(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
+  EXPECT_NE(slurp(dir_ / "float32/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
+  sample("whole", "float32.npz");
+  sample("whole", "a.npz", {"--precision", "bf16"});
+  sample("parts", "b.npz", {"--precision", "bf16"});
+  EXPECT_EQ(slurp(dir_ / "a.npz"), slurp(dir_ / "b.npz"));
+  EXPECT_NE(slurp(dir_ / "a.npz"), slurp(dir_ / "float32.npz"));
+}
+
 TEST_F(RunTest, ARunIsNeverOverwrittenByAFreshOne) {
   train("run");
   const auto again = run_program({"train", "--config", path("c.toml"), "--out", path("run")});

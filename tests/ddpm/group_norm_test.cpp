@@ -68,6 +68,50 @@ TEST(GroupNorm, ValueAndGradientsEqualLibTorchs) {
   }
 }
 
+/// bfloat16 and a shift per image and channel, against LibTorch in float64 from the same rounded numbers.
+TEST(GroupNorm, Bfloat16AndShiftsEqualLibTorchsInFloat64) {
+  const auto dtype = torch::kBFloat16;
+  const auto x = to_channels_last(draws("x", {3, 48, 9, 9}) + 1).to(dtype);
+  const auto dy = to_channels_last(draws("dy", x.sizes())).to(dtype);
+  const auto weight = draws("weight", {48, 1}).flatten() + 1;
+  const auto bias = draws("bias", {48, 1}).flatten();
+  const auto shift = draws("shift", {3, 48}) * 2;
+  const auto gradients = [&](const at::Tensor& one, const at::Tensor& by, const auto& norm) {
+    std::vector<at::Tensor> leaves;
+    for (const auto& leaf : {one, weight, bias, shift}) {
+      leaves.push_back(leaf.to(leaf.is_same(one)           ? one.scalar_type()
+                               : by.scalar_type() == dtype ? torch::kFloat32
+                                                           : by.scalar_type())
+                           .detach()
+                           .clone()
+                           .requires_grad_(true));
+    }
+    const auto y = norm(leaves[0], leaves[1], leaves[2], leaves[3]);
+    y.backward(by);
+    std::vector<at::Tensor> all{y.detach()};
+    for (const auto& leaf : leaves) {
+      all.push_back(leaf.grad());
+    }
+    return all;
+  };
+  for (const auto activation : {Activation::kNone, Activation::kSwish}) {
+    const auto got = gradients(
+        x, dy, [&](auto& v, auto& w, auto& b, auto& s) { return group_norm(v, 8, w, b, activation, s); });
+    const auto d = torch::kFloat64;
+    const auto want = gradients(x.to(d).contiguous(), dy.to(d), [&](auto& v, auto& w, auto& b, auto& s) {
+      const auto z = torch::group_norm(v + s.unsqueeze(2).unsqueeze(3), 8, w, b, 1e-6);
+      return activation == Activation::kSwish ? torch::silu(z) : z;
+    });
+    EXPECT_EQ(got[0].scalar_type(), dtype);
+    EXPECT_EQ(got[1].scalar_type(), dtype);
+    for (size_t i = 0; i < got.size(); ++i) {
+      // y and dx are rounded to 8 bits once; sums over positions stay float32.
+      const double largest = want[i].abs().max().item<double>();
+      EXPECT_THAT(got[i].to(d), TensorNear(want[i], (i < 2 ? 0x1p-8 : 2e-5) * largest)) << i;
+    }
+  }
+}
+
 TEST(GroupNorm, SwishHoldsOverTheWholeRange) {
   // Two groups of a constant each would divide by zero; so the normalisation is undone by weight and bias.
   const auto z = torch::linspace(-120, 120, 4096, torch::kFloat32);

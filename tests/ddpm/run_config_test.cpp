@@ -129,6 +129,10 @@ TEST(RunConfig, SlipsNameTheKey) {
   EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n[train]\nflip = false\n"), HasSubstr("sample.clip"));
   EXPECT_THAT(refusal("[model]\nkind = 'gated-mlp'\n"), HasSubstr("train.flip"));
   EXPECT_THAT(refusal("[sample]\nweights = 'lst'\n"), HasSubstr("sample.weights: 'lst'"));
+  const std::string points = "[model]\nkind = 'mlp'\n[train]\nflip = false\n";
+  EXPECT_THAT(refusal(points + "precision = 'bf16'\n[sample]\nclip = false\n"), HasSubstr("train.precision"));
+  EXPECT_THAT(refusal(points + "[sample]\nclip = false\nprecision = 'bf16'\n"),
+              HasSubstr("sample.precision"));
 }
 
 TEST(RunConfig, SamplingMayChangeWhenResumed) {

@@ -293,7 +293,7 @@ TEST(Sampler, OptionsAreReadFromWords) {
   EXPECT_EQ(
       core::config_to_json(options),
       R"({"sampler":"ddim","steps":50,"spacing":"quad","eta":0.25,"hat_sigma":false,"variance":"fixedsmall",)"
-      R"("clip":false,"dynamic_threshold":0.0,"rederive":true,"rounding":"round","weights":"ema","micro_batch":20})");
+      R"("clip":false,"dynamic_threshold":0.0,"rederive":true,"rounding":"round","weights":"ema","precision":"float32","micro_batch":20})");
 }
 
 TEST(Sampler, EightBitTruncationIsTheFloorOfTheClampedValue) {

@@ -15,6 +15,7 @@
 #include <set>
 #include <sstream>
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
 namespace ddpm_eval::ddpm {
@@ -88,6 +89,69 @@ TEST(UNet, ForwardEqualsTheGoldenOne) {
   const auto want = golden_numbers("unet_forward.txt").view({2, 3, 8, 8});
   EXPECT_LT(((output - want).norm() / want.norm()).item<double>(), 1e-6);
   EXPECT_THAT(output, TensorNear(want, 1e-5 * want.abs().max().item<double>()));
+}
+
+TEST(UNet, PreparedIsTheSameFunction) {
+  const UNet network({.base_channels = 32, .multipliers = {1, 2}, .attention_resolutions = {4}, .groups = 8},
+                     {.in_channels = 3, .out_channels = 3, .image_side = 8}, ParameterMaker(0));
+  set_hashed_weights(network);
+  const at::NoGradGuard no_grad;
+  const auto x = images(7, 3, 8);
+  const auto want = network.forward(x, steps(7));
+  for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
+    const auto prepared = network.prepare(precision);
+    const auto got = prepared->forward(x, steps(7));
+    const double error = ((got - want).norm() / want.norm()).item<double>();
+    EXPECT_EQ(got.scalar_type(), torch::kFloat32);
+    if (precision == tensor::Precision::kFloat32) {
+      EXPECT_LT(error, 2e-6);
+    } else {
+      EXPECT_LT(error, 0.03);
+      EXPECT_GT(error, 1e-4);  // it is not float32 in disguise
+    }
+  }
+}
+
+TEST(UNet, RowsOfAPreparedNetworkDependOnNothingElse) {
+  const UNet network({.base_channels = 32, .multipliers = {1, 2}, .attention_resolutions = {4}, .groups = 8},
+                     {.in_channels = 3, .out_channels = 3, .image_side = 8}, ParameterMaker(0));
+  set_hashed_weights(network);
+  const at::NoGradGuard no_grad;
+  const auto x = images(11, 3, 8);
+  for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
+    const auto prepared = network.prepare(precision);
+    const auto whole = prepared->forward(x, steps(11));
+    for (const int64_t count : {1, 2, 3, 4, 6}) {
+      EXPECT_THAT(prepared->forward(x.narrow(0, 3, count), steps(11).narrow(0, 3, count)),
+                  TensorEq(whole.narrow(0, 3, count)))
+          << count;
+    }
+    const int threads = at::get_num_threads();
+    at::set_num_threads(1);
+    EXPECT_THAT(prepared->forward(x, steps(11)), TensorEq(whole));
+    at::set_num_threads(threads);
+  }
+}
+
+TEST(UNet, Bfloat16GradientsAreNearThoseOfFloat32) {
+  const UNet network(small_config(), kSmallShape, ParameterMaker(0));
+  set_hashed_weights(network);
+  const auto gradient = [&](tensor::Precision precision) {
+    network.forward(images(4, 1, 8), steps(4), TrainingPass{1, 2, precision}).pow(2).mean().backward();
+    std::vector<at::Tensor> parts;
+    for (const auto& [name, parameter] : network.parameters()) {
+      EXPECT_EQ(parameter.grad().scalar_type(), torch::kFloat32) << name;
+      parts.push_back(parameter.grad().flatten());
+      at::Tensor(parameter).mutable_grad() = at::Tensor();
+    }
+    return torch::cat(parts);
+  };
+  const auto exact = gradient(tensor::Precision::kFloat32);
+  const auto rounded = gradient(tensor::Precision::kBFloat16);
+  const double error = ((rounded - exact).norm() / exact.norm()).item<double>();
+  EXPECT_LT(error, 0.05);
+  EXPECT_GT(error, 1e-4);
+  EXPECT_THAT(gradient(tensor::Precision::kBFloat16), TensorEq(rounded));
 }
 
 TEST(UNet, Cifar10HasThePapersParameters) {

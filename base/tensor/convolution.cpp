@@ -1,0 +1,152 @@
+#include "base/tensor/convolution.h"
+
+#include "base/core/error.h"
+#include "base/tensor/onednn_convolution.h"
+
+#include <mutex>
+
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
+
+namespace ddpm_eval::tensor {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr auto kChannelsLast = torch::MemoryFormat::ChannelsLast;
+
+bool suits_onednn(const at::Tensor& x, const at::Tensor& weight) {
+  return onednn::available() && x.device().is_cpu() && weight.scalar_type() == torch::kFloat32 &&
+         (x.scalar_type() == torch::kFloat32 ||
+          (x.scalar_type() == torch::kBFloat16 && onednn::computes_bfloat16()));
+}
+
+/// In x's dtype throughout, but that bfloat16 goes through float32, which every device has.
+at::Tensor by_operators(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                        const ConvolutionShape& shape, at::ScalarType result) {
+  const auto dtype = x.scalar_type() == torch::kBFloat16 ? torch::kFloat32 : x.scalar_type();
+  const bool even = shape.pad_begin == shape.pad_end;
+  const auto padded = even ? x.to(dtype)
+                           : torch::constant_pad_nd(x.to(dtype), {shape.pad_begin, shape.pad_end,
+                                                                  shape.pad_begin, shape.pad_end});
+  return torch::conv2d(padded, weight.to(dtype), bias.to(dtype), shape.stride, even ? shape.pad_begin : 0)
+      .to(result);
+}
+
+onednn::Problem problem_of(const at::Tensor& x, at::IntArrayRef weight, const ConvolutionShape& shape,
+                           at::ScalarType result) {
+  DDPM_CHECK(x.dim() == 4 && weight.size() == 4 && x.size(1) == weight[1],
+             "a convolution of {} channels by {}", x.size(1), weight[1]);
+  const auto out = [&](int64_t side) {
+    return (side + shape.pad_begin + shape.pad_end - weight[2]) / shape.stride + 1;
+  };
+  return {.rows = x.size(0),
+          .in = x.size(1),
+          .height = x.size(2),
+          .width = x.size(3),
+          .out = weight[0],
+          .kernel = weight[2],
+          .out_height = out(x.size(2)),
+          .out_width = out(x.size(3)),
+          .shape = shape,
+          .dtype = x.scalar_type(),
+          .result = result};
+}
+
+at::Tensor empty_result(const onednn::Problem& problem) {
+  return torch::empty({problem.rows, problem.out, problem.out_height, problem.out_width},
+                      torch::dtype(problem.result), kChannelsLast);
+}
+
+struct Convolution : torch::autograd::Function<Convolution> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight,
+                            const at::Tensor& bias, const ConvolutionShape& shape, at::ScalarType result) {
+    const at::Tensor x = input.contiguous(kChannelsLast);
+    const auto problem = problem_of(x, weight.sizes(), shape, result);
+    at::Tensor y = empty_result(problem);
+    onednn::forward(problem, x, onednn::pack(problem, weight.contiguous()), bias, y);
+    context->save_for_backward({x, weight});
+    context->saved_data["shape"] = std::vector<int64_t>{shape.stride, shape.pad_begin, shape.pad_end};
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const auto numbers = context->saved_data["shape"].toIntVector();
+    const ConvolutionShape shape{numbers[0], numbers[1], numbers[2]};
+    const auto problem = problem_of(x, weight.sizes(), shape, x.scalar_type());
+    const at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous(kChannelsLast);
+    at::Tensor dx;
+    if (context->needs_input_grad(0)) {
+      dx = torch::empty_like(x);
+      onednn::backward_data(problem, dy, weight.contiguous(), dx);
+    }
+    at::Tensor dweight = torch::empty(weight.sizes(), torch::kFloat32);
+    at::Tensor dbias = torch::empty({problem.out}, torch::kFloat32);
+    onednn::backward_weights(problem, x, dy, dweight, dbias);
+    return {dx, dweight, dbias, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                       const ConvolutionShape& shape, at::ScalarType result) {
+  return suits_onednn(x, weight) ? Convolution::apply(x, weight, bias, shape, result)
+                                 : by_operators(x, weight, bias, shape, result);
+}
+
+/// Layouts differ between shapes of input, though rarely: one copy for each that was met.
+struct FrozenConvolution::Packed {
+  std::mutex mutex;
+  std::vector<std::pair<onednn::Problem, onednn::PackedWeight>> met;
+};
+
+FrozenConvolution::FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias,
+                                     const ConvolutionShape& shape)
+    : weight_(weight.detach().contiguous()),
+      bias_(bias.detach()),
+      shape_(shape),
+      packed_(std::make_unique<Packed>()) {}
+
+FrozenConvolution::~FrozenConvolution() = default;
+
+at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType result) const {
+  if (!suits_onednn(x, weight_)) {
+    return by_operators(x, weight_, bias_, shape_, result);
+  }
+  const auto problem = problem_of(x, weight_.sizes(), shape_, result);
+  at::Tensor y = empty_result(problem);
+  run(problem, x, y);
+  return y;
+}
+
+void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
+  if (!suits_onednn(x, weight_)) {
+    sum.add_(by_operators(x, weight_, bias_, shape_, sum.scalar_type()));
+    return;
+  }
+  auto problem = problem_of(x, weight_.sizes(), shape_, sum.scalar_type());
+  problem.adds = true;
+  run(problem, x, sum);
+}
+
+void FrozenConvolution::run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const {
+  onednn::PackedWeight weight;
+  {
+    const std::lock_guard lock(packed_->mutex);
+    const auto found = std::find_if(packed_->met.begin(), packed_->met.end(),
+                                    [&](const auto& entry) { return entry.first == problem; });
+    if (found == packed_->met.end()) {
+      weight = onednn::pack(problem, weight_, packed_->met.empty() ? nullptr : &packed_->met.front().second);
+      packed_->met.emplace_back(problem, weight);
+    } else {
+      weight = found->second;
+    }
+  }
+  onednn::forward(problem, x.contiguous(kChannelsLast), weight, bias_, y);
+}
+
+}  // namespace ddpm_eval::tensor

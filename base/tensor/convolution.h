@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+// Convolutions by oneDNN itself where LibTorch was built with it: activations channels-last and without gaps,
+// float32 or bfloat16; weights float32 in any case. Everywhere else (other devices or dtypes, builds without
+// oneDNN) LibTorch's operators do the same. What a row of the result is does not depend on the other rows.
+namespace ddpm_eval::tensor {
+
+namespace onednn {
+struct Problem;
+}
+
+/// Padding before the first and after the last row and column.
+struct ConvolutionShape {
+  int64_t stride = 1;
+  int64_t pad_begin = 0;
+  int64_t pad_end = 0;
+
+  bool operator==(const ConvolutionShape&) const = default;
+};
+
+/// x [n, in, h, w], weight float32 [out, in, k, k], bias float32 [out]; returns [n, out, ...] of dtype
+/// `result`, channels-last. Differentiable once; the gradients of weight and bias are float32, that of x has
+/// x's dtype.
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                       const ConvolutionShape& shape, at::ScalarType result);
+
+/// The same for many evaluations with weights that stay: they are laid out as the processor wants them once
+/// per dtype. Not differentiable. May be called from several threads.
+class FrozenConvolution {
+ public:
+  FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias, const ConvolutionShape& shape);
+  ~FrozenConvolution();
+
+  at::Tensor operator()(const at::Tensor& x, at::ScalarType result) const;
+  /// Adds the convolution to `sum`, which has the shape and layout of the result.
+  void add_to(at::Tensor& sum, const at::Tensor& x) const;
+
+ private:
+  struct Packed;
+  void run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const;
+
+  at::Tensor weight_, bias_;
+  ConvolutionShape shape_;
+  std::unique_ptr<Packed> packed_;
+};
+
+}  // namespace ddpm_eval::tensor

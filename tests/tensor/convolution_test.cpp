@@ -1,0 +1,101 @@
+#include "base/tensor/convolution.h"
+
+#include "base/tensor/noise.h"
+#include "tests/support/tensor_matchers.h"
+
+#include <gmock/gmock.h>
+
+namespace ddpm_eval::tensor {
+namespace {
+
+using testing::TensorEq;
+using testing::TensorNear;
+
+at::Tensor draws(const char* purpose, at::IntArrayRef shape) {
+  return normal_rows({3, purpose}, index_range(0, shape[0]), 0, shape.slice(1));
+}
+
+struct Case {
+  int64_t in, out, kernel, side;
+  ConvolutionShape shape;
+};
+
+const Case kCases[] = {{32, 48, 3, 8, {1, 1, 1}}, {16, 16, 3, 10, {2, 0, 1}}, {24, 40, 1, 5, {1, 0, 0}},
+                       {3, 16, 3, 8, {1, 1, 1}},  {16, 1, 3, 7, {1, 1, 1}},   {1, 8, 3, 6, {1, 1, 1}}};
+
+/// Values and gradients against LibTorch in float64, from the same (rounded) numbers.
+TEST(Convolution, ValueAndGradientsEqualLibTorchsInFloat64) {
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const Case& c : kCases) {
+      const auto rounded = [&](const at::Tensor& t) { return t.to(dtype).to(torch::kFloat32); };
+      auto x = draws("x", {3, c.in, c.side, c.side})
+                   .contiguous(torch::MemoryFormat::ChannelsLast)
+                   .to(dtype)
+                   .requires_grad_(true);
+      auto weight = rounded(draws("weight", {c.out, c.in, c.kernel, c.kernel})).requires_grad_(true);
+      auto bias = draws("bias", {c.out, 1}).flatten().requires_grad_(true);
+      const auto y = convolution(x, weight, bias, c.shape, dtype);
+      const auto dy = draws("dy", y.sizes()).to(dtype);
+      y.backward(dy);
+
+      const auto d = torch::kFloat64;
+      auto wide_x = x.detach().to(d).requires_grad_(true);
+      auto wide_weight = weight.detach().to(d).requires_grad_(true);
+      auto wide_bias = bias.detach().to(d).requires_grad_(true);
+      const auto& s = c.shape;
+      const auto want =
+          torch::conv2d(torch::constant_pad_nd(wide_x, {s.pad_begin, s.pad_end, s.pad_begin, s.pad_end}),
+                        wide_weight, wide_bias, s.stride);
+      want.backward(dy.to(d));
+
+      EXPECT_EQ(y.scalar_type(), dtype);
+      EXPECT_EQ(weight.grad().scalar_type(), torch::kFloat32);
+      EXPECT_TRUE(weight.grad().is_contiguous());
+      const auto near = [&](const at::Tensor& exact, double relative) {
+        return TensorNear(exact, relative * exact.abs().max().item<double>());
+      };
+      const double once = dtype == torch::kBFloat16 ? 0x1p-8 : 1e-5;
+      EXPECT_THAT(y.detach().to(d), near(want.detach(), once));
+      EXPECT_THAT(x.grad().to(d), near(wide_x.grad(), once));
+      EXPECT_THAT(weight.grad().to(d), near(wide_weight.grad(), 1e-5));
+      EXPECT_THAT(bias.grad().to(d), near(wide_bias.grad(), 1e-5));
+    }
+  }
+}
+
+TEST(Convolution, FrozenIsTheSameAndAdds) {
+  const at::NoGradGuard no_grad;
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const Case& c : kCases) {
+      const auto weight = draws("weight", {c.out, c.in, c.kernel, c.kernel});
+      const auto bias = draws("bias", {c.out, 1}).flatten();
+      const FrozenConvolution frozen(weight, bias, c.shape);
+      for (const int64_t rows : {4, 1, 3}) {
+        const auto x =
+            draws("x", {rows, c.in, c.side, c.side}).contiguous(torch::MemoryFormat::ChannelsLast).to(dtype);
+        const auto want = convolution(x, weight, bias, c.shape, dtype);
+        EXPECT_THAT(frozen(x, dtype), TensorEq(want));
+        EXPECT_THAT(frozen(x, torch::kFloat32),
+                    TensorEq(convolution(x, weight, bias, c.shape, torch::kFloat32)));
+        auto sum = draws("sum", want.sizes()).to(dtype).contiguous(torch::MemoryFormat::ChannelsLast);
+        const auto exact = sum.to(torch::kFloat64) +
+                           convolution(x, weight, bias, c.shape, torch::kFloat32).to(torch::kFloat64);
+        frozen.add_to(sum, x);
+        const double tolerance =
+            (dtype == torch::kBFloat16 ? 0x1p-8 : 1e-6) * exact.abs().max().item<double>();
+        EXPECT_THAT(sum.to(torch::kFloat64), TensorNear(exact, tolerance));
+      }
+    }
+  }
+}
+
+TEST(Convolution, OtherDtypesGoThroughLibTorch) {
+  const auto x = draws("x", {2, 4, 6, 6}).to(torch::kFloat64);
+  const auto weight = draws("weight", {5, 4, 3, 3}), bias = draws("bias", {5, 1}).flatten();
+  const auto y = convolution(x, weight, bias, {2, 0, 1}, torch::kFloat64);
+  EXPECT_THAT(y, TensorEq(torch::conv2d(torch::constant_pad_nd(x, {0, 1, 0, 1}), weight.to(torch::kFloat64),
+                                        bias.to(torch::kFloat64), 2)));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::tensor
