@@ -4,6 +4,7 @@
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -161,10 +162,11 @@ TEST_F(Show, ReverseEndsInTheImagesThatSampleDraws) {
   for (int i = 0; i < 5; ++i) {
     const auto sample = read_png(dir_ / ("samples/00000" + std::to_string(i) + ".png"));
     const auto found = lefts_of(sample, strip);
-    ASSERT_EQ(found.size(), 1U) << i;
-    lefts.insert(found[0]);
+    ASSERT_FALSE(found.empty()) << i;
+    lefts.insert(*std::max_element(found.begin(), found.end()));  // t = 1 may look the same
   }
-  EXPECT_EQ(lefts.size(), 1U) << "one below the other, in the last column";
+  EXPECT_EQ(lefts.size(), 1U) << "one below the other";
+  EXPECT_GE(*lefts.begin(), strip.size(2) - 12 - 20) << "in the last column";
   auto again = arguments;
   again[15] = path("t.png");
   again[17] = path("h.gif");
