@@ -6,8 +6,10 @@ namespace ddpm_eval::core {
 
 Json parse_json(std::string_view text, int max_depth) {
   bool deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t, const Json&) {
-    deep = deep || depth > max_depth;
+  const auto watch = [&](int depth, Json::parse_event_t event, const Json&) {  // the outermost has depth 0
+    const bool opens =
+        event == Json::parse_event_t::array_start || event == Json::parse_event_t::object_start;
+    deep = deep || (opens && depth >= max_depth);
     return !deep;
   };
   auto json = Json::parse(text, watch, /*allow_exceptions=*/false);

@@ -100,12 +100,21 @@ TEST_F(InLoopScoreTest, AnInterruptedRunEndsInTheSameBytes) {
 
 TEST_F(InLoopScoreTest, AScoreThatAKillHasLeftOutIsMadeUp) {
   ASSERT_EQ(train("whole").exit_code, 0);
-  ASSERT_EQ(train("parts", {"--set", "train.steps=20"}).exit_code, 0);
-  // As after a kill between the checkpoint and its score.
-  const auto scores = contents(dir_ / "parts/scores.jsonl");
-  std::ofstream(dir_ / "parts/scores.jsonl") << scores.substr(0, scores.find('\n') + 1);
+  ASSERT_EQ(train("parts", {"--set", "train.steps=10"}).exit_code, 0);
+  fs::create_directory(dir_ / "kept");
+  for (const char* name : {"best.safetensors", "scores.jsonl"}) {
+    fs::copy(dir_ / "parts" / name, dir_ / "kept" / name);
+  }
+  ASSERT_EQ(train("parts", {"--resume", "--set", "train.steps=20"}).exit_code, 0);
+  // As after a kill between the checkpoint of step 20 and its score.
+  for (const char* name : {"best.safetensors", "scores.jsonl"}) {
+    fs::remove(dir_ / "parts" / name);
+    fs::copy(dir_ / "kept" / name, dir_ / "parts" / name);
+  }
   ASSERT_EQ(train("parts", {"--resume"}).exit_code, 0);
-  EXPECT_EQ(contents(dir_ / "parts/scores.jsonl"), contents(dir_ / "whole/scores.jsonl"));
+  for (const char* name : {"best.safetensors", "scores.jsonl"}) {
+    EXPECT_EQ(contents(dir_ / "parts" / name), contents(dir_ / "whole" / name)) << name;
+  }
 }
 
 TEST_F(InLoopScoreTest, WhatContradictsItselfIsRefused) {
@@ -137,7 +146,7 @@ TEST_F(InLoopScoreTest, OtherScoresAndMissingWeightsAreTold) {
   result =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o.npy"), "--weights", "top"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(error_line(result), HasSubstr("--weights: 'top' is not one of ema, last or best"));
+  EXPECT_THAT(error_line(result), HasSubstr("--weights top: weights: 'top' is not one of ema, last or best"));
 }
 
 TEST_F(InLoopScoreTest, ImagesAreScoredOnFeatures) {

@@ -107,7 +107,7 @@ TEST_F(RunTest, InBfloat16AResumedRunEndsInTheSameBytesToo) {
   train("float32");
   train("whole", {"--set", "train.precision=bf16"});
   train("parts", {"--set", "train.precision=bf16", "--set", "train.steps=4"});
-  train("parts", {"--resume"});
+  train("parts", {"--resume", "--set", "train.precision=bf16"});
   EXPECT_EQ(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
   EXPECT_NE(slurp(dir_ / "float32/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
   sample("whole", "float32.npz");

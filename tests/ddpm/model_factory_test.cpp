@@ -108,7 +108,8 @@ TEST(ModelFactory, RefusesCheckpointsOfSomethingElse) {
   training::SavedWeights weights{.parameters = model.network->parameters(),
                                  .buffers = model.buffers(),
                                  .step = 0,
-                                 .config_json = core::config_to_json(config)};
+                                 .config_json = core::config_to_json(config),
+                                 .sha256 = {}};
   const auto refusal = [&] { return message_of<core::DataError>([&] { restore_model(weights, "run"); }); };
   weights.parameters.pop_back();
   EXPECT_EQ(refusal(), "run: tensor 'out.bias' is missing");

@@ -49,6 +49,8 @@ TEST(RunConfig, Cifar10HasThePapersValues) {
 TEST(RunConfig, Cifar10ConfigIsTheDefault) {
   RunConfig defaults;
   defaults.train.grid_every = 5000;
+  defaults.score.num = 5000;
+  defaults.score.real = "cifar10:train";
   EXPECT_EQ(core::config_to_json(defaults), core::config_to_json(shipped("cifar10.toml")));
 }
 

@@ -137,7 +137,7 @@ TEST(UNet, Bfloat16GradientsAreNearThoseOfFloat32) {
   const UNet network(small_config(), kSmallShape, ParameterMaker(0));
   set_hashed_weights(network);
   const auto gradient = [&](tensor::Precision precision) {
-    network.forward(images(4, 1, 8), steps(4), TrainingPass{1, 2, precision}).pow(2).mean().backward();
+    network.forward(images(4, 1, 8), steps(4), TrainingPass{1, 2, 0, precision}).pow(2).mean().backward();
     std::vector<at::Tensor> parts;
     for (const auto& [name, parameter] : network.parameters()) {
       EXPECT_EQ(parameter.grad().scalar_type(), torch::kFloat32) << name;

@@ -39,7 +39,8 @@ fs::path golden_folder() {
 ddpm::Model network_of(const ForeignModel& foreign) {
   return ddpm::restore_model({.parameters = foreign.weights.averaged,
                               .buffers = {{"data.shape", torch::tensor(foreign.row_shape, torch::kInt64)}},
-                              .config_json = core::config_to_json(foreign.config)},
+                              .config_json = core::config_to_json(foreign.config),
+                              .sha256 = {}},
                              "imported");
 }
 

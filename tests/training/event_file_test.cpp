@@ -52,7 +52,7 @@ TEST(EventFile, ARecordIsTheGoldenBytes) {
 }
 
 TEST(EventFile, MessagesAreThoseOfTheirFields) {
-  EXPECT_EQ(hex(detail::version_event(1.0)), "09000000000000f03f1a0e" + hex("brain.Event:2"));
+  EXPECT_EQ(hex(detail::version_event(1.0)), "09000000000000f03f1a0d" + hex("brain.Event:2"));
   EXPECT_EQ(hex(detail::start_event(1.0, 300)), "09000000000000f03f10ac023a020801");
   const std::string png = "PNG";
   EXPECT_EQ(hex(detail::image_event(1.0, 1, "s", {.height = 2, .width = 200, .channels = 1, .png = png})),
