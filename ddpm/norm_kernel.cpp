@@ -195,6 +195,7 @@ DDPM_EVAL_INLINE void input_gradient(int64_t positions, int64_t channels, const 
   }
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type does not stand in parentheses.
 // Each kernel for both kinds of numbers: what is compiled several times must not be a template.
 #define DDPM_EVAL_KERNELS(Number)                                                                    \
   DDPM_EVAL_CLONES void moments(const NormShape& s, const Number* x, const float* shift, float* sum, \
@@ -231,6 +232,7 @@ DDPM_EVAL_INLINE void input_gradient(int64_t positions, int64_t channels, const 
 DDPM_EVAL_KERNELS(float)
 DDPM_EVAL_KERNELS(Bf16)
 #undef DDPM_EVAL_KERNELS
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// The affine map of x that shift, normalisation, weight and bias make together.
 void fold(const NormShape& shape, const NormWeights& weights, const float* mean, const float* rstd,
@@ -305,13 +307,13 @@ void norm_backward(const NormShape& shape, Activation activation, const Number* 
   apply_gradient(shape, activation, x, dy, scale, offset, by_x, constant, dx);
 }
 
-#define DDPM_EVAL_INSTANCES(Number)                                                                          \
-  template void norm_forward(const NormShape&, double, Activation, const Number*, const NormWeights&,        \
-                             Number*, float*, float*, float*);                                               \
-  template void norm_backward(const NormShape&, Activation, const Number*, const NormWeights&, const float*, \
-                              const float*, const Number*, Number*, const NormGradients&, float*);
-DDPM_EVAL_INSTANCES(float)
-DDPM_EVAL_INSTANCES(Bf16)
-#undef DDPM_EVAL_INSTANCES
+template void norm_forward(const NormShape&, double, Activation, const float*, const NormWeights&, float*,
+                           float*, float*, float*);
+template void norm_forward(const NormShape&, double, Activation, const Bf16*, const NormWeights&, Bf16*,
+                           float*, float*, float*);
+template void norm_backward(const NormShape&, Activation, const float*, const NormWeights&, const float*,
+                            const float*, const float*, float*, const NormGradients&, float*);
+template void norm_backward(const NormShape&, Activation, const Bf16*, const NormWeights&, const float*,
+                            const float*, const Bf16*, Bf16*, const NormGradients&, float*);
 
 }  // namespace ddpm_eval::ddpm::detail
