@@ -64,6 +64,13 @@ TEST(RunConfig, FashionMnistSmallBuilds) {
   EXPECT_TRUE(config.train.loop.ema_ramp);
 }
 
+TEST(RunConfig, FashionMnistWithTwoHundredStepsEndsInNoise) {
+  const auto config = shipped("fashion-mnist-t200.toml");
+  const auto model = make_model(config, {1, 28, 28});
+  EXPECT_EQ(model.process.steps(), 200);
+  EXPECT_NEAR(model.process.tables().alpha_bar.back(), 3.03184e-5, 1e-9);
+}
+
 TEST(RunConfig, SwissRollEndsInNoise) {
   const auto config = shipped("swiss-roll.toml");
   const auto model = make_model(config, {2});
@@ -98,8 +105,9 @@ TEST(RunConfig, TheNotebooksLikelihoodModelGivesMeanAndVariance) {
 }
 
 TEST(RunConfig, EchoReadsBack) {
-  for (const char* name : {"cifar10.toml", "fashion-mnist-small.toml", "swiss-roll.toml",
-                           "swiss-roll-notebook.toml", "swiss-roll-notebook-likelihood.toml"}) {
+  for (const char* name :
+       {"cifar10.toml", "fashion-mnist-small.toml", "fashion-mnist-t200.toml", "swiss-roll.toml",
+        "swiss-roll-notebook.toml", "swiss-roll-notebook-likelihood.toml"}) {
     const auto json = core::config_to_json(shipped(name));
     auto tree = core::ConfigTree::from_json(json, "stored");
     EXPECT_EQ(core::config_to_json(read_run_config(tree)), json);
