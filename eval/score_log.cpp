@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/json.h"
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +24,7 @@ ScoreLog::ScoreLog(std::filesystem::path path, Json context, int64_t step)
     if (!entry || entry->step > step) {
       break;
     }
-    const auto json = Json::parse(line);
+    const auto json = core::parse_json(line);
     for (const auto& [key, value] : context_.items()) {
       if (const auto stored = json.contains(key) ? json[key] : Json(); stored != value) {
         throw core::UsageError(
@@ -42,9 +43,9 @@ ScoreLog::ScoreLog(std::filesystem::path path, Json context, int64_t step)
 }
 
 std::optional<ScoreEntry> ScoreLog::parse(std::string_view line) const {
-  const auto json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer() ||
-      !json.contains("value") || !(json["value"].is_number() || json["value"].is_null())) {
+  const auto json = core::parse_json(line);
+  if (!core::has_integer(json, "step") || !json.contains("value") ||
+      !(json["value"].is_number() || json["value"].is_null())) {
     return std::nullopt;
   }
   ScoreEntry entry{.step = json["step"].get<int64_t>(), .value = {}, .problem = {}};

@@ -56,9 +56,11 @@ FeatureTraining settings_of(const FeaturesTrainOptions& options) {
 }
 
 void run_train(const FeaturesTrainOptions& options, const Session& session) {
-  require_distinct({{"--out", options.out},
-                    {"--out", feature_run_folder(options.out) / training::kCheckpointFile},
-                    {"--json", options.json}});
+  std::vector<FlagFile> outputs = {{"--out", options.out}, {"--json", options.json}};
+  for (const char* name : {training::kCheckpointFile, "checkpoint.json", "log.jsonl", "run.json"}) {
+    outputs.push_back({"--out", feature_run_folder(options.out) / name});
+  }
+  require_distinct(outputs);
   require_json_target(options.json);
   const auto start = options.resume ? Start::kResume : Start::kFresh;
   const auto record = train_features(settings_of(options), options.out, start, session);

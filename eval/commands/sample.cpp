@@ -135,7 +135,9 @@ void run_sample(const SampleCommand& command, const Session& session) {
                     {"--grid", command.grid},
                     {"--json", command.json}},
                    {{"--run", command.request.run / training::kCheckpointFile},
-                    {"--run", command.request.run / training::kBestFile}});
+                    {"--run", command.request.run / training::kBestFile},
+                    {"--run", command.request.run / "log.jsonl"},
+                    {"--run", command.request.run / "run.json"}});
   require_json_target(command.json);
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);

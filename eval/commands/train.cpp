@@ -1,6 +1,7 @@
 #include "base/core/config.h"
 #include "base/core/error.h"
 #include "base/training/checkpoint.h"
+#include "base/training/train_log.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
@@ -46,10 +47,12 @@ void print_best(const core::Json& score) {
 }
 
 void run_train(const TrainOptions& options, const Session& session) {
-  require_distinct({{"--out", options.out / training::kCheckpointFile},
-                    {"--out", options.out / "log.jsonl"},
-                    {"--json", options.json}},
-                   {{"--config", options.config}});
+  std::vector<FlagFile> outputs = {{"--json", options.json}};
+  for (const char* name : {training::kCheckpointFile, training::kBestFile, training::kDivergenceFile,
+                           "checkpoint.json", "log.jsonl", "run.json", "scores.jsonl"}) {
+    outputs.push_back({"--out", options.out / name});
+  }
+  require_distinct(outputs, {{"--config", options.config}});
   require_json_target(options.json);
   if (options.resume && training::has_checkpoint(options.out)) {
     training::require_resumable(options.out);

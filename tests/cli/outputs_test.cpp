@@ -121,9 +121,13 @@ TEST_F(Outputs, OfTrainingStayApart) {
   expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("c.toml")},
                  "--json", "--config", "c.toml");
   expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("r/log.jsonl")},
-                 "--out", "--json");
+                 "--json", "--out");
+  expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("r/run.json")},
+                 "--json", "--out");
   expect_refused({"features", "train", "--out", path("n.safetensors"), "--json", path("n.safetensors")},
                  "--out", "--json");
+  expect_refused({"features", "train", "--out", path("n.safetensors"), "--json", path("n.run/log.jsonl")},
+                 "--json", "--out");
   expect_refused({"report", path("run"), "--out", path("run/run.json")}, "--out", "the run", "run/run.json");
   core::write_file(dir_ / "run/score.json", "{}");
   expect_refused({"report", path("run"), "--out", path("run/score.json")}, "--out", "the run",
