@@ -17,11 +17,6 @@ if(DDPM_EVAL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
       CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} ${DDPM_EVAL_CCACHE})
 endif()
 
-find_program(DDPM_EVAL_MOLD mold)
-if(DDPM_EVAL_MOLD)
-  add_link_options(-fuse-ld=mold)
-endif()
-
 add_library(ddpm_eval_flags INTERFACE)
 # No contraction and no fast-math: what is compiled here rounds as it is written. (LibTorch and BLAS choose kernels
 # by the processor.)
