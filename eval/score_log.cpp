@@ -21,7 +21,12 @@ ScoreLog::ScoreLog(std::filesystem::path path, Json context, int64_t step)
   for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', kept)) {
     const auto line = std::string_view(text).substr(kept, end - kept);
     auto entry = parse(line);
-    if (!entry || entry->step > step) {
+    if (!entry) {
+      throw core::DataError(
+          "{}: line {} is damaged or out of order; remove the file to begin the choice of the best anew",
+          path_.string(), entries_.size() + 1);
+    }
+    if (entry->step > step) {
       break;
     }
     const auto json = core::parse_json(line);

@@ -21,11 +21,23 @@ struct ImportCommand {
   std::string json;
 };
 
+/// All that is read of the model: its file, or the files of its folder and of the folders in that.
+std::vector<FlagFile> model_files(const ImportRequest& request) {
+  std::vector<FlagFile> files = {
+      {"the source", request.source}, {"--scheduler", request.scheduler}, {"--config", request.config}};
+  std::error_code ignored;
+  for (const auto& folder : {request.source, request.source / "unet", request.source / "scheduler"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+      files.push_back({"the source", entry.path()});
+    }
+  }
+  return files;
+}
+
 void run_import(const ImportCommand& command) {
   const auto& request = command.request;
-  require_distinct(
-      {{"--out", command.out / training::kCheckpointFile}, {"--json", command.json}},
-      {{"the source", request.source}, {"--scheduler", request.scheduler}, {"--config", request.config}});
+  require_distinct({{"--out", command.out / training::kCheckpointFile}, {"--json", command.json}},
+                   model_files(request));
   require_json_target(command.json);
   core::AtomicFolder folder(command.out);
   const auto model = read_foreign_model(request);

@@ -105,6 +105,13 @@ TEST_F(InterchangeTest, ScoresOfAnImportedRunSayWhereItComesFrom) {
       nlohmann::json::parse(succeed({"import", path("model"), "--out", path("back"), "--json", "-"}));
   EXPECT_EQ(imported["origin"]["files"][0]["sha256"], exported["weights_sha256"]);
   EXPECT_EQ(imported["parameters"], exported["parameters"]);
+  for (const char* file : {"config.json", kWeights}) {
+    const auto before = bytes_of(dir_ / "model" / file);
+    const auto refused = run_program(
+        {"import", path("model"), "--out", path("third"), "--json", path(std::string("model/") + file)});
+    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    EXPECT_EQ(bytes_of(dir_ / "model" / file), before);
+  }
   const auto stored = nlohmann::json::parse(bytes_of(dir_ / "back/import.json"));
   EXPECT_EQ(stored["origin"], imported["origin"]);
   const auto score = nlohmann::json::parse(succeed({"fid", "--real", "gaussian-noise:28x28x1?num=20",

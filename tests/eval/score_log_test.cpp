@@ -55,6 +55,18 @@ TEST(ScoreLog, ResumeDropsLaterAndHalfLines) {
   EXPECT_EQ(core::read_text(path), whole.substr(0, whole.find('\n') + 1));
 }
 
+TEST(ScoreLog, ADamagedLineIsToldNotDropped) {
+  const TempDir folder;
+  const auto path = folder / "scores.jsonl";
+  ScoreLog(path, kContext, 0).append({10, 3.0, {}});
+  auto text = core::read_text(path);
+  text.replace(text.find("3.0"), 3, "\"x\"");
+  core::write_file(path, text);
+  EXPECT_THAT(message_of<core::DataError>([&] { ScoreLog(path, kContext, 10); }),
+              HasSubstr("scores.jsonl: line 1 is damaged"));
+  EXPECT_EQ(core::read_text(path), text);
+}
+
 TEST(ScoreLog, ScoresOfAnotherMakingAreNoCompany) {
   const TempDir folder;
   const auto path = folder / "scores.jsonl";
