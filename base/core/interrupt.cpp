@@ -24,7 +24,10 @@ void install_interrupt_handler() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   ::sigemptyset(&action.sa_mask);
+  sigset_t handled;
+  ::sigemptyset(&handled);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    ::sigaddset(&handled, number);
     struct sigaction before {};
     ::sigaction(number, nullptr, &before);
     // Whoever started the process with a signal ignored, as nohup and a shell's background jobs do, meant it.
@@ -32,6 +35,8 @@ void install_interrupt_handler() {
       ::sigaction(number, &action, nullptr);
     }
   }
+  // The launcher holds these back while the libraries are loaded.
+  ::sigprocmask(SIG_UNBLOCK, &handled, nullptr);
   // A closed pipe is an error of the write, told like any other; it must not end a training.
   ::signal(SIGPIPE, SIG_IGN);
 }

@@ -5,7 +5,8 @@
 namespace ddpm_eval::core {
 
 /// SIGINT, SIGTERM and SIGHUP set the flag; a second one ends the process at once with exit code 130. Those
-/// that the process was started with ignored (nohup) stay ignored, and SIGPIPE becomes so.
+/// that the process was started with ignored (nohup) stay ignored, those it was started with blocked are
+/// unblocked, and SIGPIPE becomes ignored.
 void install_interrupt_handler();
 
 bool interrupt_requested();

@@ -6,11 +6,24 @@
 #include "eval/console.h"
 #include "eval/output.h"
 
+#include <cstdlib>
+
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
 namespace {
+
+/// How long a thread of the OpenMP runtime turns at a barrier before it sleeps, as the runtime was told.
+std::string openmp_wait() {
+  const char* policy = std::getenv("OMP_WAIT_POLICY");
+  const char* spins = std::getenv("GOMP_SPINCOUNT");
+  if (spins != nullptr) {
+    return fmt::format("{} spins", spins);
+  }
+  return policy != nullptr ? policy : "the runtime's default";
+}
 
 core::Json info_record() {
   auto record = core::new_record("info");
@@ -19,6 +32,7 @@ core::Json info_record() {
   record["runtime"]["eigen_threads"] = runtime.eigen_threads;
   record["runtime"]["opencv_threads"] = runtime.opencv_threads;
   record["runtime"]["processors"] = tensor::available_processors();
+  record["runtime"]["openmp_wait"] = openmp_wait();
   record["home"] = core::home_folder().string();
   record["weights"] = core::weights_path("").string();
   record["data"] = core::Json::array();
@@ -38,6 +52,7 @@ void print_info(const core::Json& record) {
   print_line("threads       LibTorch {}, BLAS {}, Eigen {}, OpenCV {}, of {} processors", runtime.threads,
              runtime.blas_threads, runtime.eigen_threads, runtime.opencv_threads,
              tensor::available_processors());
+  print_line("OpenMP waits  {}", record["runtime"]["openmp_wait"].get<std::string>());
   print_line("weights in    {}", record["weights"].get<std::string>());
   for (const auto& folder : record["data"]) {
     print_line("data in       {}", folder.get<std::string>());

@@ -161,6 +161,23 @@ TEST(Program, ControlCharactersInNamesArePrintedAsEscapes) {
   EXPECT_THAT(result.out, AllOf(HasSubstr("weights in    /home\\n\\x1b/weights/\n"), Not(HasSubstr("\x1b"))));
 }
 
+TEST(Program, ASignalWhileItStartsIsToldByTheProgram) {
+  const auto result = run_program({"info"}, {.interrupted_before_start = true});
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_EQ(error_line(result), "interrupted before anything was done");
+}
+
+TEST(Program, ThreadsSleepSoonAtABarrierUnlessTheUserChose) {
+  const auto wait = [](std::vector<std::string> environment) {
+    environment.insert(environment.begin(), {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"});
+    const auto result = run_program({"info", "--json", "-"}, {.environment = std::move(environment)});
+    return nlohmann::json::parse(result.out)["runtime"]["openmp_wait"].get<std::string>();
+  };
+  EXPECT_EQ(wait({}), "10000 spins");
+  EXPECT_EQ(wait({"GOMP_SPINCOUNT=77"}), "77 spins");
+  EXPECT_EQ(wait({"OMP_WAIT_POLICY=passive"}), "passive");
+}
+
 TEST(Program, AnInterruptEndsTheWaitForAPipe) {
   const testing::TempDir dir;
   const auto pipe = (dir / "pipe").string();

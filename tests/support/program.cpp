@@ -33,10 +33,21 @@ std::string slurp(const std::filesystem::path& path) {
   ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
   for (const auto& variable : options.environment) {
     const size_t equals = variable.find('=');
+    if (equals == std::string::npos) {
+      ::unsetenv(variable.c_str());
+      continue;
+    }
     ::setenv(variable.substr(0, equals).c_str(), variable.c_str() + equals + 1, 1);
   }
   if (!options.working_folder.empty() && ::chdir(options.working_folder.c_str()) != 0) {
     ::_exit(126);
+  }
+  if (options.interrupted_before_start) {
+    sigset_t held;
+    ::sigemptyset(&held);
+    ::sigaddset(&held, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &held, nullptr);
+    ::raise(SIGINT);
   }
   std::vector<std::string> words = {std::getenv("DDPM_EVAL_BINARY")};
   words.insert(words.end(), arguments.begin(), arguments.end());

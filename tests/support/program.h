@@ -14,9 +14,10 @@ struct ProgramResult {
 };
 
 struct ProgramOptions {
-  std::vector<std::string> environment{};        ///< "NAME=value", added to the test's own
+  std::vector<std::string> environment{};        ///< added to the test's own; "NAME" alone: taken from it
   std::filesystem::path working_folder{};        ///< empty: the test's own
   std::filesystem::path standard_output{};       ///< where it goes; empty: into ProgramResult::out
+  bool interrupted_before_start = false;         ///< SIGINT is pending when the program begins
   int kill_after_ms = 0;                         ///< SIGINT after so long; 0: never
   std::filesystem::path interrupt_once_there{};  ///< SIGINT as soon as this file is there; empty: never
 };
