@@ -6,7 +6,8 @@ packages=(
   g++ make cmake ninja-build ccache pkg-config git ca-certificates
   libtorch-dev libdnnl-dev libopenblas-openmp-dev liblapacke-dev libeigen3-dev libopencv-dev
   libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libzip-dev zlib1g-dev libarchive-dev libgif-dev libcurl4-openssl-dev libssl-dev
+  libzip-dev zlib1g-dev libarchive-dev libgif-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev
+  libcurl4-openssl-dev libssl-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
   clang-14 clang-format clang-tidy
   dataset-fashion-mnist

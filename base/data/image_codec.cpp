@@ -1,12 +1,14 @@
 #include "base/data/image_codec.h"
 
 #include "base/core/error.h"
-#include "base/data/image_walk.h"
+#include "base/core/text.h"
+#include "base/data/image_decoders.h"
 #include "base/tensor/shape.h"
 
+#include <algorithm>
 #include <cstring>
+#include <new>
 
-#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <torch/types.h>
 
@@ -15,42 +17,61 @@ namespace {
 
 constexpr size_t kMaxFileBytes = size_t{1} << 30;
 
-/// Interleaved BGR to planar RGB; 16-bit samples keep their high byte.
-template <class Sample>
-void to_planar_rgb(const cv::Mat& bgr, uint8_t* planes) {
-  constexpr int kShift = sizeof(Sample) == 2 ? 8 : 0;
-  const int64_t area = int64_t{bgr.rows} * bgr.cols;
-  for (int y = 0; y < bgr.rows; ++y) {
-    const auto* in = bgr.ptr<Sample>(y);
-    uint8_t* out = planes + int64_t{y} * bgr.cols;
-    for (int x = 0; x < bgr.cols; ++x, in += 3, ++out) {
-      out[0] = static_cast<uint8_t>(in[2] >> kShift);
-      out[area] = static_cast<uint8_t>(in[1] >> kShift);
-      out[2 * area] = static_cast<uint8_t>(in[0] >> kShift);
-    }
+Raster decode_raster(const ByteView& file, const ImageHeader& header) {
+  switch (header.format) {
+    case ImageFormat::kPng:
+      return decode_png(file, header);
+    case ImageFormat::kJpeg:
+      return decode_jpeg(file, header);
+    case ImageFormat::kWebp:
+      return decode_webp(file, header);
+    case ImageFormat::kTiff:
+      return decode_tiff(file, header);
+    case ImageFormat::kBmp:
+      return decode_bmp(file, header);
+    case ImageFormat::kPnm:
+      return decode_pnm(file, header);
   }
+  DDPM_CHECK(false, "image format {}", static_cast<int>(header.format));
 }
 
-/// OpenCV's decoders log to stderr; problems are reported by us instead.
-void silence_opencv() {
-  static const bool kOnce = [] {
-    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-    return true;
-  }();
-  static_cast<void>(kOnce);
-}
-
-/// Empty if the contents are damaged.
-cv::Mat decode_bgr(std::span<const char> bytes, const ImageHeader& header) {
-  silence_opencv();
-  const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-  try {
-    return cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | cv::IMREAD_IGNORE_ORIENTATION);
-  } catch (const cv::Exception& error) {
-    if (error.code == cv::Error::StsNoMem) {
-      throw core::ResourceError("no memory for the {} x {} pixels of an image", header.width, header.height);
+/// RGB uint8 [3, H, W]. The memory is ours: LibTorch tells its want of it in a page of text.
+at::Tensor to_planes(const Raster& raster) {
+  const int64_t area = raster.width * raster.height;
+  auto* out = new uint8_t[static_cast<size_t>(3 * area)];
+  at::Tensor image = torch::from_blob(
+      out, {3, raster.height, raster.width}, [](void* bytes) { delete[] static_cast<uint8_t*>(bytes); },
+      torch::kUInt8);
+  const uint8_t* in = raster.samples.get();
+  if (raster.channels == 1) {
+    for (int64_t plane = 0; plane < 3; ++plane) {
+      std::copy_n(in, area, out + plane * area);
     }
-    return {};
+    return image;
+  }
+  for (int64_t i = 0; i < area; ++i, in += 3) {
+    out[i] = in[0];
+    out[area + i] = in[1];
+    out[2 * area + i] = in[2];
+  }
+  return image;
+}
+
+/// The image as it is to be seen, of rows that lie as TIFF's orientation says.
+at::Tensor turned(const at::Tensor& image, int orientation) {
+  const at::Tensor upright = orientation >= 5 ? image.transpose(1, 2) : image;
+  switch (orientation) {
+    case 2:
+    case 6:
+      return upright.flip({2}).contiguous();
+    case 3:
+    case 7:
+      return upright.flip({1, 2}).contiguous();
+    case 4:
+    case 8:
+      return upright.flip({1}).contiguous();
+    default:
+      return upright.contiguous();
   }
 }
 
@@ -68,33 +89,14 @@ DecodeOutcome decode_image(std::span<const char> bytes,
   if (before_pixels) {
     before_pixels(header);
   }
-  std::vector<char> patched;
-  if (header.tiff_alpha_offset != 0) {
-    // libtiff's RGBA reader multiplies colours by an alpha that is declared as separate. Declared as already
-    // multiplied in, it leaves them alone.
-    patched.assign(bytes.begin(), bytes.end());
-    patched[header.tiff_alpha_offset] = 1;
-    bytes = patched;
+  try {
+    const Raster raster = decode_raster(ByteView(bytes), header);
+    return {turned(to_planes(raster), raster.orientation), {}, header};
+  } catch (const BadImage& bad) {
+    return {{}, core::printable(bad.problem), {}};
+  } catch (const std::bad_alloc&) {
+    throw core::ResourceError("no memory for the {} x {} pixels of an image", header.width, header.height);
   }
-  if (header.format == ImageFormat::kPng) {
-    // libpng complains of odd colour profiles and the like on standard error, naming no file.
-    patched = png_without_extras(ByteView(bytes));
-    bytes = patched;
-  }
-  const cv::Mat bgr = decode_bgr(bytes, header);
-  // TIFF's orientation may have turned it.
-  const bool same = bgr.cols == header.width && bgr.rows == header.height;
-  const bool turned = bgr.cols == header.height && bgr.rows == header.width;
-  if (bgr.empty() || !(same || turned) || (bgr.type() != CV_8UC3 && bgr.type() != CV_16UC3)) {
-    return {{}, "damaged: its contents cannot be decoded", {}};
-  }
-  at::Tensor image = torch::empty({3, bgr.rows, bgr.cols}, torch::kUInt8);
-  if (bgr.depth() == CV_16U) {
-    to_planar_rgb<uint16_t>(bgr, image.data_ptr<uint8_t>());
-  } else {
-    to_planar_rgb<uint8_t>(bgr, image.data_ptr<uint8_t>());
-  }
-  return {image, {}, header};
 }
 
 std::vector<char> encode_png(const at::Tensor& image_u8) {

@@ -8,8 +8,8 @@
 
 #include <ATen/core/Tensor.h>
 
-// Image files in memory. OpenCV decodes; what is decoded at all, and what counts as damaged, is decided here
-// from the bytes first, because OpenCV hands out half a picture for some truncated files.
+// Image files in memory. Each format's own library decodes; what is decoded at all is decided here from the
+// bytes first, and whatever a library calls an error makes the file a damaged one. None prints.
 namespace ddpm_eval::data {
 
 /// Images beyond these are refused from their header, before memory is taken.
@@ -27,9 +27,7 @@ struct ImageHeader {
   bool greyscale = false;
   bool alpha = false;
   bool lossy = false;  ///< JPEG, lossy WebP or JPEG in TIFF
-  bool cmyk = false;   ///< converted to RGB; may differ from Pillow's by one level
-  /// Where a TIFF says "alpha is not multiplied in"; 0 if it does not.
-  size_t tiff_alpha_offset = 0;
+  bool cmyk = false;   ///< converted to RGB as Pillow does
 };
 
 struct HeaderOutcome {
@@ -37,9 +35,9 @@ struct HeaderOutcome {
   std::string problem;  ///< empty, or why the file cannot be used
 };
 
-/// Reads the header of a PNG, JPEG, WebP, TIFF, BMP or PNM (P1 to P6) and walks the file's structure to its
-/// end. Anything else, a truncated file, a broken checksum, sizes beyond the limits above and variants that
-/// OpenCV decodes wrongly are problems. Never throws.
+/// Reads the header of a PNG, JPEG, WebP, TIFF, BMP or PNM (P1 to P6) and, but for JPEG, walks the file's
+/// structure to its end. Anything else, a truncated file, a broken checksum, sizes beyond the limits above
+/// and variants that are not supported are problems. Never throws.
 HeaderOutcome read_image_header(std::span<const char> bytes);
 
 struct DecodeOutcome {
@@ -51,7 +49,7 @@ struct DecodeOutcome {
 /// Decodes as Pillow's convert("RGB") does: EXIF rotation ignored, alpha dropped without compositing,
 /// greyscale replicated, palettes resolved. 16-bit samples keep their high byte (Pillow clips 16-bit
 /// greyscale instead). `before_pixels` is called with the header before memory for the pixels is taken.
-/// Thread-safe. Throws ResourceError if memory runs out, and std::bad_alloc.
+/// Thread-safe. Throws ResourceError if memory runs out.
 DecodeOutcome decode_image(std::span<const char> bytes,
                            const std::function<void(const ImageHeader&)>& before_pixels = {});
 

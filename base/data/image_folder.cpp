@@ -110,7 +110,7 @@ class Census {
     tell(lossy_, "are lossy files (JPEG or lossy WebP), which shifts scores");
     tell(greyscale_, "are greyscale, replicated to RGB");
     tell(alpha_, "have transparency, which was dropped");
-    tell(cmyk_, "are CMYK; their colours may be off by one level");
+    tell(cmyk_, "are CMYK, converted to RGB without a colour profile");
     if (sizes_.size() > 1) {
       notes.push_back(fmt::format("images of {} sizes, from {} x {} to {} x {}", sizes_.size(),
                                   sizes_.begin()->first, sizes_.begin()->second, sizes_.rbegin()->first,

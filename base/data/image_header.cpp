@@ -1,4 +1,5 @@
 #include "base/data/image_walk.h"
+#include "base/data/netpbm_reader.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -53,62 +54,45 @@ ImageHeader walk_png(const ByteView& file) {
   return header;
 }
 
-/// The position of the first marker after entropy-coded data that begins at `at`.
-size_t skip_scan(const ByteView& file, size_t at) {
-  while (true) {
-    at = file.find('\xff', at);
-    const uint8_t next = file.u8(at + 1);
-    if (next == 0xff) {
-      ++at;  // fill bytes
-    } else if (next == 0 || (next >= 0xd0 && next <= 0xd7)) {
-      at += 2;  // a stuffed 0xff or a restart marker
-    } else {
-      return at;
-    }
-  }
-}
-
+/// As far as the frame; libjpeg finds whatever is wrong after it.
 ImageHeader walk_jpeg(const ByteView& file) {
-  ImageHeader header{.format = ImageFormat::kJpeg, .lossy = true};
-  bool has_frame = false, has_scan = false;
   for (size_t at = 2;;) {
-    if (file.u8(at) != 0xff) {
-      throw BadImage{fmt::format("damaged JPEG: no marker at byte {}", at)};
-    }
+    at = file.find('\xff', at);  // bytes between the markers do not count
     const uint8_t marker = file.u8(at + 1);
-    if (marker == 0xff) {
+    if (marker == 0xff || marker == 0) {
       ++at;
       continue;
     }
-    if (marker == 0xd9) {
-      break;
+    if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
+      at += 2;  // these have no length
+      continue;
     }
-    const size_t length = file.be16(at + 2);
-    const auto body = file.text(at + 4, length < 2 ? 0 : length - 2);
-    const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
-    if (frame && !has_frame) {
-      if (body.size() < 6) {
-        throw BadImage{"damaged JPEG: frame header"};
-      }
-      if (body[0] != 8) {
-        throw BadImage{fmt::format("JPEG of {} bits a sample; only 8 are supported", int{body[0]})};
-      }
-      has_frame = true;
-      header.height = file.be16(at + 5);
-      header.width = file.be16(at + 7);
-      header.greyscale = body[5] == 1;
-      header.cmyk = body[5] == 4;
+    if (marker == 0xd9 || marker == 0xda) {
+      throw BadImage{"damaged JPEG: no picture in it"};
     }
-    at += 2 + std::max<size_t>(length, 2);
-    if (marker == 0xda) {
-      has_scan = true;
-      at = skip_scan(file, at);
+    const size_t length = std::max<size_t>(file.be16(at + 2), 2);
+    const auto body = file.text(at + 4, length - 2);
+    if (marker < 0xc0 || marker > 0xcf || marker == 0xc4 || marker == 0xc8 || marker == 0xcc) {
+      at += 2 + length;
+      continue;
     }
+    if (body.size() < 6) {
+      throw BadImage{"damaged JPEG: frame header"};
+    }
+    if (body[0] != 8) {
+      throw BadImage{fmt::format("JPEG of {} bits a sample; only 8 are supported", int{body[0]})};
+    }
+    const int colours = body[5];
+    if (colours != 1 && colours != 3 && colours != 4) {
+      throw BadImage{fmt::format("JPEG of {} colours a pixel; 1, 3 and 4 are supported", colours)};
+    }
+    ImageHeader header{.format = ImageFormat::kJpeg, .lossy = true};
+    header.height = file.be16(at + 5);
+    header.width = file.be16(at + 7);
+    header.greyscale = colours == 1;
+    header.cmyk = colours == 4;
+    return header;
   }
-  if (!has_frame || !has_scan) {
-    throw BadImage{"damaged JPEG: no picture in it"};
-  }
-  return header;
 }
 
 /// Width and height of one WebP bitstream chunk.
@@ -160,6 +144,9 @@ ImageHeader walk_bmp(const ByteView& file) {
   ImageHeader header{.format = ImageFormat::kBmp};
   const uint64_t pixels = file.le32(10);
   const uint32_t info = file.le32(14);
+  if (info != 12 && info != 40 && info != 52 && info != 56 && info != 64 && info != 108 && info != 124) {
+    throw BadImage{fmt::format("BMP with a header of {} bytes, which is no known kind", info)};
+  }
   uint32_t compression = 0, bits = 0;
   if (info == 12) {
     header.width = file.le16(18);
@@ -188,54 +175,6 @@ ImageHeader walk_bmp(const ByteView& file) {
   return header;
 }
 
-/// The numbers of a Netpbm header and of its text forms: separated by white space and comments.
-class NetpbmReader {
- public:
-  NetpbmReader(const ByteView& file, size_t at) : file_(file), at_(at) {}
-
-  uint32_t number() {
-    skip_space();
-    uint64_t value = 0;
-    const size_t begin = at_;
-    for (; at_ < file_.size() && is_digit(file_.u8(at_)); ++at_) {
-      value = std::min<uint64_t>(value * 10 + (file_.u8(at_) - '0'), UINT32_MAX);
-    }
-    if (at_ == begin) {
-      throw BadImage{at_ >= file_.size() ? "truncated" : "damaged PNM: a number is missing"};
-    }
-    return static_cast<uint32_t>(value);
-  }
-
-  /// One digit of a P1 file, where nothing need separate them.
-  void bit() {
-    skip_space();
-    if (file_.u8(at_) != '0' && file_.u8(at_) != '1') {
-      throw BadImage{"damaged PNM: neither 0 nor 1"};
-    }
-    ++at_;
-  }
-
-  size_t position() const { return at_; }
-
- private:
-  static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
-
-  void skip_space() {
-    while (at_ < file_.size()) {
-      const uint8_t c = file_.u8(at_);
-      if (c == '#') {
-        at_ = file_.find('\n', at_);
-      } else if (c != ' ' && (c < '\t' || c > '\r')) {
-        return;
-      }
-      ++at_;
-    }
-  }
-
-  const ByteView& file_;
-  size_t at_;
-};
-
 ImageHeader walk_pnm(const ByteView& file) {
   ImageHeader header{.format = ImageFormat::kPnm};
   const int kind = file.u8(1) - '0';
@@ -260,7 +199,11 @@ ImageHeader walk_pnm(const ByteView& file) {
     return header;
   }
   for (uint64_t i = 0; i < samples; ++i) {
-    bitmap ? reader.bit() : static_cast<void>(reader.number());
+    if (bitmap) {
+      reader.bit();
+    } else if (reader.number() > largest) {
+      throw BadImage{fmt::format("damaged PNM: a number above {}", largest)};
+    }
   }
   return header;
 }

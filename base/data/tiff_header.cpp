@@ -67,8 +67,6 @@ class Directory {
     return field ? value(*field, 0) : fallback;
   }
 
-  bool big_endian() const { return big_endian_; }
-
  private:
   uint32_t u16(uint64_t at) const { return big_endian_ ? file_.be16(at) : file_.le16(at); }
   uint32_t u32(uint64_t at) const { return big_endian_ ? file_.be32(at) : file_.le32(at); }
@@ -108,7 +106,7 @@ ImageHeader walk_tiff(const ByteView& file) {
     throw BadImage{fmt::format("TIFF of {}-bit {} samples; unsigned integers up to 16 bits are supported",
                                bits, format == 3 ? "floating-point" : "integer")};
   }
-  // OpenCV leaves 16-bit samples as they are: inverted or separated colours would come out wrong.
+  // Pillow does not read 16-bit samples of other kinds either.
   if (photometric > 6 || photometric == 4 || (bits == 16 && photometric != 1 && photometric != 2)) {
     throw BadImage{
         fmt::format("TIFF of colour kind {}; greyscale, RGB and palettes are supported", photometric)};
@@ -119,9 +117,6 @@ ImageHeader walk_tiff(const ByteView& file) {
   header.cmyk = photometric == 5;
   header.lossy = directory.first(kCompression, 1) == 6 || directory.first(kCompression, 1) == 7;
   header.alpha = extra.has_value();
-  if (extra && extra->width == 2 && directory.value(*extra, 0) == 2) {
-    header.tiff_alpha_offset = extra->at + (directory.big_endian() ? 1 : 0);
-  }
   return header;
 }
 

@@ -1,6 +1,6 @@
 """Writes tests/golden/images: small images of every kind and, beside each, NAME.npy with its RGB bytes [H, W, 3] as
 Pillow's convert("RGB") gives them. 16-bit greyscale, which Pillow clips, is written from its high bytes instead.
-Made with Pillow 13.0.0 and NumPy 2.4.6.
+Made with Pillow 13.0.0, NumPy 2.4.6, tifffile 2026.3.3 and imagecodecs 2026.3.6.
 
 Usage: python tools/golden/make_images.py tests/golden/images
 """
@@ -8,6 +8,7 @@ import os
 import sys
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 os.makedirs(sys.argv[1], exist_ok=True)
@@ -63,6 +64,32 @@ keep("palette.bmp", palette)
 keep("rgb.ppm", Image.fromarray(rgb))
 keep("grey.pgm", Image.fromarray(grey))
 keep("bilevel.pbm", Image.fromarray(grey > 127))
+
+
+
+def keep_tiff(name, samples, want=None, **options):
+    """Kinds that Pillow does not write."""
+    tifffile.imwrite(name, samples, metadata=None, **options)
+    np.save(name + ".npy", np.asarray(Image.open(name).convert("RGB")) if want is None else want)
+
+
+wide = draw.integers(0, 256, (20, 37, 4), dtype=np.uint8)
+planes = np.ascontiguousarray(wide[..., :3].transpose(2, 0, 1))
+tiles = {"tile": (16, 16), "photometric": "rgb"}
+keep_tiff("tiled_lzw.tiff", wide[..., :3], compression="lzw", predictor=True, **tiles)
+keep_tiff("tiled.tiff", wide[..., 0], tile=(16, 16), photometric="minisblack", byteorder=">")
+keep_tiff("planar_deflate.tiff", planes, compression="zlib", planarconfig="separate", rowsperstrip=7, photometric="rgb")
+keep_tiff("planar16.tiff", planes.astype(np.uint16) * 256 + 255, want=wide[..., :3], planarconfig="separate",
+          rowsperstrip=7, photometric="rgb", byteorder=">")  # Pillow mistakes these for noise
+keep_tiff("packbits_white.tiff", wide[..., 0], compression="packbits", photometric="miniswhite", rowsperstrip=7)
+keep_tiff("multiplied_alpha.tiff", wide, photometric="rgb", extrasamples=["assocalpha"])
+keep_tiff("palette_tiled.tiff", wide[..., 0], tile=(16, 16), photometric="palette",
+          colormap=draw.integers(0, 256, (3, 256)).astype(np.uint16) * 257)
+keep("cmyk.tiff", Image.fromarray(wide, "CMYK"), compression="tiff_adobe_deflate")
+keep("fax.tiff", Image.fromarray(wide[..., 0] > 127), compression="group4")
+keep("jpeg.tiff", Image.fromarray(smooth), compression="jpeg")
+for orientation in range(2, 9):
+    keep(f"turned{orientation}.tiff", Image.fromarray(rgb), tiffinfo={274: orientation}, compression="tiff_lzw")
 
 with open("plain.pbm", "w") as file:
     file.write("P1\n# a comment\n3 2\n101\n0 1 0\n")
