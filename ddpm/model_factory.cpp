@@ -105,15 +105,15 @@ std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const
                                     standardises ? standardise(model, data) : data, options, model.buffers());
 }
 
-RunConfig restore_config(const training::SavedWeights& weights, const std::string& origin) {
+RunConfig restore_config(const std::string& config_json, const std::string& origin) {
   return from_stored_config(origin, [&] {
-    auto tree = core::ConfigTree::from_json(weights.config_json, origin);
+    auto tree = core::ConfigTree::from_json(config_json, origin);
     return read_run_config(tree);
   });
 }
 
 Model restore_model(const training::SavedWeights& weights, const std::string& origin) {
-  const auto config = restore_config(weights, origin);
+  const auto config = restore_config(weights.config_json, origin);
   const at::Tensor shape = tensor::find(weights.buffers, "data.shape");
   const bool readable = shape.defined() && shape.scalar_type() == torch::kInt64 && shape.dim() == 1 &&
                         (shape.numel() == 1 || shape.numel() == 3) && shape.min().item<int64_t>() >= 1 &&

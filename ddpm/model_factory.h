@@ -43,8 +43,8 @@ std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const
 /// tensors do not fit the configuration kept with them.
 Model restore_model(const training::SavedWeights& weights, const std::string& origin);
 
-/// The configuration kept with the weights.
-RunConfig restore_config(const training::SavedWeights& weights, const std::string& origin);
+/// The configuration that a checkpoint keeps.
+RunConfig restore_config(const std::string& config_json, const std::string& origin);
 
 /// Samples `indices` in the data's own form: uint8 [n, C, H, W], or float32 [n, D] in the units of the data.
 /// As sample() otherwise.

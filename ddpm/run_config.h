@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/core/config.h"
+#include "base/training/checkpoint.h"
 #include "base/training/loop_config.h"
 #include "ddpm/gated_mlp.h"
 #include "ddpm/mlp.h"
@@ -85,6 +86,9 @@ struct RunConfig {
 
   /// Keys that may differ when a run is resumed: none of them changes the steps already done.
   std::vector<std::string> resumable_keys() const;
+
+  /// What the checkpoints of one run have in common.
+  training::SameRun same_run() const { return {resumable_keys(), core::config_to_json(RunConfig())}; }
 };
 
 /// From a file with overrides, validated. Throws UsageError or DataError.

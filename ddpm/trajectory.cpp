@@ -147,6 +147,14 @@ at::Tensor forward_path(const DiffusionProcess& process, const at::Tensor& x_0,
   return torch::stack(kept);
 }
 
+DiffusionProcess chain_below(const DiffusionProcess& process, const SampleOptions& options, int64_t level) {
+  DDPM_CHECK(level >= 1 && level <= process.steps(), "level {} of {}", level, process.steps());
+  auto visited = visited_steps(process, options);
+  visited.erase(std::lower_bound(visited.begin(), visited.end(), level - 1), visited.end());
+  visited.push_back(level - 1);
+  return process.sub_chain(visited);
+}
+
 at::Tensor interpolate(const SamplingModel& model, const SampleOptions& options, const at::Tensor& ends,
                        int64_t level, std::span<const double> lambdas, const SampleProgress& progress) {
   options.validate(model.process.steps(), model.parameterisation);
@@ -171,18 +179,19 @@ at::Tensor interpolate(const SamplingModel& model, const SampleOptions& options,
   if (level == 0) {
     return mixed;
   }
-  auto visited = visited_steps(model.process, options);
-  visited.erase(std::lower_bound(visited.begin(), visited.end(), level - 1), visited.end());
-  visited.push_back(level - 1);
-  const auto part = model.process.sub_chain(visited);
+  const auto part = chain_below(model.process, options, level);
   const PreparedModel ready(model, options);
   std::vector<at::Tensor> decoded;
   const auto batches = mixed.split(options.micro_batch);
   const int64_t total = static_cast<int64_t>(batches.size()) * part.steps();
   int64_t done = 0;
   for (const auto& batch : batches) {
-    // All of sample 0's noise: what differs is lambda alone.
-    Chain chain(*ready, part, options, std::vector<int64_t>(static_cast<size_t>(batch.size(0)), 0), batch);
+    // Whole micro-batches, and all of sample 0's noise: what differs is lambda alone.
+    const int64_t missing = options.micro_batch - batch.size(0);
+    const auto whole =
+        missing == 0 ? batch : torch::cat({batch, batch.narrow(0, 0, 1).repeat_interleave(missing, 0)});
+    Chain chain(*ready, part, options, std::vector<int64_t>(static_cast<size_t>(options.micro_batch), 0),
+                whole);
     for (int64_t i = part.steps(); i-- > 0;) {
       chain.step(i);
       if (progress) {
@@ -190,7 +199,7 @@ at::Tensor interpolate(const SamplingModel& model, const SampleOptions& options,
       }
     }
     require_finite(chain.x());
-    decoded.push_back(chain.x().to(torch::kCPU));
+    decoded.push_back(chain.x().narrow(0, 0, batch.size(0)).to(torch::kCPU));
   }
   return torch::cat(decoded);
 }

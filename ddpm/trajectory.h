@@ -37,11 +37,15 @@ at::Tensor trajectory(const SamplingModel& model, const SampleOptions& options,
 at::Tensor forward_path(const DiffusionProcess& process, const at::Tensor& x_0,
                         std::span<const int64_t> levels, uint64_t seed);
 
+/// The part of that sub-chain from `level`, within 1..T, on down: `level` itself and what lies below.
+DiffusionProcess chain_below(const DiffusionProcess& process, const SampleOptions& options, int64_t level);
+
 /// Between two data (Ho et al. 2020, section 4.4): both are noised to `level` with the same eps, mixed as (1
 /// - lambda) x_t + lambda x'_t, and the mixtures are sampled from there on, all with the same noise. float32
 /// [lambdas, ...] of float32 `ends` [2, ...]. Level 0 mixes the data themselves. With fewer than all steps
-/// the chain visits `level` and those of its steps that lie below. Throws UsageError for a level outside
-/// 0..T, and as sample().
+/// the chain visits chain_below(level). Mixtures go through the network in micro-batches,
+/// the last one padded, so that one does not depend on how many there are. Throws UsageError for a level
+/// outside 0..T, and as sample().
 at::Tensor interpolate(const SamplingModel& model, const SampleOptions& options, const at::Tensor& ends,
                        int64_t level, std::span<const double> lambdas, const SampleProgress& progress = {});
 

@@ -81,4 +81,24 @@ void require_distinct(const std::vector<FlagFile>& outputs, const std::vector<Fl
   }
 }
 
+void require_no_model_in(const FlagFile& folder) {
+  std::error_code error;
+  for (const char* name : {training::kCheckpointFile, training::kBestFile, "run.json", "model_index.json",
+                           "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"}) {
+    if (fs::exists(folder.path / name, error)) {
+      throw core::UsageError("{} {}: is the folder of a model ({} is there); choose another", folder.flag,
+                             folder.path.string(), name);
+    }
+  }
+}
+
+void require_outside(const FlagFile& output, const FlagFile& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder.path, error) &&
+      is_below(canonical_path(output.path), canonical_path(folder.path))) {
+    throw core::UsageError("{} {}: lies in the folder of {}; choose another", output.flag,
+                           output.path.string(), folder.flag);
+  }
+}
+
 }  // namespace ddpm_eval::eval

@@ -23,4 +23,11 @@ std::vector<FlagFile> source_files(const std::string& flag, const std::string& s
 /// no file.
 void require_distinct(const std::vector<FlagFile>& outputs, const std::vector<FlagFile>& inputs = {});
 
+/// Throws UsageError if the folder is that of a run, or of a model of another program, whose files nothing
+/// else may mix with.
+void require_no_model_in(const FlagFile& folder);
+
+/// Throws UsageError if the output lies in `folder`, where that is one.
+void require_outside(const FlagFile& output, const FlagFile& folder);
+
 }  // namespace ddpm_eval::eval

@@ -130,6 +130,19 @@ core::Json features_json(const metrics::FeatureNetInfo& info) {
   return json;
 }
 
+void add_preset(const core::Json& features, core::Json& record) {
+  const auto name = text_field(features, "preset");
+  const auto& known = metrics::presets();
+  const auto preset = std::find_if(known.begin(), known.end(), [&](const auto& p) { return p.name == name; });
+  if (preset == known.end()) {
+    return;
+  }
+  record["resampler"] = preset->resampler_name;
+  if (!preset->note.empty()) {
+    record["notes"].push_back(preset->note);
+  }
+}
+
 std::vector<BuiltInNet> built_in_nets() {
   std::vector<BuiltInNet> nets;
   for (const auto& file : embedded_nets()) {

@@ -36,6 +36,10 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
 /// is one, note.
 core::Json features_json(const metrics::FeatureNetInfo& info);
 
+/// Adds what the preset of these features stands for to a record: `resampler`, and to `notes` where this
+/// program knowingly differs from the tool. Nothing for features without a preset of that name.
+void add_preset(const core::Json& features, core::Json& record);
+
 /// A feature network that is part of the program.
 struct BuiltInNet {
   std::string name;

@@ -155,7 +155,8 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
   auto state = training::new_state(task, settings.loop);
   const auto config_json = core::config_to_json(settings);
   if (saved) {
-    training::load_checkpoint(folder, config_json, resumable_keys(settings), state);
+    training::load_checkpoint(folder, config_json,
+                              {resumable_keys(settings), core::config_to_json(FeatureTraining())}, state);
     print_note(fmt::format("resumed at step {} of {}", state.step, settings.loop.steps));
   } else if (start == Start::kResume) {
     print_note(fmt::format("{}: no checkpoint yet, starting at step 0", folder.string()));

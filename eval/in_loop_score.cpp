@@ -11,21 +11,38 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What every line of scores.jsonl has.
-core::Json line_context(const RunScorer& scorer, const ddpm::RunConfig& config) {
+core::Json line_context(const RunScorer& scorer, const ddpm::RunConfig& config, const ddpm::Model& model) {
   auto context = scorer.context();
   context["weights"] = "ema";
   context["seed"] = config.score.seed;
-  context["sampler"] = core::Json::parse(core::config_to_json(config.sample));
+  context["sampler"] = sampler_record(config, model.process);
   return context;
+}
+
+/// Lines of earlier versions have the sampler as it was configured.
+bool same_in_lines(const ddpm::RunConfig& config, const std::string& key, const core::Json& stored,
+                   const core::Json& here) {
+  if (key != "sampler") {
+    return stored == here;
+  }
+  const auto resolved = [&](const core::Json& sampler) {
+    return resolved_sampler(sampler, core::Json::parse(core::config_to_json(config.process)),
+                            core::Json::parse(core::config_to_json(config.objective)));
+  };
+  return resolved(stored) == resolved(here);
 }
 
 /// The file of best weights must be that of the best score; at a kill between the two it is the checkpoint
 /// that the training begins from.
-void settle_best(const fs::path& folder, const ScoreEntry& best, int64_t step) {
+void settle_best(const fs::path& folder, const ddpm::RunConfig& config, const ScoreEntry& best,
+                 int64_t step) {
   const auto file = folder / training::kBestFile;
   std::error_code error;
-  if (fs::exists(file, error) && training::load_ema_weights(folder, training::kBestFile).step == best.step) {
-    return;
+  if (fs::exists(file, error)) {
+    const auto run = training::read_header(folder);
+    if (training::load_best_weights(folder, run, config.same_run()).step == best.step) {
+      return;
+    }
   }
   if (best.step != step) {
     throw core::DataError(
@@ -47,16 +64,19 @@ InLoopScores::InLoopScores(const ddpm::RunConfig& config, const ddpm::Model& lik
       folder_(std::move(folder)),
       tell_(std::move(tell)),
       scorer_(make_run_scorer(config.score, like.makes_images(), session)),
-      context_(line_context(*scorer_, config)),
-      log_(std::make_unique<ScoreLog>(folder_ / "scores.jsonl", context_, state.step)) {
+      context_(line_context(*scorer_, config, like)),
+      log_(std::make_unique<ScoreLog>(folder_ / "scores.jsonl", context_, state.step,
+                                      [&config](const auto& key, const auto& stored, const auto& here) {
+                                        return same_in_lines(config, key, stored, here);
+                                      })) {
   if (const auto* best = log_->best()) {
-    settle_best(folder_, *best, state.step);
+    settle_best(folder_, config_, *best, state.step);
   }
 }
 
 std::shared_ptr<LoadedRun> InLoopScores::averaged(const tensor::NamedTensors& weights, int64_t seed) const {
   auto run = std::make_shared<LoadedRun>(
-      LoadedRun{ddpm::make_model(config_, like_.row_shape), config_.sample, {}, core::Json()});
+      LoadedRun{ddpm::make_model(config_, like_.row_shape), config_.sample, config_, core::Json()});
   run->model.mean = like_.mean;
   run->model.std = like_.std;
   tensor::copy_exactly(weights, run->model.network->parameters(), "the averaged weights");
@@ -93,7 +113,7 @@ core::Json InLoopScores::report() const {
   if (best == nullptr) {
     return {};
   }
-  const auto saved = training::load_ema_weights(folder_, training::kBestFile);
+  const auto saved = training::load_best_weights(folder_, training::read_header(folder_), config_.same_run());
   const auto run = averaged(saved.parameters, config_.score.report_seed);
   core::Json json;
   try {

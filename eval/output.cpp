@@ -1,6 +1,9 @@
 #include "eval/output.h"
 
+#include "base/core/error.h"
 #include "base/core/file_io.h"
+
+#include <cstdio>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -25,6 +28,9 @@ bool write_json(const std::string& target, const core::Json& record) {
   }
   if (target == "-") {
     fmt::print("{}", core::record_text(record));
+    if (std::fflush(stdout) != 0) {
+      throw core::ResourceError("--json -: standard output could not be written");
+    }
     return true;
   }
   core::write_record(target, record);

@@ -7,6 +7,7 @@
 #include "base/tensor/shape.h"
 #include "eval/console.h"
 #include "eval/run_source.h"
+#include "eval/sample_output.h"
 
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -48,6 +49,9 @@ PointSet open_points(const std::string& source, int64_t other_count, const Sessi
   if (spec.kind == data::SourceKind::kArray) {
     auto points = read_points(spec);
     record["count"] = points.size(0);
+    if (auto context = read_sample_provenance(spec.path); !context.is_null()) {
+      record["context"] = std::move(context);
+    }
     return {points, "", record};
   }
   if (spec.kind == data::SourceKind::kRun) {

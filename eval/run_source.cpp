@@ -27,8 +27,8 @@ LoadedRun load_run_of(const data::SourceSpec& spec) {
     request.settings.push_back({key + "=" + value, fmt::format("source '{}'", spec.text)});
   }
   auto run = load_run(request);
-  if (!run.prior_warning.empty()) {
-    print_warning(fmt::format("{}: {}", spec.text, run.prior_warning));
+  if (const auto warning = prior_warning(run); !warning.empty()) {
+    print_warning(fmt::format("{}: {}", spec.text, warning));
   }
   return run;
 }

@@ -1,8 +1,10 @@
 #include "eval/sample_output.h"
 
+#include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/data/array_source.h"
 #include "base/data/image_folder.h"
+#include "base/data/npy.h"
 #include "base/data/npz.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
@@ -18,13 +20,26 @@ namespace {
 
 using core::Json;
 
+constexpr const char* kNpySha256 = "npy_sha256";
+
 bool is_npz(const fs::path& path) { return path.extension() == ".npz"; }
+
+/// Of points, which an .npy has no room for beside it: points.npy has points.samples.json.
+fs::path provenance_file(const fs::path& source) {
+  return source.extension() == ".npy" ? points_provenance_file(source) : source / data::kSampleProvenance;
+}
 
 /// Samples may only be added to others of the same making.
 void require_same_making(const fs::path& folder, const Json& there, const Json& here) {
+  // Samples of earlier versions have the sampler as it was configured.
+  const auto comparable = [&](const char* key, const Json& value) {
+    return std::string_view(key) == "sampler"
+               ? resolved_sampler(value, here.at("process"), here.at("objective"))
+               : value;
+  };
   for (const char* key : {"kind", "schema", "checkpoint_sha256", "weights", "sampler", "seed"}) {
     const Json stored = there.is_object() && there.contains(key) ? there[key] : Json();
-    if (stored != here.at(key)) {
+    if (comparable(key, stored) != comparable(key, here.at(key))) {
       throw core::UsageError("{}: holds samples with another {}: {} there, {} here; choose another folder",
                              folder.string(), key, core::json_text(stored), core::json_text(here.at(key)));
     }
@@ -72,20 +87,48 @@ Json sample_provenance(const LoadedRun& run, int64_t count) {
   return provenance;
 }
 
+fs::path points_provenance_file(const fs::path& points) {
+  return fs::path(points).replace_extension(data::kSampleProvenance);
+}
+
 Json read_sample_provenance(const fs::path& source) {
   std::error_code error;
-  if (!is_npz(source) && !fs::is_regular_file(source / data::kSampleProvenance, error)) {
+  if (!is_npz(source) && !fs::is_regular_file(provenance_file(source), error)) {
     return {};
   }
   std::string text;
   try {
     text = is_npz(source) ? data::NpzReader(source).read_text(data::kSampleProvenance)
-                          : core::read_text(source / data::kSampleProvenance, 1 << 20);
+                          : core::read_text(provenance_file(source), 1 << 20);
   } catch (const core::DataError&) {
     return {};
   }
   auto json = core::parse_json(text, core::kMaxEmbeddedJsonDepth);
-  return json.is_object() ? json : Json();
+  if (!json.is_object()) {
+    return {};
+  }
+  if (source.extension() == ".npy") {  // which another program may have replaced
+    const bool same = json.contains(kNpySha256) && json[kNpySha256] == core::sha256_of_file(source);
+    return same ? json : Json();
+  }
+  return json;
+}
+
+void require_replaceable(const fs::path& target) {
+  std::error_code error;
+  if (fs::is_regular_file(target, error) && read_sample_provenance(target).is_null()) {
+    throw core::UsageError(
+        "--out {}: is there, and not samples of this program; choose another name, or remove it first",
+        target.string());
+  }
+}
+
+void write_points(const fs::path& target, const at::Tensor& points, Json provenance) {
+  const auto npy = data::to_npy(points);
+  provenance[kNpySha256] = core::sha256_hex(npy);
+  // First, so that a kill in between leaves no points that nothing is known of.
+  core::write_record(points_provenance_file(target), provenance);
+  core::write_file(target, {npy.data(), npy.size()});
 }
 
 SampleOutput open_sample_output(const fs::path& target, const Json& provenance, int64_t micro_batch) {

@@ -15,8 +15,19 @@ namespace ddpm_eval::eval {
 /// have equal provenance.
 core::Json sample_provenance(const LoadedRun& run, int64_t count);
 
-/// The provenance that a folder or an .npz of samples holds, or null: other tools' files, and damaged text.
+/// The provenance that a folder or an .npz of samples holds, or that lies beside an .npy of points and names
+/// its SHA-256; null: other tools' files, and damaged text.
 core::Json read_sample_provenance(const std::filesystem::path& source);
+
+/// Where the provenance of points is: points.npy has points.samples.json.
+std::filesystem::path points_provenance_file(const std::filesystem::path& points);
+
+/// Throws UsageError if `target`, an .npz or .npy, is there and nothing says that it holds samples of this
+/// program.
+void require_replaceable(const std::filesystem::path& target);
+
+/// Points with their provenance beside them. Throws ResourceError.
+void write_points(const std::filesystem::path& target, const at::Tensor& points, core::Json provenance);
 
 /// An open target.
 struct SampleOutput {

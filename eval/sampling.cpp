@@ -7,6 +7,7 @@
 #include "base/data/image_codec.h"
 #include "base/data/image_source.h"
 #include "base/training/checkpoint.h"
+#include "ddpm/trajectory.h"
 #include "eval/training_data.h"
 
 #include <cmath>
@@ -17,10 +18,17 @@
 namespace ddpm_eval::eval {
 namespace {
 
-/// Of the last step, or the averages that scored best while the run was trained.
-training::SavedWeights load_other_weights(const std::filesystem::path& run, ddpm::SampleWeights which) {
-  if (which == ddpm::SampleWeights::kLast) {
-    return training::load_model_weights(run);
+constexpr const char* kVisited = "visited";
+
+training::SavedWeights load_weights(const std::filesystem::path& run,
+                                    const training::CheckpointHeader& header, const ddpm::RunConfig& config) {
+  switch (config.sample.weights) {
+    case ddpm::SampleWeights::kEma:
+      return training::load_ema_weights(run);
+    case ddpm::SampleWeights::kLast:
+      return training::load_model_weights(run);
+    case ddpm::SampleWeights::kBest:
+      break;
   }
   if (!std::filesystem::exists(run / training::kBestFile)) {
     throw core::DataError(
@@ -28,15 +36,15 @@ training::SavedWeights load_other_weights(const std::filesystem::path& run, ddpm
         "configuration)",
         run.string());
   }
-  return training::load_ema_weights(run, training::kBestFile);
+  return training::load_best_weights(run, header, config.same_run());
 }
 
 }  // namespace
 
 LoadedRun load_run(const SamplingRequest& request) {
-  auto saved = training::load_ema_weights(request.run);
+  const auto header = training::read_header(request.run);
   const auto origin = request.run.string();
-  auto config = ddpm::restore_config(saved, origin);
+  auto config = ddpm::restore_config(header.config_json, origin);
 
   core::ConfigTree tree;
   for (const auto& setting : request.settings) {
@@ -44,21 +52,18 @@ LoadedRun load_run(const SamplingRequest& request) {
   }
   core::read_config(tree, config.sample);
   config.validate();
-  if (config.sample.weights != ddpm::SampleWeights::kEma) {
-    saved = load_other_weights(request.run, config.sample.weights);
-  }
+  const auto saved = load_weights(request.run, header, config);
 
-  LoadedRun run{ddpm::restore_model(saved, origin), config.sample, {}, {}};
-  run.prior_warning = ddpm::prior_mismatch(run.model.process, x_0_std(config, run.model));
+  LoadedRun run{ddpm::restore_model(saved, origin), config.sample, std::move(config), {}};
   run.options.seed = request.seed;
-  const auto sampler = core::Json::parse(core::config_to_json(run.options));
+  const auto sampler = sampler_record(run.config, run.model.process);
   run.record = {{"run", origin},
                 {"step", saved.step},
                 {"weights", sampler.at("weights")},
                 {"checkpoint_sha256", saved.sha256},
-                {"data", config.data.source},
-                {"process", core::Json::parse(core::config_to_json(config.process))},
-                {"objective", core::Json::parse(core::config_to_json(config.objective))},
+                {"data", run.config.data.source},
+                {"process", core::Json::parse(core::config_to_json(run.config.process))},
+                {"objective", core::Json::parse(core::config_to_json(run.config.objective))},
                 {"sampler", sampler},
                 {"seed", request.seed}};
   if (!saved.imported_from.empty()) {
@@ -68,6 +73,39 @@ LoadedRun load_run(const SamplingRequest& request) {
     }
   }
   return run;
+}
+
+std::string prior_warning(const LoadedRun& run) {
+  return ddpm::prior_mismatch(run.model.process, x_0_std(run.config, run.model));
+}
+
+core::Json sampler_record(const ddpm::RunConfig& config, const ddpm::DiffusionProcess& process) {
+  auto record = resolved_sampler(core::Json::parse(core::config_to_json(config.sample)),
+                                 core::Json::parse(core::config_to_json(config.process)),
+                                 core::Json::parse(core::config_to_json(config.objective)));
+  record[kVisited] = ddpm::visited_chain(process, config.sample).steps();
+  return record;
+}
+
+core::Json resolved_sampler(const core::Json& sampler, const core::Json& process,
+                            const core::Json& objective) {
+  if (!sampler.is_object()) {
+    return sampler;
+  }
+  auto resolved = core::Json::parse(core::config_to_json(ddpm::SampleOptions()));
+  for (const auto& [key, value] : sampler.items()) {
+    resolved[key] = value;
+  }
+  resolved.erase(kVisited);
+  if (resolved["steps"] == 0) {
+    resolved["steps"] = process.at("steps");
+  }
+  if (resolved["sampler"] != "ancestral") {
+    resolved.erase("variance");
+  } else if (resolved["variance"] == "model") {
+    resolved["variance"] = objective.at("variance");
+  }
+  return resolved;
 }
 
 at::Tensor as_rgb(const at::Tensor& images_u8) { return data::as_rgb(images_u8); }

@@ -29,14 +29,28 @@ struct SamplingRequest {
 struct LoadedRun {
   ddpm::Model model;
   ddpm::SampleOptions options;
-  std::string prior_warning;  ///< see ddpm::prior_mismatch(); empty if the chain ends in noise
-  core::Json record;  ///< run, its step, weights, SHA-256 of the checkpoint, sampler as resolved, data;
-                      ///< origin if it was imported
+  ddpm::RunConfig config;  ///< with the same options, but for the seed
+  core::Json record;       ///< run, its step, weights, SHA-256 of the checkpoint, sampler as resolved, data;
+                           ///< origin if it was imported
 };
 
 /// Throws UsageError for a setting that does not exist or does not suit, DataError for a run that cannot be
 /// read.
 LoadedRun load_run(const SamplingRequest& request);
+
+/// What to say of a chain that does not end in noise: see ddpm::prior_mismatch(). Empty if it does.
+std::string prior_warning(const LoadedRun& run);
+
+/// The sampler of a configuration for records: resolved_sampler() and `visited`, how many steps of the chain
+/// it visits, which are the passes through the network.
+core::Json sampler_record(const ddpm::RunConfig& config, const ddpm::DiffusionProcess& process);
+
+/// Section [sample] with nothing left open, for a process and an objective of the same configuration: `steps`
+/// is never 0 and `variance` never "model", and only the ancestral sampler has one. Keys that an earlier
+/// version did not write are filled in, so that two records of one sampler are equal; `visited`, which
+/// follows from the rest, is left out. All of them as JSON.
+core::Json resolved_sampler(const core::Json& sampler, const core::Json& process,
+                            const core::Json& objective);
 
 /// Images as the rest of the program takes them: uint8 [n, 3, H, W], greyscale replicated.
 at::Tensor as_rgb(const at::Tensor& images_u8);

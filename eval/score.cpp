@@ -154,6 +154,7 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
   if (const auto used = text_field(record["features"], "preset"); !used.empty()) {
     record["preset"] = used;
   }
+  add_preset(record["features"], record);
   if (const auto note = text_field(record["features"], "note"); !note.empty()) {
     record["notes"].push_back(note);
   }

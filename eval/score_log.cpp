@@ -11,7 +11,7 @@ namespace ddpm_eval::eval {
 
 using core::Json;
 
-ScoreLog::ScoreLog(std::filesystem::path path, Json context, int64_t step)
+ScoreLog::ScoreLog(std::filesystem::path path, Json context, int64_t step, const Same& same)
     : path_(std::move(path)), context_(std::move(context)) {
   if (!std::filesystem::exists(path_)) {
     return;
@@ -31,7 +31,8 @@ ScoreLog::ScoreLog(std::filesystem::path path, Json context, int64_t step)
     }
     const auto json = core::parse_json(line);
     for (const auto& [key, value] : context_.items()) {
-      if (const auto stored = json.contains(key) ? json[key] : Json(); stored != value) {
+      const auto stored = json.contains(key) ? json[key] : Json();
+      if (same ? !same(key, stored, value) : stored != value) {
         throw core::UsageError(
             "{}: has scores with another {}: {} there, {} here; go on with the same, or remove the file to "
             "begin "

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,10 +23,13 @@ struct ScoreEntry {
 /// line has a time in it, so that a resumed run writes the bytes of an unbroken one.
 class ScoreLog {
  public:
+  /// Whether the value that a line has for a key says the same as that of the context.
+  using Same = std::function<bool(const std::string& key, const core::Json& stored, const core::Json& here)>;
+
   /// Keeps the lines up to and including `step` of what is in the file and drops the rest. `context` is what
   /// every number of the run depends on; throws UsageError naming the first key in which a line that is kept
-  /// differs, and ResourceError.
-  ScoreLog(std::filesystem::path path, core::Json context, int64_t step);
+  /// differs, by `same` if there is one, and ResourceError.
+  ScoreLog(std::filesystem::path path, core::Json context, int64_t step, const Same& same = {});
 
   bool has(int64_t step) const;
   int64_t count() const { return static_cast<int64_t>(entries_.size()); }

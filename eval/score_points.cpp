@@ -87,6 +87,7 @@ Json score_points(const ScoreOptions& options, const Session& session) {
   }
   record["real"] = real.record;
   record["fake"] = fake.record;
+  record["precision"] = "float32 points, float64 distances";
   record["runtime"] = tensor::runtime_context();
   return record;
 }

@@ -178,6 +178,11 @@ core::Json show_interpolation(const InterpolationRequest& asked, const Session& 
   record["data"] = request.data;
   record["pair"] = request.pair;
   record["t"] = request.levels;
+  auto visited = core::Json::array();  // a row each; not what a sample visits
+  for (const int64_t level : request.levels) {
+    visited.push_back(level == 0 ? 0 : ddpm::chain_below(run.model.process, run.options, level).steps());
+  }
+  record["sampler"]["visited"] = visited;
   return finished_pictures(std::move(record), pictures);
 }
 

@@ -189,7 +189,7 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   const auto config_json = core::config_to_json(config);
   auto state = training::new_state(*task, config.train.loop);
   if (saved) {
-    training::load_checkpoint(folder, config_json, config.resumable_keys(), state);
+    training::load_checkpoint(folder, config_json, config.same_run(), state);
     print_note(fmt::format("resumed at step {} of {}", state.step, config.train.loop.steps));
   } else if (start == Start::kResume) {
     print_note(fmt::format("{}: no checkpoint yet, starting at step 0", folder.string()));

@@ -75,9 +75,7 @@ int64_t metadata_count(const Metadata& metadata, const std::string& key, const s
 struct Checkpoint {
   std::string origin;
   data::SafeTensors file;
-  int64_t step = 0;
-  std::string config_json;
-  std::string imported_from;  ///< empty unless another program trained the weights
+  CheckpointHeader header;
 };
 
 [[noreturn]] void refuse_to_resume(const std::string& origin) {
@@ -118,6 +116,32 @@ void check_content(const data::SafeTensors& file, const std::string& origin) {
   }
 }
 
+CheckpointHeader parse_header(const Metadata& metadata, const std::string& origin) {
+  if (const std::string& format = metadata_text(metadata, "format", origin); format != kFormat) {
+    throw core::DataError("{}: a '{}' file, not a checkpoint of ddpm-eval", origin, format);
+  }
+  const int64_t version = metadata_count(metadata, "format_version", origin);
+  if (version > kCheckpointVersion) {
+    throw core::DataError("{}: format version {} is newer than the {} that this program reads; update it",
+                          origin, version, kCheckpointVersion);
+  }
+  CheckpointHeader header{.step = metadata_count(metadata, "step", origin),
+                          .config_json = metadata_text(metadata, "config", origin),
+                          .imported_from = {}};
+  if (metadata_text(metadata, "config_sha256", origin) != core::sha256_hex(header.config_json)) {
+    throw core::DataError("{}: the stored configuration does not match its digest: the file is damaged",
+                          origin);
+  }
+  if (const auto imported = metadata.find(kOrigin); imported != metadata.end()) {
+    header.imported_from = imported->second;
+    if (!Json::accept(header.imported_from)) {
+      throw core::DataError("{}: its metadata says '{}' for '{}', which is not JSON", origin,
+                            header.imported_from, kOrigin);
+    }
+  }
+  return header;
+}
+
 /// `sha256`, if given, becomes that of the file's bytes as they were read.
 Checkpoint read_checkpoint(const fs::path& path, std::string* sha256 = nullptr) {
   Checkpoint checkpoint;
@@ -130,29 +154,7 @@ Checkpoint read_checkpoint(const fs::path& path, std::string* sha256 = nullptr) 
   } else {
     checkpoint.file = data::read_safetensors(file);
   }
-  const Metadata& metadata = checkpoint.file.metadata;
-  if (const std::string& format = metadata_text(metadata, "format", checkpoint.origin); format != kFormat) {
-    throw core::DataError("{}: a '{}' file, not a checkpoint of ddpm-eval", checkpoint.origin, format);
-  }
-  const int64_t version = metadata_count(metadata, "format_version", checkpoint.origin);
-  if (version > kCheckpointVersion) {
-    throw core::DataError("{}: format version {} is newer than the {} that this program reads; update it",
-                          checkpoint.origin, version, kCheckpointVersion);
-  }
-  checkpoint.step = metadata_count(metadata, "step", checkpoint.origin);
-  checkpoint.config_json = metadata_text(metadata, "config", checkpoint.origin);
-  const std::string& digest = metadata_text(metadata, "config_sha256", checkpoint.origin);
-  if (digest != core::sha256_hex(checkpoint.config_json)) {
-    throw core::DataError("{}: the stored configuration does not match its digest: the file is damaged",
-                          checkpoint.origin);
-  }
-  if (const auto origin = metadata.find(kOrigin); origin != metadata.end()) {
-    checkpoint.imported_from = origin->second;
-    if (!Json::accept(origin->second)) {
-      throw core::DataError("{}: its metadata says '{}' for '{}', which is not JSON", checkpoint.origin,
-                            origin->second, kOrigin);
-    }
-  }
+  checkpoint.header = parse_header(checkpoint.file.metadata, checkpoint.origin);
   check_content(checkpoint.file, checkpoint.origin);
   return checkpoint;
 }
@@ -168,18 +170,26 @@ void flatten(const Json& json, const std::string& path, std::vector<std::pair<st
   }
 }
 
-void check_config(const Checkpoint& checkpoint, const std::string& config_json,
-                  const std::vector<std::string>& may_change) {
-  const Json stored = core::parse_json(checkpoint.config_json);
-  if (!stored.is_object()) {
-    throw core::DataError("{}: the stored configuration is not a JSON object", checkpoint.origin);
+/// The first key in which two configurations differ where `same` does not allow it.
+struct Difference {
+  std::string key;
+  std::string stored;  ///< JSON, or "not set"
+  std::string now;
+};
+
+std::optional<Difference> difference_of(const CheckpointHeader& stored, const std::string& config_json,
+                                        const SameRun& same, const std::string& origin) {
+  const Json there = core::parse_json(stored.config_json);
+  if (!there.is_object()) {
+    throw core::DataError("{}: the stored configuration is not a JSON object", origin);
   }
-  std::vector<std::pair<std::string, Json>> old_leaves;
-  std::vector<std::pair<std::string, Json>> new_leaves;
-  flatten(stored, "", old_leaves);
+  using Leaves = std::vector<std::pair<std::string, Json>>;
+  Leaves old_leaves, new_leaves, defaults;
+  flatten(there, "", old_leaves);
   flatten(Json::parse(config_json), "", new_leaves);
-  std::set<std::string> settled(may_change.begin(), may_change.end());
-  const auto value_in = [](const auto& leaves, const std::string& key) -> std::optional<Json> {
+  flatten(Json::parse(same.defaults_json), "", defaults);
+  std::set<std::string> settled(same.may_change.begin(), same.may_change.end());
+  const auto value_in = [](const Leaves& leaves, const std::string& key) -> std::optional<Json> {
     const auto found =
         std::find_if(leaves.begin(), leaves.end(), [&](const auto& l) { return l.first == key; });
     return found == leaves.end() ? std::nullopt : std::optional<Json>(found->second);
@@ -192,13 +202,12 @@ void check_config(const Checkpoint& checkpoint, const std::string& config_json,
       }
       const auto before = value_in(old_leaves, key);
       const auto now = value_in(new_leaves, key);
-      if (before != now) {
-        throw core::UsageError(
-            "{}: {} was {} and is {} now; resume with the same configuration, or train into another folder",
-            checkpoint.origin, key, text(before), text(now));
+      if ((before ? before : value_in(defaults, key)) != now) {
+        return Difference{key, text(before), text(now)};
       }
     }
   }
+  return std::nullopt;
 }
 
 SavedWeights load_weights(const fs::path& path, std::string_view parameters, std::string_view buffers) {
@@ -206,10 +215,10 @@ SavedWeights load_weights(const fs::path& path, std::string_view parameters, std
   Checkpoint checkpoint = read_checkpoint(path, &sha256);
   SavedWeights weights{.parameters = with_prefix(checkpoint.file.tensors, parameters),
                        .buffers = with_prefix(checkpoint.file.tensors, buffers),
-                       .step = checkpoint.step,
-                       .config_json = std::move(checkpoint.config_json),
+                       .step = checkpoint.header.step,
+                       .config_json = std::move(checkpoint.header.config_json),
                        .sha256 = std::move(sha256),
-                       .imported_from = std::move(checkpoint.imported_from)};
+                       .imported_from = std::move(checkpoint.header.imported_from)};
   if (weights.parameters.empty() && !weights.imported_from.empty()) {
     throw core::DataError("{}: was imported, and has the averaged weights alone", checkpoint.origin);
   }
@@ -298,13 +307,17 @@ void require_resumable(const fs::path& folder) {
   }
 }
 
-void load_checkpoint(const fs::path& folder, const std::string& config_json,
-                     const std::vector<std::string>& may_change, TrainState& state) {
+void load_checkpoint(const fs::path& folder, const std::string& config_json, const SameRun& same,
+                     TrainState& state) {
   const Checkpoint checkpoint = read_checkpoint(folder / kCheckpointFile);
-  if (!checkpoint.imported_from.empty()) {
+  if (!checkpoint.header.imported_from.empty()) {
     refuse_to_resume(checkpoint.origin);
   }
-  check_config(checkpoint, config_json, may_change);
+  if (const auto difference = difference_of(checkpoint.header, config_json, same, checkpoint.origin)) {
+    throw core::UsageError(
+        "{}: {} was {} and is {} now; resume with the same configuration, or train into another folder",
+        checkpoint.origin, difference->key, difference->stored, difference->now);
+  }
   LogWindow window = LogWindow::from_json(
       metadata_text(checkpoint.file.metadata, "log_window", checkpoint.origin), checkpoint.origin);
   const auto stored_watch = checkpoint.file.metadata.find(kLossWatch);
@@ -314,13 +327,38 @@ void load_checkpoint(const fs::path& folder, const std::string& config_json,
   tensor::copy_exactly(checkpoint.file.tensors, state_tensors(state), checkpoint.origin);
   state.window = std::move(window);
   state.watch = std::move(watch);
-  state.step = checkpoint.step;
+  state.step = checkpoint.header.step;
 }
 
 void keep_as_best(const fs::path& folder) { core::keep_copy(folder / kCheckpointFile, folder / kBestFile); }
 
-SavedWeights load_ema_weights(const fs::path& folder, const char* file) {
-  return load_weights(folder / file, "ema.", "ema_buffer.");
+CheckpointHeader read_header(const fs::path& folder) {
+  const fs::path path = folder / kCheckpointFile;
+  return parse_header(data::read_safetensors_metadata(path), path.string());
+}
+
+SavedWeights load_ema_weights(const fs::path& folder) {
+  return load_weights(folder / kCheckpointFile, "ema.", "ema_buffer.");
+}
+
+SavedWeights load_best_weights(const fs::path& folder, const CheckpointHeader& run, const SameRun& same) {
+  const fs::path path = folder / kBestFile;
+  auto weights = load_weights(path, "ema.", "ema_buffer.");
+  const CheckpointHeader header{weights.step, weights.config_json, weights.imported_from};
+  const auto refuse = [&](const std::string& why) {
+    throw core::DataError("{}: is of another run than {} beside it: {}; put the right one back",
+                          path.string(), kCheckpointFile, why);
+  };
+  if (const auto difference = difference_of(header, run.config_json, same, path.string())) {
+    refuse(fmt::format("{} is {} there and {} here", difference->key, difference->stored, difference->now));
+  }
+  if (weights.imported_from != run.imported_from) {
+    refuse("the two were not imported from the same files");
+  }
+  if (weights.step > run.step) {
+    refuse(fmt::format("step {} there, and the run is at {}", weights.step, run.step));
+  }
+  return weights;
 }
 
 SavedWeights load_model_weights(const fs::path& folder) {

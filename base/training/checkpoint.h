@@ -55,13 +55,19 @@ bool has_checkpoint(const std::filesystem::path& folder);
 void save_checkpoint(const std::filesystem::path& folder, const TrainState& state,
                      const std::string& config_json);
 
-/// Restores `state`, made by new_state() for the same network, from `folder`. `config_json` must equal the
-/// stored configuration but for the keys `may_change` ("train.steps"). Throws DataError for a file that is
-/// missing, damaged, of a newer version or of another network, for weights that are not finite, and
-/// UsageError for an imported run and naming the first key that differs and both values. Nothing is changed
-/// unless all is well.
-void load_checkpoint(const std::filesystem::path& folder, const std::string& config_json,
-                     const std::vector<std::string>& may_change, TrainState& state);
+/// In what two configurations of one run may differ.
+struct SameRun {
+  std::vector<std::string> may_change{};  ///< keys, as "train.steps"
+  /// config_to_json() of the defaults: what a key counts as in a file that was written before there was one.
+  std::string defaults_json = "{}";
+};
+
+/// Restores `state`, made by new_state() for the same network, from `folder`. `config_json` must be of the
+/// same run as the stored configuration. Throws DataError for a file that is missing, damaged, of a newer
+/// version or of another network, for weights that are not finite, and UsageError for an imported run and
+/// naming the first key that differs and both values. Nothing is changed unless all is well.
+void load_checkpoint(const std::filesystem::path& folder, const std::string& config_json, const SameRun& same,
+                     TrainState& state);
 
 /// Weights that another program trained, which go into a run's folder without an optimiser's state.
 struct ImportedWeights {
@@ -94,9 +100,24 @@ struct SavedWeights {
 /// Makes the folder's checkpoint its best one. Throws ResourceError; the best before stays whole then.
 void keep_as_best(const std::filesystem::path& folder);
 
-/// The averaged weights, or those of the last step. `file` is kCheckpointFile or kBestFile. Throws DataError
-/// as load_checkpoint(), and for the last step of an imported run that has the averages alone.
-SavedWeights load_ema_weights(const std::filesystem::path& folder, const char* file = kCheckpointFile);
+/// What a checkpoint says of itself.
+struct CheckpointHeader {
+  int64_t step = 0;
+  std::string config_json;
+  std::string imported_from;  ///< as in SavedWeights
+};
+
+/// Reads no tensors, and so does not check them. Throws DataError as load_checkpoint().
+CheckpointHeader read_header(const std::filesystem::path& folder);
+
+/// The averaged weights, or those of the last step. Throws DataError as load_checkpoint(), and for the last
+/// step of an imported run that has the averages alone.
+SavedWeights load_ema_weights(const std::filesystem::path& folder);
 SavedWeights load_model_weights(const std::filesystem::path& folder);
+
+/// The averaged weights of kBestFile. Throws DataError, too, where it is not of `run`: its configuration is
+/// another, or it comes from other files, or from a later step.
+SavedWeights load_best_weights(const std::filesystem::path& folder, const CheckpointHeader& run,
+                               const SameRun& same);
 
 }  // namespace ddpm_eval::training

@@ -34,7 +34,7 @@ void run_export(const ExportCommand& command) {
   const auto saved = command.last_weights ? training::load_model_weights(command.run)
                                           : training::load_ema_weights(command.run);
   const auto origin = command.run.string();
-  const auto config = ddpm::restore_config(saved, origin);
+  const auto config = ddpm::restore_config(saved.config_json, origin);
   const auto model = ddpm::restore_model(saved, origin);
   const auto texts = ddpm::to_diffusers(config, model.row_shape);
   const auto& parameters = model.network->parameters();
@@ -54,8 +54,9 @@ void run_export(const ExportCommand& command) {
   record["weights_sha256"] = core::sha256_of_file(folder.path() / kWeightsFile);
   record["parameters"] = ddpm::count_elements(parameters);
   record["tensors"] = parameters.size();
+  const bool written = write_json(command.json, record);  // if it cannot be, there shall be no folder
   folder.commit();
-  if (!write_json(command.json, record)) {
+  if (!written) {
     print_line("{}: {} parameters in {} tensors, for diffusers' UNet2DModel and DDPMPipeline",
                command.out.string(), record["parameters"].get<int64_t>(), parameters.size());
   }

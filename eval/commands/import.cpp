@@ -38,6 +38,8 @@ void run_import(const ImportCommand& command) {
   const auto& request = command.request;
   require_distinct({{"--out", command.out / training::kCheckpointFile}, {"--json", command.json}},
                    model_files(request));
+  require_outside({"--out", command.out}, {"the source", request.source});
+  require_no_model_in({"--out", std::filesystem::absolute(command.out).lexically_normal().parent_path()});
   require_json_target(command.json);
   core::AtomicFolder folder(command.out);
   const auto model = read_foreign_model(request);
@@ -60,8 +62,9 @@ void run_import(const ImportCommand& command) {
   record["row_shape"] = model.row_shape;
   record["config"] = core::Json::parse(weights.config_json);
   core::write_record(folder.path() / "import.json", record);
+  const bool written = write_json(command.json, record);  // if it cannot be, there shall be no folder
   folder.commit();
-  if (!write_json(command.json, record)) {
+  if (!written) {
     print_line("{}: {} parameters in {} tensors, for images of {} x {} x {}", command.out.string(),
                record["parameters"].get<int64_t>(), weights.averaged.size(), model.row_shape[2],
                model.row_shape[1], model.row_shape[0]);

@@ -1,7 +1,6 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
-#include "base/data/npy.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
 #include "base/training/checkpoint.h"
@@ -121,28 +120,36 @@ void sample_points(const SampleCommand& command, const LoadedRun& run, const Pro
         [&](int64_t, int64_t) { stop_if_asked(begin, command.count, "the same command begins anew"); }));
     progress(end, command.count);
   }
-  const auto npy = data::to_npy(torch::cat(parts));
-  core::write_file(command.out, {npy.data(), npy.size()});
+  write_points(command.out, torch::cat(parts), sample_provenance(run, command.count));
 }
 
 void run_sample(const SampleCommand& command, const Session& session) {
   if (command.count < 1) {
     throw core::UsageError("--num {}: expected a positive number", command.count);
   }
-  const bool is_folder = command.out.extension() != ".npz" && command.out.extension() != ".npy";
+  const bool is_npy = command.out.extension() == ".npy";
+  const bool is_folder = command.out.extension() != ".npz" && !is_npy;
+  const auto provenance = is_npy      ? points_provenance_file(command.out)
+                          : is_folder ? command.out / data::kSampleProvenance
+                                      : fs::path();
   require_distinct({{"--out", command.out, is_folder},
-                    {"--out", is_folder ? command.out / data::kSampleProvenance : std::filesystem::path()},
+                    {"--out", provenance},
                     {"--grid", command.grid},
                     {"--json", command.json}},
                    {{"--run", command.request.run / training::kCheckpointFile},
                     {"--run", command.request.run / training::kBestFile},
                     {"--run", command.request.run / "log.jsonl"},
                     {"--run", command.request.run / "run.json"}});
+  if (is_folder) {
+    require_no_model_in({"--out", command.out});
+  } else {
+    require_replaceable(command.out);
+  }
   require_json_target(command.json);
   const auto start = std::chrono::steady_clock::now();
   const auto run = load_run(command.request);
-  if (!run.prior_warning.empty()) {
-    print_warning(run.prior_warning);
+  if (const auto warning = prior_warning(run); !warning.empty()) {
+    print_warning(warning);
   }
   const auto progress = console_progress("sampling", "samples", session.quiet);
   if (run.model.makes_images()) {

@@ -39,6 +39,7 @@ void run_stats(const StatsOptions& options, const Session& session) {
   const auto& info = net->info();
   auto record = core::new_record("statistics");
   record["features"] = features_json(info);
+  add_preset(record["features"], record);
   record["count"] = side.moments.count;
   record["data"] = side.record;
   record["runtime"] = tensor::runtime_context();

@@ -70,6 +70,11 @@ TEST_F(SlowInceptionProgramTest, FidOfAFolderAgainstAnArchiveIsOneRecord) {
   EXPECT_EQ(record["features"]["dim"], 2048);
   EXPECT_THAT(record["features"]["note"].get<std::string>(), HasSubstr("published"));
   EXPECT_EQ(record["real"]["count"], 12);
+  EXPECT_EQ(record["resampler"], "tf1-bilinear");
+  EXPECT_THAT(record["notes"].dump(), HasSubstr("torch-fidelity averages features in float32"));
+  const auto other =
+      record_of({"fid", "--real", path("real.npz"), "--fake", path("fake"), "--preset", "pytorch-fid"});
+  EXPECT_EQ(other["resampler"], "half-pixel-bilinear");
 }
 
 TEST_F(SlowInceptionProgramTest, StatisticsOfAnotherPresetAreNotComparable) {

@@ -153,6 +153,24 @@ TEST(Interpolation, AGoodNetworkGivesTheDatumBackFromEveryLevel) {
   }
 }
 
+TEST(Interpolation, GoesThroughTheNetworkInWholeMicroBatches) {
+  const auto process = twenty_steps();
+  std::vector<int64_t> seen;
+  // A network whose answer depends on how many rows it is given, as the last bits of a real one do.
+  const FormulaNetwork network([&seen](const at::Tensor& x, const at::Tensor& t) {
+    seen.push_back(x.size(0));
+    return (x * 0.7 + 0.01 * t.view({-1, 1})).sin() * static_cast<double>(x.size(0));
+  });
+  const auto ends = torch::tensor({{0.1F, 0.2F, 0.3F}, {-0.3F, 0.6F, 0.9F}});
+  const auto decode = [&](const std::vector<double>& lambdas) {
+    return interpolate({network, process, {}}, options_of(Sampler::kDdim, 5), ends, 12, lambdas);
+  };
+  const auto six = decode({0, 0.2, 0.4, 0.6, 0.8, 1});
+  EXPECT_EQ(six.sizes(), at::IntArrayRef({6, 3}));
+  EXPECT_THAT(decode({0}), TensorEq(six.narrow(0, 0, 1)));
+  EXPECT_THAT(seen, ::testing::Each(4));
+}
+
 TEST(Interpolation, LevelsOutsideTheChainAreRefused) {
   const auto process = twenty_steps();
   const auto network = wavy_network();

@@ -40,7 +40,7 @@ TrainState trained(ConvTask& task, const std::filesystem::path& folder) {
 }
 
 void load(const std::filesystem::path& folder, TrainState& state, const std::string& config = kConfig) {
-  load_checkpoint(folder, config, {"train.steps"}, state);
+  load_checkpoint(folder, config, {.may_change = {"train.steps"}}, state);
 }
 
 /// The message of loading what `spoil` makes of a good checkpoint, without the digest that tells any change.
@@ -291,6 +291,59 @@ TEST(Checkpoint, OtherConfigurationNamesTheFirstKey) {
               HasSubstr("net.width was 8 and is not set now"));
   load(folder.path(), state, "{\"seed\":1,\"net\":{\"width\":8},\"train\":{\"steps\":70}}");
   EXPECT_EQ(state.step, 7);
+}
+
+TEST(Checkpoint, AKeyThatAnOlderFileLacksCountsAsItsDefault) {
+  const TempDir folder;
+  ConvTask task;
+  TrainState state = trained(task, folder.path());
+  const SameRun same{.may_change = {},
+                     .defaults_json = R"({"seed":5,"net":{"deep":false},"gates":{"number":2}})"};
+  const auto config = [](const std::string& deep, const std::string& gates) {
+    return R"({"seed":1,"net":{"width":8,"deep":)" + deep + R"(},"gates":{"number":)" + gates +
+           R"(},"train":{"steps":7}})";
+  };
+  load_checkpoint(folder.path(), config("false", "2"), same, state);
+  const auto message = [&](const std::string& now) {
+    return message_of<core::UsageError>([&] { load_checkpoint(folder.path(), now, same, state); });
+  };
+  EXPECT_THAT(message(config("true", "2")), HasSubstr("net.deep was not set and is true now"));
+  EXPECT_THAT(message(config("false", "3")), HasSubstr("gates.number was not set and is 3 now"));
+  EXPECT_THAT(message(R"({"seed":5,"net":{"width":8},"train":{"steps":7}})"),
+              HasSubstr("seed was 1 and is 5 now"))
+      << "a default stands in for no key that is there";
+}
+
+TEST(Checkpoint, BestWeightsOfAnotherRunAreRefused) {
+  const TempDir folder;
+  ConvTask task;
+  TrainState state = trained(task, folder.path());
+  const SameRun same{.may_change = {"train.steps"}};
+  const auto run = read_header(folder.path());
+  EXPECT_EQ(run.step, 7);
+  EXPECT_EQ(run.config_json, kConfig);
+  const auto keep = [&](int64_t step, const std::string& config) {
+    state.step = step;
+    save_checkpoint(folder.path(), state, config);
+    keep_as_best(folder.path());
+  };
+  const auto message = [&] {
+    return message_of<core::DataError>([&] { load_best_weights(folder.path(), run, same); });
+  };
+  keep(5, "{\"seed\":1,\"net\":{\"width\":8},\"train\":{\"steps\":5}}");
+  EXPECT_EQ(load_best_weights(folder.path(), run, same).step, 5);
+  keep(5, "{\"seed\":2,\"net\":{\"width\":8},\"train\":{\"steps\":7}}");
+  EXPECT_THAT(message(), AllOf(HasSubstr("best.safetensors: is of another run"),
+                               HasSubstr("seed is 2 there and 1 here")));
+  keep(8, kConfig);
+  EXPECT_THAT(message(), HasSubstr("step 8 there, and the run is at 7"));
+  save_imported(folder.path(), {.averaged = task.parameters(),
+                                .last = {},
+                                .buffers = task.buffers(),
+                                .config_json = kConfig,
+                                .imported_from = R"({"name":"elsewhere"})"});
+  keep_as_best(folder.path());
+  EXPECT_THAT(message(), HasSubstr("not imported from the same files"));
 }
 
 /// No file may grow beyond `bytes` while this lives: how a full disk looks to a writer.

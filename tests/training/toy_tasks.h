@@ -156,7 +156,7 @@ inline training::LoopReport train(training::TrainTask& task, const training::Loo
   auto state = training::new_state(task, config);
   const training::RunFolder run{folder, core::config_to_json(config)};
   if (training::has_checkpoint(folder)) {
-    training::load_checkpoint(folder, run.config_json, config.resumable_keys(), state);
+    training::load_checkpoint(folder, run.config_json, {.may_change = config.resumable_keys()}, state);
   }
   return training::run_loop(task, config, run, state, hooks);
 }
