@@ -5,8 +5,6 @@
 
 #include <system_error>
 
-#include <unistd.h>
-
 namespace ddpm_eval::core {
 namespace fs = std::filesystem;
 
@@ -17,21 +15,20 @@ AtomicFolder::AtomicFolder(const fs::path& target) {
   if (fs::exists(fs::symlink_status(target_, error)) && !is_empty_folder) {
     throw UsageError("{}: is there already; choose another name", target_.string());
   }
-  temporary_ = target_;
-  temporary_ += fmt::format(".tmp-{}", ::getpid());
-  make_folders(temporary_);
+  make_folders(target_.parent_path());
+  temporary_.emplace(target_, TemporaryKind::kFolder);
 }
 
 AtomicFolder::~AtomicFolder() {
   if (!committed_) {
     std::error_code ignored;
-    fs::remove_all(temporary_, ignored);
+    fs::remove_all(temporary_->path(), ignored);
   }
 }
 
 void AtomicFolder::commit() {
   std::error_code error;
-  fs::rename(temporary_, target_, error);
+  fs::rename(temporary_->path(), target_, error);
   if (error) {
     throw ResourceError("{}: cannot be put in place: {}", target_.string(), error.message());
   }

@@ -4,7 +4,6 @@
 #include "base/core/interrupt.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -18,20 +17,6 @@ namespace ddpm_eval::core {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::string_view kTemporaryMark = ".tmp-";
-
-/// Whether AtomicFile gives such names: something, the mark, digits, a dash, digits.
-bool is_temporary(std::string_view name) {
-  const size_t mark = name.rfind(kTemporaryMark);
-  if (mark == std::string_view::npos || mark == 0) {
-    return false;
-  }
-  const auto rest = name.substr(mark + kTemporaryMark.size());
-  const size_t dash = rest.find('-');
-  return dash != std::string_view::npos && dash > 0 && dash + 1 < rest.size() &&
-         rest.find_first_not_of("0123456789-") == std::string_view::npos;
-}
 
 /// Closes on every way out.
 struct Descriptor {
@@ -171,7 +156,6 @@ FolderLock::~FolderLock() {
 }
 
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
-  static std::atomic<int> serial{0};
   std::error_code ignored;
   if (fs::is_symlink(target_, ignored)) {
     target_ = fs::weakly_canonical(target_);  // the rename must replace the file, not the link to it
@@ -179,12 +163,12 @@ AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   if (fs::is_directory(target_, ignored)) {
     throw ResourceError("{}: is a folder where a file is to be written", target_.string());
   }
-  direct_ = fs::exists(target_, ignored) && !fs::is_regular_file(target_, ignored);
-  temporary_ = target_;
-  if (!direct_) {
-    temporary_ += fmt::format("{}{}-{}", kTemporaryMark, ::getpid(), serial++);
+  if (fs::exists(target_, ignored) && !fs::is_regular_file(target_, ignored)) {
+    descriptor_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    temporary_.emplace(target_, TemporaryKind::kFile);
+    descriptor_ = ::fcntl(temporary_->descriptor(), F_DUPFD_CLOEXEC, 0);
   }
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) {
     fail("cannot be written", errno);
   }
@@ -194,8 +178,8 @@ AtomicFile::~AtomicFile() {
   if (descriptor_ >= 0) {
     ::close(descriptor_);
   }
-  if (!committed_ && !direct_) {
-    ::unlink(temporary_.c_str());
+  if (!committed_ && temporary_) {
+    ::unlink(temporary_->path().c_str());
   }
 }
 
@@ -225,7 +209,7 @@ void AtomicFile::overwrite(uint64_t offset, std::string_view bytes) {
 
 void AtomicFile::commit(Durability durability) {
   DDPM_CHECK(!committed_ && descriptor_ >= 0, "{} committed twice", target_.string());
-  if (direct_) {
+  if (!temporary_) {
     committed_ = true;
     return;
   }
@@ -237,7 +221,7 @@ void AtomicFile::commit(Durability durability) {
   if (::close(descriptor) != 0) {
     fail("close failed", errno);
   }
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
+  if (::rename(temporary_->path().c_str(), target_.c_str()) != 0) {
     fail("rename failed", errno);
   }
   committed_ = true;
@@ -257,7 +241,7 @@ void remove_abandoned_files(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> abandoned;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (is_temporary(it->path().filename().native())) {
+    if (TemporaryName::is_one(it->path().filename().native()) && it->is_regular_file(error)) {
       abandoned.push_back(it->path());
     }
   }

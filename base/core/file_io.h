@@ -1,7 +1,10 @@
 #pragma once
 
+#include "base/core/temporary_name.h"
+
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,9 +43,9 @@ class FolderLock {
 enum class Durability { kSynced, kLater };
 
 /// A file that appears whole or not at all: bytes go to a temporary name beside the target, and commit()
-/// syncs it and renames it over the target. Without commit() the destructor removes the temporary file. Every
-/// failure, a full disk among them, throws ResourceError naming the target. A link is followed; a device or a
-/// pipe is written in place.
+/// syncs it and renames it over the target. Without commit() the destructor removes the temporary file; what
+/// a killed process has left, the next writer of the same target removes. Every failure, a full disk among
+/// them, throws ResourceError naming the target. A link is followed; a device or a pipe is written in place.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path target);
@@ -58,15 +61,14 @@ class AtomicFile {
 
   /// Where the bytes are until commit(): for libraries that write by name. Such a library must write this
   /// very path.
-  const std::filesystem::path& temporary_path() const { return temporary_; }
+  const std::filesystem::path& temporary_path() const { return temporary_->path(); }
 
  private:
   [[noreturn]] void fail(const char* action, int error_number) const;
 
   std::filesystem::path target_;
-  std::filesystem::path temporary_;
+  std::optional<TemporaryName> temporary_;  ///< none for a device or a pipe: written in place
   int descriptor_ = -1;
-  bool direct_ = false;  ///< a device or a pipe: written in place
   bool committed_ = false;
 };
 

@@ -107,12 +107,13 @@ TEST(FileIo, OnlyWhatAtomicFilesLeaveIsRemoved) {
   for (const char* name : {"a.png.tmp-12-0", "b.tmp-345-67", "c.tmp-1", "d.tmp-x-1", ".tmp-1-2", "e.png"}) {
     write_file(dir / name, "x");
   }
+  std::filesystem::create_directory(dir / "f.tmp-0");
   remove_abandoned_files(dir.path());
   std::vector<std::string> left;
   for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
     left.push_back(entry.path().filename().string());
   }
-  EXPECT_THAT(left, ::testing::UnorderedElementsAre("c.tmp-1", "d.tmp-x-1", ".tmp-1-2", "e.png"));
+  EXPECT_THAT(left, ::testing::UnorderedElementsAre("d.tmp-x-1", ".tmp-1-2", "e.png", "f.tmp-0"));
 }
 
 TEST(FileIo, ReadingMissingFoldersAndTooLargeFilesIsADataError) {
