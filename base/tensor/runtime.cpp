@@ -1,9 +1,9 @@
 #include "base/tensor/runtime.h"
 
 #include "base/core/error.h"
+#include "base/core/processor_quota.h"
 
-#include <cmath>
-#include <fstream>
+#include <algorithm>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -20,17 +20,6 @@ namespace ddpm_eval::tensor {
 namespace {
 
 constexpr int kMaxThreads = 1024;  ///< far more than helps; OpenMP aborts where the system has no more
-
-/// The CPU quota of the process's control group in processors, rounded up; 0 if there is none.
-int cgroup_quota() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) {
-    return 0;
-  }
-  return static_cast<int>(std::ceil(std::strtod(quota.c_str(), nullptr) / period));
-}
 
 /// A function of the BLAS that was loaded, or null if it has none of that name.
 template <class Function>
@@ -63,7 +52,7 @@ int available_processors() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   int count = ::sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-  if (const int quota = cgroup_quota(); quota > 0) {
+  if (const int quota = core::processor_quota(); quota > 0) {
     count = std::min(count, quota);
   }
   return std::max(1, count);
