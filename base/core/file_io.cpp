@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,26 +56,45 @@ bool is_worth_repeating(const fs::path& path) {
   return error == EINTR;
 }
 
-/// A pipe, whose size is not known beforehand.
+/// Waits for something to happen to a pipe; whether its last writer has gone meanwhile.
+bool await_pipe(int descriptor, const fs::path& path, int timeout_ms) {
+  pollfd pipe{descriptor, POLLIN, 0};
+  if (::poll(&pipe, 1, timeout_ms) < 0 && !is_worth_repeating(path)) {
+    throw DataError("{}: {}", path.string(), std::strerror(errno));
+  }
+  return (pipe.revents & POLLHUP) != 0;
+}
+
+/// A pipe opened without blocking, whose size is not known beforehand. One that has no writer never ends; but
+/// its writer may be on the way, as a shell starts both at once.
 std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max_bytes) {
   constexpr uint64_t kMaxPiped = uint64_t{1} << 30;
+  constexpr int kStepMs = 50;
+  constexpr int kStepsForAWriter = 20;
   const uint64_t limit = std::min(max_bytes, kMaxPiped);
   std::vector<char> bytes;
   std::vector<char> chunk(1 << 16);
-  for (;;) {
+  bool has_writer = false;
+  for (int step = 0;;) {
     const ssize_t got = ::read(descriptor, chunk.data(), chunk.size());
-    if (got < 0 && is_worth_repeating(path)) {
-      continue;
-    }
-    if (got < 0) {
-      throw DataError("{}: read error: {}", path.string(), std::strerror(errno));
-    }
-    if (got == 0) {
+    if (got > 0) {
+      has_writer = true;
+      bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + got);
+      if (bytes.size() > limit) {
+        throw DataError("{}: more than the {} bytes such a file may have", path.string(), limit);
+      }
+    } else if (got == 0 && has_writer) {
       return bytes;
-    }
-    bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + got);
-    if (bytes.size() > limit) {
-      throw DataError("{}: more than the {} bytes such a file may have", path.string(), limit);
+    } else if (got == 0) {
+      if (++step > kStepsForAWriter) {
+        throw DataError("{}: nobody writes to this pipe", path.string());
+      }
+      has_writer = await_pipe(descriptor, path, kStepMs);
+    } else if (errno == EAGAIN) {
+      has_writer = true;
+      await_pipe(descriptor, path, -1);
+    } else if (!is_worth_repeating(path)) {
+      throw DataError("{}: read error: {}", path.string(), std::strerror(errno));
     }
   }
 }
@@ -84,7 +104,7 @@ std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max
 std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
   Descriptor file{-1};
   do {
-    file.value = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    file.value = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   } while (file.value < 0 && is_worth_repeating(path));
   if (file.value < 0) {
     throw DataError("{}: cannot be opened: {}", path.string(), std::strerror(errno));
@@ -98,6 +118,9 @@ std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
   }
   if (S_ISFIFO(status.st_mode)) {
     return read_to_end(file.value, path, max_bytes);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    throw DataError("{}: is a device or a terminal, not a file or a pipe", path.string());
   }
   if (static_cast<uint64_t>(status.st_size) > max_bytes) {
     throw DataError("{}: {} bytes, more than the {} such a file may have", path.string(), status.st_size,

@@ -12,8 +12,9 @@
 
 namespace ddpm_eval::core {
 
-/// The whole file, or all that comes out of a pipe. Throws DataError if it is missing, a folder, unreadable
-/// or larger than `max_bytes`; InterruptedError if an interrupt ends the wait for a pipe.
+/// The whole file, or all that comes out of a pipe. Throws DataError if it is missing, a folder, a device, a
+/// pipe that nobody opens for writing within a second, unreadable or larger than `max_bytes`;
+/// InterruptedError if an interrupt ends the wait for a pipe.
 std::vector<char> read_file(const std::filesystem::path& path, uint64_t max_bytes = UINT64_MAX);
 
 /// Like read_file, as text.

@@ -91,8 +91,10 @@ class Cifar10Item final : public Item {
       unpack_members(file, cifar10_members(), scratch.path());
       verify_cifar10(scratch.path());
     };
-    const bool brought = holds(archive, unpack);
-    if (!brought) {
+    const bool brought = fs::exists(archive);
+    if (brought) {
+      unpack_brought(archive, unpack);
+    } else {
       auto request = request_for({"https://www.cs.toronto.edu/~kriz"}, kArchive, archive, options);
       request.max_bytes = 400 << 20;
       request.check = unpack;
@@ -109,16 +111,13 @@ class Cifar10Item final : public Item {
   }
 
  private:
-  /// Whether the user has put the archive there.
-  static bool holds(const fs::path& archive, const std::function<void(const fs::path&)>& unpack) {
-    if (!fs::is_regular_file(archive)) {
-      return false;
-    }
+  /// An archive that the user has put there is used, or refused; it is not ours to replace.
+  static void unpack_brought(const fs::path& archive, const std::function<void(const fs::path&)>& unpack) {
     try {
       unpack(archive);
-      return true;
-    } catch (const core::DataError&) {
-      return false;
+    } catch (const core::DataError& error) {
+      throw core::DataError("{}: lies there and is not the official archive ({}); move or remove it",
+                            archive.string(), error.what());
     }
   }
 

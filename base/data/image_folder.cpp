@@ -33,9 +33,10 @@ bool is_special(const fs::path& path) {
   return fs::exists(status) && !fs::is_regular_file(status);
 }
 
-/// Collects image files. `visited` holds device and inode of every folder, against loops of links.
-void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
-             std::vector<fs::path>& files) {
+/// Collects image files and what cannot be read. `visited` holds device and inode of every folder, against
+/// loops of links.
+void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited, std::vector<fs::path>& files,
+             std::vector<std::string>& unreadable) {
   struct stat status {};
   if (::stat(folder.c_str(), &status) != 0 || !visited.emplace(status.st_dev, status.st_ino).second) {
     return;
@@ -47,15 +48,18 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
     entries.push_back(it->path());
   }
   if (error) {
-    throw DataError("{}: cannot be read: {}", folder.string(), error.message());
+    unreadable.push_back(fmt::format("{}: cannot be read: {}", folder.string(), error.message()));
   }
   std::sort(entries.begin(), entries.end(),
             [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
   for (const auto& entry : entries) {
     if (fs::is_directory(entry, error)) {
-      collect(entry, visited, files);
+      collect(entry, visited, files, unreadable);
     } else if (is_image_name(entry)) {
       files.push_back(entry);
+    } else if (error && error != std::errc::no_such_file_or_directory &&
+               error != std::errc::too_many_symbolic_link_levels) {  // which may be a folder
+      unreadable.push_back(fmt::format("{}: cannot be read: {}", entry.string(), error.message()));
     }
   }
 }
@@ -127,7 +131,10 @@ class Census {
 class FolderSource final : public ImageSource {
  public:
   FolderSource(const fs::path& folder, const ImageFolderOptions& options)
-      : name_(folder.string()), options_(options), files_(list_images(folder)) {
+      : name_(folder.string()), options_(options), files_(list_images(folder, report_.unreadable)) {
+    if (!report_.unreadable.empty() && options_.on_bad_file == OnBadFile::kFail) {
+      throw DataError("{}; mend or remove it", report_.unreadable.front());
+    }
     const int64_t count = resolve_subset(options.subset, static_cast<int64_t>(files_.size()), name_);
     const auto begin = files_.begin() + options.subset.first;
     files_ = std::vector<fs::path>(begin, begin + count);
@@ -190,8 +197,8 @@ class FolderSource final : public ImageSource {
 
   std::string name_;
   ImageFolderOptions options_;
-  std::vector<fs::path> files_;
   SourceReport report_;
+  std::vector<fs::path> files_;
   Census census_;
   at::Tensor pending_;
   int64_t position_ = 0;
@@ -207,7 +214,7 @@ bool is_image_name(const fs::path& path) {
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
-std::vector<fs::path> list_images(const fs::path& folder) {
+std::vector<fs::path> list_images(const fs::path& folder, std::vector<std::string>& unreadable) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     throw DataError("{}: {}", folder.string(),
@@ -215,9 +222,16 @@ std::vector<fs::path> list_images(const fs::path& folder) {
   }
   std::set<std::pair<dev_t, ino_t>> visited;
   std::vector<fs::path> files;
-  collect(folder, visited, files);
+  const fs::directory_iterator probe(folder, error);
+  if (error) {
+    throw DataError("{}: cannot be read: {}", folder.string(), error.message());
+  }
+  collect(folder, visited, files, unreadable);
   if (files.empty()) {
-    throw DataError("{}: no image files in it or below; looked for {}", folder.string(), kExtensionList);
+    throw DataError("{}: no image files in it or below; looked for {}{}", folder.string(), kExtensionList,
+                    unreadable.empty() ? ""
+                                       : fmt::format("; {} places cannot be read, the first: {}",
+                                                     unreadable.size(), unreadable.front()));
   }
   std::sort(files.begin(), files.end(),
             [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });

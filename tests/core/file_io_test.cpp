@@ -7,8 +7,10 @@
 #include "tests/support/temp_dir.h"
 
 #include <fstream>
+#include <thread>
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 namespace ddpm_eval::core {
 namespace {
@@ -123,6 +125,21 @@ TEST(FileIo, ReadingMissingFoldersAndTooLargeFilesIsADataError) {
   write_file(dir / "big", "12345");
   EXPECT_THAT(message_of<DataError>([&] { read_file(dir / "big", 4); }),
               HasSubstr("5 bytes, more than the 4"));
+}
+
+TEST(FileIo, APipeIsReadToItsEndOnceItHasAWriter) {
+  const testing::TempDir dir;
+  const auto pipe = dir / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(message_of<DataError>([&] { read_file(pipe); }), HasSubstr("pipe: nobody writes to this pipe"));
+  const std::string text(200'000, 'x');  // more than a pipe holds
+  std::thread writer([&] { append_to_file(pipe, text); });
+  EXPECT_EQ(read_text(pipe), text);
+  writer.join();
+}
+
+TEST(FileIo, DevicesAreNotRead) {
+  EXPECT_THAT(message_of<DataError>([] { read_file("/dev/zero"); }), HasSubstr("/dev/zero: is a device"));
 }
 
 TEST(FileIo, Sha256MatchesTheStandardsExample) {

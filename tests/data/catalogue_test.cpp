@@ -233,6 +233,15 @@ TEST_F(SlowCatalogue, Cifar10IsUnpackedAndTheArchiveGoes) {
   EXPECT_TRUE(std::filesystem::exists(home_ / "data/cifar-10-binary.tar.gz"));
 }
 
+TEST_F(Catalogue, AUsersArchiveThatIsNotTheOfficialOneIsRefusedAndKept) {
+  std::filesystem::create_directories(home_ / "data");
+  core::write_file(home_ / "data/cifar-10-binary.tar.gz", "a backup of mine");
+  EXPECT_THAT(
+      message_of<DataError>([&] { fetch_item(Shelf::kData, "cifar10", from("file:///nonexistent")); }),
+      HasSubstr("data/cifar-10-binary.tar.gz: lies there and is not the official archive"));
+  EXPECT_EQ(core::read_text(home_ / "data/cifar-10-binary.tar.gz"), "a backup of mine");
+}
+
 TEST_F(Catalogue, AnArchiveWithoutTheBatchesIsRefused) {
   const TempDir mirror;
   core::write_file(mirror / "cifar-10-binary.tar.gz", "");

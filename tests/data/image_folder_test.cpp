@@ -9,8 +9,10 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <torch/types.h>
+#include <unistd.h>
 #include <zlib.h>
 
 namespace ddpm_eval::data {
@@ -145,7 +147,9 @@ TEST_F(ImageFolder, LoopsOfLinksEnd) {
   std::filesystem::create_directory_symlink(dir_.path(), dir_ / "a/loop");
   std::filesystem::create_directory_symlink(dir_ / "a", dir_ / "b");
   std::filesystem::create_symlink(dir_ / "nowhere", dir_ / "dangling.png");
-  EXPECT_THAT(list_images(dir_.path()), ElementsAre(dir_ / "a/1.png", dir_ / "dangling.png"));
+  std::vector<std::string> unreadable;
+  EXPECT_THAT(list_images(dir_.path(), unreadable), ElementsAre(dir_ / "a/1.png", dir_ / "dangling.png"));
+  EXPECT_THAT(unreadable, IsEmpty());
   const auto source = open_image_folder(dir_.path());
   EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1)));
   EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("dangling.png: cannot be opened")));
@@ -171,9 +175,34 @@ TEST_F(ImageFolder, LinksThatLeadOutOfItAreFollowed) {
   std::filesystem::create_symlink("../elsewhere/1.png", dir_ / "subset/a.png");
   std::filesystem::create_directory_symlink("../elsewhere/more", dir_ / "subset/b");
   std::filesystem::create_directory_symlink("..", dir_ / "elsewhere/more/parent");
-  EXPECT_THAT(list_images(dir_ / "subset"),
+  std::vector<std::string> unreadable;
+  EXPECT_THAT(list_images(dir_ / "subset", unreadable),
               ElementsAre(dir_ / "subset/a.png", dir_ / "subset/b/2.png", dir_ / "subset/b/parent/1.png"));
   EXPECT_THAT(drain(*open_image_folder(dir_ / "subset")), ElementsAre(ElementsAre(1, 2, 1)));
+}
+
+TEST_F(ImageFolder, AFolderThatCannotBeReadIsListedAndTheOthersAreRead) {
+  put("a/1.png", 1);
+  put("z/2.png", 2);
+  // A path longer than the system takes, which bars even the superuser.
+  const std::string name(250, 'd');
+  int folder = ::open(dir_.path().c_str(), O_RDONLY | O_DIRECTORY);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(::mkdirat(folder, name.c_str(), 0700), 0);
+    const int next = ::openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY);
+    ::close(folder);
+    folder = next;
+  }
+  ::close(folder);
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1, 2)));
+  EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("ddd: cannot be read: File name too long")));
+  EXPECT_THAT(
+      message_of<DataError>([&] { open_image_folder(dir_.path(), {.on_bad_file = OnBadFile::kFail}); }),
+      HasSubstr("File name too long; mend or remove it"));
+  EXPECT_THAT(
+      message_of<DataError>([&] { open_image_folder(dir_ / name); }),
+      ::testing::AllOf(HasSubstr("no image files in it or below"), HasSubstr("1 places cannot be read")));
 }
 
 TEST_F(ImageFolder, NotesTellWhatAReaderOfTheScoreShouldKnow) {
