@@ -6,6 +6,8 @@
 #include "base/core/text.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <sstream>
 
 #include <toml++/toml.h>
@@ -99,6 +101,27 @@ bool is_within(std::string_view key, std::string_view section) {
   return key.starts_with(section) && (key.size() == section.size() || key[section.size()] == '.');
 }
 
+/// Whether `text` is a decimal number that no double holds, which the parser tells of in riddles or not at
+/// all.
+bool is_beyond_doubles(std::string text) {
+  std::erase(text, '_');
+  if (text.empty() || text.find_first_not_of("+-.0123456789eE") != std::string::npos) {
+    return false;
+  }
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return *end == '\0' && std::isinf(value);
+}
+
+/// What stands between the first pair of quotes.
+std::string quoted_part(std::string_view text) {
+  const size_t begin = text.find('\'');
+  const size_t end = begin == std::string_view::npos ? begin : text.find('\'', begin + 1);
+  return end == std::string_view::npos ? std::string() : std::string(text.substr(begin + 1, end - begin - 1));
+}
+
+constexpr auto kBeyondDoubles = "is out of range: numbers go to 1.8e308";
+
 Json parse_toml(std::string_view text, const std::string& origin) {
   if (const auto line = line_of_deep_key(text); line > 0) {
     throw UsageError("{}:{}: a key of more than {} parts", origin, line, kMaxKeyParts);
@@ -106,19 +129,12 @@ Json parse_toml(std::string_view text, const std::string& origin) {
   try {
     return to_json(toml::parse(text, std::string_view(origin)));
   } catch (const toml::parse_error& error) {
+    if (const auto number = quoted_part(error.description()); is_beyond_doubles(number)) {
+      throw UsageError("{}:{}: {} {}", origin, error.source().begin.line, number, kBeyondDoubles);
+    }
     throw UsageError("{}:{}:{}: {}", origin, error.source().begin.line, error.source().begin.column,
                      error.description());
   }
-}
-
-/// The start of a long text, in whole characters.
-std::string shortened(const std::string& text) {
-  constexpr size_t kShown = 120;
-  size_t end = kShown;
-  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) {
-    --end;  // in the middle of a character
-  }
-  return text.size() <= kShown ? text : text.substr(0, end) + "...";
 }
 
 /// The value of an override: TOML, or a bare word, as in `--set process.schedule=cosine`.
@@ -129,6 +145,9 @@ Json parse_value(const std::string& text, const std::string& origin) {
   try {
     return to_json(toml::parse("v = " + text, std::string_view(origin)))["v"];
   } catch (const toml::parse_error&) {
+    if (is_beyond_doubles(text)) {
+      throw UsageError("{}: {} {}", origin, text, kBeyondDoubles);
+    }
     if (!text.empty() &&
         text.find_first_not_of("0123456789_", text.find_first_of("+-") == 0 ? 1 : 0) == std::string::npos) {
       throw UsageError("{}: '{}' is no whole number of at most 64 bits without leading zeros", origin, text);
@@ -177,7 +196,7 @@ ConfigTree ConfigTree::from_json(std::string_view json, const std::string& origi
 }
 
 void ConfigTree::set(std::string_view assignment, const std::string& named) {
-  const std::string origin = named.empty() ? "--set " + shortened(printable(assignment)) : named;
+  const std::string origin = named.empty() ? "--set " + excerpt(assignment, 120) : named;
   if (assignment.find_first_of("\n\r") != std::string_view::npos) {
     throw UsageError("{}: more than one line; repeat the option for each key", origin);
   }

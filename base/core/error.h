@@ -27,7 +27,8 @@ enum class ExitCode : int {
 /// Base of every error meant for the user.
 class Error : public std::runtime_error {
  public:
-  Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  /// A NUL in the message, which would end what(), becomes "\\x00".
+  Error(ExitCode code, const std::string& message);
   ExitCode code() const { return code_; }
 
  private:

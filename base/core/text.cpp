@@ -26,6 +26,24 @@ size_t edit_distance(std::string_view from, std::string_view to) {
   return row.back();
 }
 
+bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U; }
+
+/// Bytes of the UTF-8 character that `text` begins with, or 0 if it begins with none.
+size_t character_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const size_t length = lead < 0x80   ? 1
+                        : lead < 0xc2 ? 0
+                        : lead < 0xe0 ? 2
+                        : lead < 0xf0 ? 3
+                        : lead < 0xf5 ? 4
+                                      : 0;
+  if (length > text.size()) {
+    return 0;
+  }
+  const auto rest = text.substr(std::min<size_t>(1, length), length < 2 ? 0 : length - 1);
+  return std::all_of(rest.begin(), rest.end(), is_continuation) ? length : 0;
+}
+
 }  // namespace
 
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
@@ -57,23 +75,31 @@ std::string grouped(int64_t number) {
 
 std::string printable(std::string_view text) {
   std::string safe;
-  for (size_t i = 0; i < text.size(); ++i) {
+  for (size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    const size_t length = character_length(text.substr(i));
     if (byte == '\n') {
       safe += "\\n";
     } else if (byte == '\t') {
       safe += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else if (length == 0 || byte < 0x20 || byte == 0x7f) {
       safe += fmt::format("\\x{:02x}", byte);
-    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F
-      safe += fmt::format("\\x{:02x}", next);
-      ++i;
+    } else if (byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) {  // U+0080 to U+009F
+      safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i + 1]));
     } else {
-      safe += text[i];
+      safe += text.substr(i, length);
     }
+    i += std::max<size_t>(length, 1);
   }
   return safe;
+}
+
+std::string excerpt(std::string_view text, size_t most) {
+  size_t end = std::min(most, text.size());
+  while (end > 0 && end < text.size() && is_continuation(text[end])) {
+    --end;  // in the middle of a character
+  }
+  return printable(text.substr(0, end)) + (end < text.size() ? "..." : "");
 }
 
 std::string join_or(std::span<const std::string> words) {

@@ -17,9 +17,13 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
 /// "10,000".
 std::string grouped(int64_t number);
 
-/// `text` for a terminal and for one line: control characters, which names of files may hold, as \n, \t or
-/// \x1b. Whatever else is UTF-8 stays.
+/// `text` for a terminal and for one line: control characters, which names of files may hold, and bytes that
+/// are no UTF-8 as \n, \t or \x1b. The rest stays.
 std::string printable(std::string_view text);
+
+/// The start of a text of unknown length and content for a message: at most `most` bytes of it, in whole
+/// characters and printable, with "..." if more follows.
+std::string excerpt(std::string_view text, size_t most = 80);
 
 /// "a, b or c".
 std::string join_or(std::span<const std::string> words);

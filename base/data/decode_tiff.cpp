@@ -193,8 +193,12 @@ void place_block(const Block& block, const Layout& layout, int64_t plane, int64_
 /// [H, W, layout.kept] as the file has them; of 16 bits the high ones.
 void read_whole_samples(const Tiff& tiff, const Layout& layout, const Raster& raster, uint8_t* samples) {
   TIFF* file = tiff.get();
-  std::vector<uint8_t> buffer(
-      static_cast<size_t>(layout.tiled ? ::TIFFTileSize(file) : ::TIFFStripSize(file)));
+  const tmsize_t block_bytes = layout.tiled ? ::TIFFTileSize(file) : ::TIFFStripSize(file);
+  if (block_bytes > kMaxTiffAllocation) {
+    throw BadImage{fmt::format("TIFF in strips or tiles of {} bytes", block_bytes)};
+  }
+  tiff.expect(block_bytes > 0);
+  std::vector<uint8_t> buffer(static_cast<size_t>(block_bytes));
   const int64_t step = layout.planes == 1 ? layout.samples : 1;
   const int64_t stride = layout.block_width * step;
   const int64_t row_bytes = stride * layout.bits / 8;

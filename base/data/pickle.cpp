@@ -1,6 +1,7 @@
 #include "base/data/pickle.h"
 
 #include "base/core/error.h"
+#include "base/core/text.h"
 #include "base/data/pickle_opcodes.h"
 
 #include <bit>
@@ -16,16 +17,6 @@ using enum PickleOpcode;
 constexpr std::string_view kOrderedDict = "collections OrderedDict";
 
 }  // namespace
-
-std::string printable(std::string_view text) {
-  std::string result(text.substr(0, 80));
-  for (char& c : result) {
-    if (c < 0x20 || c > 0x7e) {
-      c = '?';
-    }
-  }
-  return text.size() > 80 ? result + "..." : result;
-}
 
 /// The stack, the memo and the place in the input.
 class PickleMachine {
@@ -359,7 +350,7 @@ class PickleMachine {
       }
     }
     throw core::DataError("{}: refuses to execute global '{}.{}'; only state dicts of tensors are read",
-                          options_.origin, printable(module), printable(name));
+                          options_.origin, core::excerpt(module), core::excerpt(name));
   }
 
   void reduce() {

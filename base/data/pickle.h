@@ -72,7 +72,4 @@ class Pickle {
   size_t size_ = 0;
 };
 
-/// `text` made fit for a one-line message: at most 80 characters, unprintable ones as '?'.
-std::string printable(std::string_view text);
-
 }  // namespace ddpm_eval::data

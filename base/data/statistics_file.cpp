@@ -18,6 +18,8 @@ using core::DataError;
 using core::Json;
 
 constexpr auto kProvenance = "provenance.json";
+/// Sums of squares of such numbers are finite still.
+constexpr double kLargest = 1e150;
 
 at::Tensor read_float(const NpzReader& archive, const std::string& key, const std::string& origin) {
   const at::Tensor tensor = archive.read(key);
@@ -34,6 +36,11 @@ void check_finite(const at::Tensor& tensor, const std::string& key, const std::s
     if (!std::isfinite(values[i])) {
       throw DataError("{}: '{}' holds {} at position {}; make the statistics anew", origin, key, values[i],
                       i);
+    }
+    if (std::abs(values[i]) > kLargest) {
+      throw DataError(
+          "{}: '{}' holds {} at position {}, of which distances overflow; make the statistics anew", origin,
+          key, values[i], i);
     }
   }
 }

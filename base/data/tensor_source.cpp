@@ -45,6 +45,9 @@ class TensorSource final : public ImageSource {
 at::Tensor as_rgb(const at::Tensor& images_u8) { return images_u8.expand({-1, 3, -1, -1}).contiguous(); }
 
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name) {
+  if (size == 0) {
+    throw core::DataError("{}: holds no items", name);
+  }
   // Compared without sums, which could overflow.
   if (subset.first < 0 || subset.first >= size) {
     throw core::UsageError("{}: first={} is outside of its {} items", name, subset.first, size);

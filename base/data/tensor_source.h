@@ -19,7 +19,7 @@ struct Subset {
 };
 
 /// How many items `subset` takes of `size`. Throws UsageError naming `name` if it reaches beyond the set or
-/// is empty.
+/// is empty, and DataError if the set itself is.
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name);
 
 /// Images that are in memory: uint8 [n, 1 or 3, H, W]. Greyscale is replicated to RGB batch by batch. Shares

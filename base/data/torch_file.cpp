@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/text.h"
 #include "base/data/torch_state.h"
 
 #include <cstring>
@@ -88,18 +89,18 @@ class LegacyReader {
   at::Tensor read_storage(const StorageId& id) {
     int64_t count = 0;
     if (rest_.size() < sizeof(count)) {
-      throw core::DataError("{}: cut short before storage '{}'", origin_, printable(id.key));
+      throw core::DataError("{}: cut short before storage '{}'", origin_, core::excerpt(id.key));
     }
     std::memcpy(&count, rest_.data(), sizeof(count));
     skip(sizeof(count));
     if (count != id.count) {
       throw core::DataError("{}: storage '{}' has {} elements where {} are announced", origin_,
-                            printable(id.key), count, id.count);
+                            core::excerpt(id.key), count, id.count);
     }
     const uint64_t needed = static_cast<uint64_t>(count) * c10::elementSize(id.dtype);
     if (needed > rest_.size()) {
       throw core::DataError("{}: cut short: storage '{}' needs {} bytes and {} are left", origin_,
-                            printable(id.key), needed, rest_.size());
+                            core::excerpt(id.key), needed, rest_.size());
     }
     const auto bytes = rest_.first(needed);
     skip(needed);
@@ -154,7 +155,7 @@ class ZipReader {
     for (const auto& [key, id] : storage_ids(object, origin_)) {
       const auto entry = find(top + "data/" + key);
       if (entry < 0) {
-        throw core::DataError("{}: storage '{}' is missing", origin_, printable(key));
+        throw core::DataError("{}: storage '{}' is missing", origin_, core::excerpt(key));
       }
       storages.emplace(key, make_storage(id, read_entry(entry), origin_));
     }
@@ -189,7 +190,7 @@ class ZipReader {
     if (zip_stat_index(archive_, at, 0, &status) != 0 || (status.valid & kNeeded) != kNeeded) {
       throw core::DataError("{}: damaged: {}", origin_, zip_strerror(archive_));
     }
-    const std::string name = printable(status.name != nullptr ? status.name : "");
+    const std::string name = core::excerpt(status.name != nullptr ? status.name : "");
     if (status.comp_method != ZIP_CM_STORE || status.encryption_method != ZIP_EM_NONE) {
       throw core::DataError("{}: entry '{}' is compressed or encrypted; torch.save does neither", origin_,
                             name);

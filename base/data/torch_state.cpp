@@ -1,7 +1,9 @@
 #include "base/data/torch_state.h"
 
 #include "base/core/error.h"
+#include "base/core/text.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -41,6 +43,11 @@ constexpr std::array<StorageType, 10> kStorageTypes = {{{"torch FloatStorage", a
 /// No real tensor comes near; below it no product or sum here overflows.
 constexpr int64_t kMaxExtent = int64_t{1} << 48;
 constexpr size_t kMaxDims = 64;
+constexpr size_t kMaxNameLength = 80;
+
+bool is_plain_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
+}
 
 const char* kind_name(PickleRef value) {
   switch (value->kind) {
@@ -137,9 +144,9 @@ class StateReader {
     if (key->kind != Kind::kString) {
       throw core::DataError("{}: a key of the state dict is {}, not a string", origin_, kind_name(key));
     }
-    if (printable(key->text) != key->text) {
+    if (key->text.size() > kMaxNameLength || !is_plain_ascii(key->text)) {
       throw core::DataError("{}: the tensor name '{}' is too long or not plain text", origin_,
-                            printable(key->text));
+                            core::excerpt(key->text));
     }
     return key->text;
   }
@@ -274,7 +281,7 @@ std::unordered_map<std::string, StorageId> storage_ids(const Pickle& pickle, con
     const StorageId named{std::string(parts[2]->text), type->dtype, parts[4]->integer};
     const auto [place, fresh] = ids.emplace(named.key, named);
     if (!fresh && (place->second.dtype != named.dtype || place->second.count != named.count)) {
-      throw core::DataError("{}: storage '{}' is described in two ways", origin, printable(named.key));
+      throw core::DataError("{}: storage '{}' is described in two ways", origin, core::excerpt(named.key));
     }
   }
   return ids;
@@ -283,12 +290,13 @@ std::unordered_map<std::string, StorageId> storage_ids(const Pickle& pickle, con
 at::Tensor make_storage(const StorageId& id, std::span<const char> bytes, const std::string& origin) {
   const auto width = static_cast<int64_t>(c10::elementSize(id.dtype));
   if (static_cast<int64_t>(bytes.size()) != id.count * width) {
-    throw core::DataError("{}: storage '{}' has {} bytes where {} are needed", origin, printable(id.key),
+    throw core::DataError("{}: storage '{}' has {} bytes where {} are needed", origin, core::excerpt(id.key),
                           bytes.size(), id.count * width);
   }
   if (id.dtype == at::kBool &&
       std::any_of(bytes.begin(), bytes.end(), [](char b) { return b != 0 && b != 1; })) {
-    throw core::DataError("{}: storage '{}' has a bool that is neither 0 nor 1", origin, printable(id.key));
+    throw core::DataError("{}: storage '{}' has a bool that is neither 0 nor 1", origin,
+                          core::excerpt(id.key));
   }
   at::Tensor storage = at::empty({id.count}, at::TensorOptions(id.dtype));
   if (!bytes.empty()) {

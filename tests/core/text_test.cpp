@@ -11,10 +11,20 @@ TEST(Text, PrintableIsOneLineWithoutControlCharacters) {
   EXPECT_EQ(printable(std::string("a\0b", 3)), "a\\x00b");
 }
 
-TEST(Text, PrintableLeavesTheRest) {
-  EXPECT_EQ(printable("Größe 5 Å, 画像 \\n"), "Größe 5 Å, 画像 \\n");
-  EXPECT_EQ(printable("\xc2"), "\xc2");
+TEST(Text, BytesThatAreNoUtf8ArePrintedAsSuch) {
+  EXPECT_EQ(printable("\xc2"), "\\xc2");
+  EXPECT_EQ(printable("caf\xe9.png"), "caf\\xe9.png");
+  EXPECT_EQ(printable("\xe2\x82z\xff\x9b"), "\\xe2\\x82z\\xff\\x9b");
 }
+
+TEST(Text, AnExcerptEndsWithAWholeCharacter) {
+  EXPECT_EQ(excerpt("short\n"), "short\\n");
+  EXPECT_EQ(excerpt("abcdef", 3), "abc...");
+  EXPECT_EQ(excerpt("aöb", 2), "a...");
+  EXPECT_EQ(excerpt(std::string(81, 'x')), std::string(80, 'x') + "...");
+}
+
+TEST(Text, PrintableLeavesTheRest) { EXPECT_EQ(printable("Größe 5 Å, 画像 \\n"), "Größe 5 Å, 画像 \\n"); }
 
 }  // namespace
 }  // namespace ddpm_eval::core

@@ -87,7 +87,7 @@ TEST(Pickle, RefusesEveryOtherGlobal) {
                        "builtins\x8c\x04"
                        "eval\x93."sv),
               HasSubstr("refuses to execute global 'builtins.eval'"));
-  EXPECT_THAT(error_of("\x80\x04\x8c\x01\n\x8c\x01\x1b\x93."sv), HasSubstr("global '?.?'"));
+  EXPECT_THAT(error_of("\x80\x04\x8c\x01\n\x8c\x01\x1b\x93."sv), HasSubstr("global '\\n.\\x1b'"));
 }
 
 TEST(Pickle, DamageIsADataErrorThatSaysWhere) {

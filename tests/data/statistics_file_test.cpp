@@ -85,6 +85,9 @@ TEST_F(StatisticsFile, ValuesMustBeFinite) {
   mu_[3] = 0;
   sigma_[0][1] = std::numeric_limits<double>::infinity();
   EXPECT_THAT(error(mu_, sigma_), HasSubstr("'sigma' holds inf at position 1"));
+  sigma_[0][1] = -1e308;
+  EXPECT_THAT(error(mu_, sigma_),
+              HasSubstr("'sigma' holds -1e+308 at position 1, of which distances overflow"));
 }
 
 TEST_F(StatisticsFile, SigmaMustBeSymmetricToOnePartInAHundredThousand) {

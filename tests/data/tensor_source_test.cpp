@@ -62,6 +62,8 @@ TEST(TensorSource, SubsetsAreCheckedAgainstTheSize) {
   EXPECT_THAT(error(5, 6), HasSubstr("num=6 does not fit: 5 items follow first=5"));
   EXPECT_THAT(error(5, 0), HasSubstr("num=0"));
   EXPECT_THAT(error(5, INT64_MAX), HasSubstr("does not fit"));
+  EXPECT_EQ(message_of<core::DataError>([&] { make_tensor_source("none", images.narrow(0, 0, 0)); }),
+            "none: holds no items");
 }
 
 }  // namespace
