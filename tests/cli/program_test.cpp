@@ -2,9 +2,11 @@
 
 #include "tests/support/temp_dir.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace ddpm_eval {
 namespace {
@@ -182,8 +184,12 @@ TEST(Program, AnInterruptEndsTheWaitForAPipe) {
   const testing::TempDir dir;
   const auto pipe = (dir / "pipe").string();
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  const auto result =
-      run_program({"train", "--config", pipe, "--out", (dir / "run").string()}, {.kill_after_ms = 3000});
+  auto result = run_program({"train", "--config", pipe, "--out", (dir / "run").string()});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(error_line(result), pipe + ": nobody writes to this pipe");
+  const int silent_writer = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  result = run_program({"train", "--config", pipe, "--out", (dir / "run").string()}, {.kill_after_ms = 3000});
+  ::close(silent_writer);
   EXPECT_EQ(result.exit_code, 130) << result.err;
   EXPECT_EQ(error_line(result), "interrupted while " + pipe + " was read");
 }
