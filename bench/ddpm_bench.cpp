@@ -3,8 +3,8 @@
 #include "base/tensor/runtime.h"
 #include "base/training/checkpoint.h"
 #include "base/training/loop.h"
+#include "ddpm/gated_mlp.h"
 #include "ddpm/layers.h"
-#include "ddpm/mlp.h"
 #include "ddpm/objective.h"
 #include "ddpm/schedule.h"
 #include "ddpm/unet.h"
@@ -25,6 +25,7 @@ namespace {
 constexpr int64_t kSide = 32;
 constexpr int64_t kColours = 3;
 constexpr int64_t kChain = 1000;
+constexpr int64_t kPointsChain = 100;
 
 at::Tensor normal(std::string_view purpose, at::IntArrayRef shape) {
   return tensor::normal_rows({1, purpose}, tensor::index_range(0, shape[0]), 0, shape.slice(1));
@@ -219,8 +220,8 @@ BENCHMARK(unet_train)
 
 void points_train(benchmark::State& state) {
   const int64_t batch = state.range(0);
-  const Mlp net({.width = 128, .layers = 2, .residual = false}, 2, 2, ParameterMaker(1));
-  DdpmTask task(net, DiffusionProcess(make_betas({.steps = 100})), normal("points", {10'000, 2}),
+  const GatedMlp net({}, 2, 2, kPointsChain, ParameterMaker(1));
+  DdpmTask task(net, DiffusionProcess(make_betas({.steps = kPointsChain})), normal("points", {10'000, 2}),
                 {.batch_size = batch, .flip = false});
   check_gradients(task, 0.02);
   run_steps(state, task, 100);

@@ -14,7 +14,7 @@ constexpr int64_t kMaxGatedWidth = 8192;
 constexpr int64_t kMaxGatedLayers = 100;
 
 /// torch.nn.Linear's start.
-Dense make_linear(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out) {
+OutputLayer make_linear(ParameterMaker& maker, const std::string& name, int64_t in, int64_t out) {
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   return {.weight = maker.uniform(name + ".weight", {out, in}, -bound, bound),
           .bias = maker.uniform(name + ".bias", {out}, -bound, bound)};
@@ -40,8 +40,9 @@ GatedMlp::GatedMlp(const GatedMlpConfig& config, int64_t dimensions, int64_t out
   }
   for (int64_t i = 0; i <= config.layers; ++i) {
     const auto name = i == 0 ? std::string("in") : fmt::format("layer.{}", i - 1);
-    layers_.push_back(make_linear(maker, name, i == 0 ? dimensions : config.width, config.width));
-    gates_.push_back(maker.uniform(name + ".gate", {steps, config.width}, 0, 1));
+    auto [weight, bias] = make_linear(maker, name, i == 0 ? dimensions : config.width, config.width);
+    layers_.push_back(
+        {std::move(weight), std::move(bias), maker.uniform(name + ".gate", {steps, config.width}, 0, 1)});
   }
   out_ = make_linear(maker, "out", config.width, outputs);
   parameters_ = maker.take();
@@ -51,11 +52,7 @@ at::Tensor GatedMlp::run(const at::Tensor& x_t, const at::Tensor& t,
                          const std::optional<TrainingPass>& /*pass*/) const {
   tensor::expect(x_t, torch::kFloat32, {-1, dimensions_}, "x_t");
   tensor::expect(t, torch::kInt64, {x_t.size(0)}, "t");
-  at::Tensor h = x_t;
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    h = torch::softplus(layers_[i](h) * torch::embedding(gates_[i], t));
-  }
-  return out_(h);
+  return gated_pass(layers_, out_, x_t, t);
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -1,8 +1,9 @@
 #pragma once
 
 #include "base/core/config.h"
-#include "ddpm/layers.h"
+#include "ddpm/gated_pass.h"
 #include "ddpm/network.h"
+#include "ddpm/parameter_maker.h"
 
 #include <cstdint>
 #include <vector>
@@ -35,9 +36,8 @@ class GatedMlp final : public DiffusionNetwork {
 
  private:
   int64_t dimensions_;
-  std::vector<Dense> layers_;      ///< the gated ones, the first among them
-  std::vector<at::Tensor> gates_;  ///< one a layer: [steps, width]
-  Dense out_;
+  std::vector<GatedLayer> layers_;
+  OutputLayer out_;
   tensor::NamedTensors parameters_;
 };
 

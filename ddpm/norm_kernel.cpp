@@ -1,16 +1,11 @@
 #include "ddpm/norm_kernel.h"
 
+#include "base/core/target_clones.h"
+#include "ddpm/elementary.h"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
-
-// Sanitizers do not get along with functions that are chosen while the program loads.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define DDPM_EVAL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define DDPM_EVAL_CLONES
-#endif
-#define DDPM_EVAL_INLINE __attribute__((always_inline)) inline
 
 namespace ddpm_eval::ddpm::detail {
 namespace {
@@ -19,28 +14,6 @@ namespace {
 constexpr int64_t kChunk = 64;
 /// Channels whose sums stay in registers.
 constexpr int64_t kLanes = 16;
-
-/// e^x to 2e-7 of itself for x in [-87, 88], clamped outside: 2^k times a polynomial for e^r, |r| <= ln(2)/2.
-DDPM_EVAL_INLINE float exponential(float x) {
-  constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  x = std::min(88.0F, std::max(-87.0F, x));
-  const float shifted = x * 1.44269504F + kShift;
-  const float k = shifted - kShift;
-  // ln 2 in two parts, the first of few bits, so that k times it is exact.
-  const float r = (x - k * 0.693359375F) + k * 2.12194440e-4F;
-  // The Taylor series up to r^6 / 6!, whose remainder is below 2e-7 for |r| <= 0.347.
-  float p = 1.0F / 720;
-  p = p * r + 1.0F / 120;
-  p = p * r + 1.0F / 24;
-  p = p * r + 1.0F / 6;
-  p = p * r + 0.5F;
-  p = p * r + 1.0F;
-  p = p * r + 1.0F;
-  const auto exponent = (std::bit_cast<int32_t>(shifted) - std::bit_cast<int32_t>(kShift) + 127) << 23;
-  return p * std::bit_cast<float>(exponent);
-}
-
-DDPM_EVAL_INLINE float sigmoid(float z) { return 1.0F / (1.0F + exponential(-z)); }
 
 DDPM_EVAL_INLINE float load(float value) { return value; }
 DDPM_EVAL_INLINE float load(Bf16 value) { return std::bit_cast<float>(uint32_t{value.bits} << 16); }

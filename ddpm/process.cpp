@@ -34,13 +34,12 @@ ProcessTables make_tables(std::vector<double> betas) {
   return tables;
 }
 
-/// The square roots of a table's entries at every t, shaped to multiply x.
-at::Tensor roots_at(const std::vector<double>& table, const at::Tensor& t, const at::Tensor& x) {
+std::vector<double> roots_of(const std::vector<double>& table) {
   std::vector<double> roots;
   for (const double value : table) {
     roots.push_back(std::sqrt(value));
   }
-  return values_at(roots, t, x);
+  return roots;
 }
 
 }  // namespace
@@ -61,11 +60,13 @@ DiffusionProcess::DiffusionProcess(std::vector<double> betas, std::vector<int64_
     }
   }
   tables_ = make_tables(std::move(betas));
+  root_alpha_bar_ = roots_of(tables_.alpha_bar);
+  root_one_minus_alpha_bar_ = roots_of(tables_.one_minus_alpha_bar);
 }
 
 at::Tensor DiffusionProcess::q_sample(const at::Tensor& x_0, const at::Tensor& t,
                                       const at::Tensor& eps) const {
-  return roots_at(tables_.alpha_bar, t, x_0) * x_0 + roots_at(tables_.one_minus_alpha_bar, t, x_0) * eps;
+  return values_at(root_alpha_bar_, t, x_0) * x_0 + values_at(root_one_minus_alpha_bar_, t, x_0) * eps;
 }
 
 at::Tensor DiffusionProcess::posterior_mean(const at::Tensor& x_0, const at::Tensor& x_t,
@@ -76,12 +77,12 @@ at::Tensor DiffusionProcess::posterior_mean(const at::Tensor& x_0, const at::Ten
 at::Tensor DiffusionProcess::x_0_from_eps(const at::Tensor& x_t, const at::Tensor& t,
                                           const at::Tensor& eps) const {
   require_eps_prediction();
-  return (x_t - roots_at(tables_.one_minus_alpha_bar, t, x_t) * eps) / roots_at(tables_.alpha_bar, t, x_t);
+  return (x_t - values_at(root_one_minus_alpha_bar_, t, x_t) * eps) / values_at(root_alpha_bar_, t, x_t);
 }
 
 at::Tensor DiffusionProcess::eps_from_x_0(const at::Tensor& x_t, const at::Tensor& t,
                                           const at::Tensor& x_0) const {
-  return (x_t - roots_at(tables_.alpha_bar, t, x_t) * x_0) / roots_at(tables_.one_minus_alpha_bar, t, x_t);
+  return (x_t - values_at(root_alpha_bar_, t, x_t) * x_0) / values_at(root_one_minus_alpha_bar_, t, x_t);
 }
 
 at::Tensor DiffusionProcess::x_0_from_posterior_mean(const at::Tensor& x_t, const at::Tensor& t,
@@ -90,12 +91,12 @@ at::Tensor DiffusionProcess::x_0_from_posterior_mean(const at::Tensor& x_t, cons
 }
 
 at::Tensor DiffusionProcess::v_from(const at::Tensor& x_0, const at::Tensor& t, const at::Tensor& eps) const {
-  return roots_at(tables_.alpha_bar, t, x_0) * eps - roots_at(tables_.one_minus_alpha_bar, t, x_0) * x_0;
+  return values_at(root_alpha_bar_, t, x_0) * eps - values_at(root_one_minus_alpha_bar_, t, x_0) * x_0;
 }
 
 at::Tensor DiffusionProcess::x_0_from_v(const at::Tensor& x_t, const at::Tensor& t,
                                         const at::Tensor& v) const {
-  return roots_at(tables_.alpha_bar, t, x_t) * x_t - roots_at(tables_.one_minus_alpha_bar, t, x_t) * v;
+  return values_at(root_alpha_bar_, t, x_t) * x_t - values_at(root_one_minus_alpha_bar_, t, x_t) * v;
 }
 
 std::vector<double> DiffusionProcess::log_variance(Variance variance) const {

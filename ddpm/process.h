@@ -74,6 +74,8 @@ class DiffusionProcess {
   DiffusionProcess(std::vector<double> betas, std::vector<int64_t> original_t);
 
   ProcessTables tables_;
+  std::vector<double> root_alpha_bar_;
+  std::vector<double> root_one_minus_alpha_bar_;
   std::vector<int64_t> original_t_;
 };
 

@@ -6,19 +6,33 @@
 
 namespace ddpm_eval::ddpm {
 
-at::Tensor values_at(std::span<const double> table, const at::Tensor& t, const at::Tensor& like) {
-  const at::Tensor t_cpu = t.to(torch::kCPU).contiguous();
-  const auto* index = t_cpu.data_ptr<int64_t>();
-  at::Tensor values = torch::empty(t_cpu.sizes(), torch::kFloat64);
-  auto* out = values.data_ptr<double>();
-  for (int64_t i = 0; i < t_cpu.numel(); ++i) {
+namespace {
+
+template <class Real>
+void look_up(std::span<const double> table, const at::Tensor& t, at::Tensor& values) {
+  const auto* index = t.data_ptr<int64_t>();
+  auto* out = values.data_ptr<Real>();
+  for (int64_t i = 0; i < t.numel(); ++i) {
     DDPM_CHECK(index[i] >= 0 && index[i] < static_cast<int64_t>(table.size()), "t = {} is outside 0..{}",
                index[i], table.size() - 1);
-    out[i] = table[static_cast<size_t>(index[i])];
+    out[i] = static_cast<Real>(table[static_cast<size_t>(index[i])]);
   }
+}
+
+}  // namespace
+
+at::Tensor values_at(std::span<const double> table, const at::Tensor& t, const at::Tensor& like) {
+  const at::Tensor t_cpu = t.to(torch::kCPU).contiguous();
   std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
   shape[0] = t_cpu.numel();
-  return values.view(shape).to(like.device(), like.scalar_type());
+  if (like.scalar_type() == torch::kFloat32) {
+    at::Tensor values = torch::empty(shape, torch::kFloat32);
+    look_up<float>(table, t_cpu, values);
+    return values.to(like.device());
+  }
+  at::Tensor values = torch::empty(shape, torch::kFloat64);
+  look_up<double>(table, t_cpu, values);
+  return values.to(like.device(), like.scalar_type());
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -23,6 +23,10 @@ template <class Real>
 void adam_block(Real* parameter, const Real* grad, Real* exp_avg, Real* exp_avg_sq, int64_t count,
                 const AdamCoefficients<Real>& c);
 
+/// average += weight (value - average).
+template <class Real>
+void average_block(Real* average, const Real* value, int64_t count, Real weight);
+
 /// In float64, over eight interleaved partial sums whatever the instruction set.
 template <class Real>
 double sum_of_squares(const Real* values, int64_t count);

@@ -4,6 +4,8 @@
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
 
+#include <algorithm>
+
 namespace ddpm_eval::training {
 
 BatchOrder::BatchOrder(uint64_t seed, int64_t batch_size, int64_t dataset_size)
@@ -24,7 +26,7 @@ at::Tensor BatchOrder::indices(int64_t step) {
     }
     const int64_t offset = position % dataset_size_;
     const int64_t count = std::min(batch_size_ - filled, dataset_size_ - offset);
-    batch.narrow(0, filled, count).copy_(cached_order_.narrow(0, offset, count));
+    std::copy_n(cached_order_.data_ptr<int64_t>() + offset, count, batch.data_ptr<int64_t>() + filled);
     filled += count;
   }
   return batch;

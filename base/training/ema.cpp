@@ -1,6 +1,10 @@
 #include "base/training/ema.h"
 
 #include "base/core/error.h"
+#include "base/training/adam_kernel.h"
+#include "base/training/blocks.h"
+
+#include <ATen/Parallel.h>
 
 namespace ddpm_eval::training {
 namespace {
@@ -13,18 +17,51 @@ tensor::NamedTensors copies(const tensor::NamedTensors& tensors) {
   return shadows;
 }
 
+/// A weight and its average.
+struct Pair {
+  at::Tensor average;
+  at::Tensor value;
+
+  bool aligned() const { return detail::is_plain(average) && detail::same_storage_order(average, value); }
+};
+
+template <class Real>
+void average_part(const Pair& pair, const detail::Block& block, double weight) {
+  detail::average_block(pair.average.data_ptr<Real>() + block.begin,
+                        pair.value.data_ptr<Real>() + block.begin, block.end - block.begin,
+                        static_cast<Real>(weight));
+}
+
 void move_towards(const tensor::NamedTensors& shadows, const tensor::NamedTensors& targets, double weight) {
   DDPM_CHECK(shadows.size() == targets.size(), "{} averages for {} tensors", shadows.size(), targets.size());
+  std::vector<Pair> pairs(targets.size());
+  std::vector<bool> plain(targets.size(), false);
   for (size_t i = 0; i < targets.size(); ++i) {
     DDPM_CHECK(shadows[i].name == targets[i].name, "tensor '{}' where '{}' was", targets[i].name,
                shadows[i].name);
-    at::Tensor shadow = shadows[i].tensor;
-    if (shadow.is_floating_point()) {
-      shadow.lerp_(targets[i].tensor.detach(), weight);
+    pairs[i] = {shadows[i].tensor, targets[i].tensor};
+    plain[i] = pairs[i].aligned();
+    if (plain[i]) {
+      continue;
+    }
+    if (pairs[i].average.is_floating_point()) {
+      pairs[i].average.lerp_(pairs[i].value, weight);
     } else {
-      shadow.copy_(targets[i].tensor);
+      pairs[i].average.copy_(pairs[i].value);
     }
   }
+  const auto blocks = detail::cut_into_blocks(targets, [&](size_t i) { return plain[i]; });
+  at::parallel_for(0, static_cast<int64_t>(blocks.size()), detail::kBlockGrain,
+                   [&](int64_t begin, int64_t end) {
+                     for (auto b = static_cast<size_t>(begin); b < static_cast<size_t>(end); ++b) {
+                       const Pair& pair = pairs[blocks[b].tensor];
+                       if (pair.average.scalar_type() == torch::kFloat32) {
+                         average_part<float>(pair, blocks[b], weight);
+                       } else {
+                         average_part<double>(pair, blocks[b], weight);
+                       }
+                     }
+                   });
 }
 
 }  // namespace

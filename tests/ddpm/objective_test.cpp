@@ -63,6 +63,25 @@ TEST(Objective, LossIsTheMeanSquaredErrorOfEps) {
   EXPECT_THAT(network.parameters()[0].tensor.grad()[0], TensorNear(2 * (0.5 - eps.mean()), 1e-6));
 }
 
+TEST(Objective, SquaredErrorsAndTheirGradientsEqualLibTorchsInFloat64) {
+  const auto process = process_of(100);
+  const auto draw = [](const char* name) {
+    return tensor::normal_rows({1, name}, tensor::index_range(0, 5), 0, {3, 4, 4});
+  };
+  const auto eps = draw("eps"), t = torch::arange(5), direction = torch::arange(5) - 1.5;
+  // In either layout, as the U-Net gives it.
+  for (const auto& output : {draw("output"), draw("output").contiguous(torch::MemoryFormat::ChannelsLast)}) {
+    const auto leaf = output.clone().requires_grad_(true);
+    const auto losses = example_losses({}, process, Decoder::kDiscretised, eps, eps, t, eps, leaf);
+    losses.backward(direction.to(torch::kFloat32));
+    const auto wide = output.to(torch::kFloat64).requires_grad_(true);
+    const auto exact = (wide - eps).pow(2).flatten(1).mean(1);
+    exact.backward(direction.to(torch::kFloat64));
+    EXPECT_THAT(losses.detach(), TensorNear(exact.detach(), 1e-6));
+    EXPECT_THAT(leaf.grad(), TensorNear(wide.grad(), 1e-7));
+  }
+}
+
 TEST(Objective, QuartersOfTheChainAreLoggedAndAverageToTheLoss) {
   const ConstantNetwork network(0);
   DdpmTask task(network, process_of(100), torch::zeros({10, 3}), {.batch_size = 64, .flip = false});

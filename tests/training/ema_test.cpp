@@ -57,6 +57,28 @@ TEST(Ema, WithoutDecayFollowsTheWeights) {
   EXPECT_THAT(ema.parameters()[0].tensor, TensorEq(weights[0].tensor));
 }
 
+/// More than one block of the plain loop, from both ends, and a tensor with gaps, which goes through
+/// operators.
+TEST(Ema, EqualsItsFormulaInFloat64) {
+  for (const double decay : {0.9, 0.2}) {
+    const auto wide = torch::randn({70'001});
+    const auto gaps = torch::randn({6, 8}).slice(1, 0, 8, 2);
+    const auto exact = torch::randn({11}, torch::kFloat64);
+    const tensor::NamedTensors weights{{"wide", wide}, {"gaps", gaps}, {"exact", exact}};
+    Ema ema(weights, {}, {.decay = decay});
+    std::vector<at::Tensor> expected;
+    for (const auto& [name, weight] : weights) {
+      const auto before = weight.to(torch::kFloat64).clone();
+      weight.add_(torch::randn(weight.sizes(), weight.scalar_type()));
+      expected.push_back(before * decay + weight.to(torch::kFloat64) * (1 - decay));
+    }
+    ema.update(weights, {}, 0);
+    EXPECT_THAT(ema.parameters()[0].tensor, TensorNear(expected[0], 1e-6));
+    EXPECT_THAT(ema.parameters()[1].tensor, TensorNear(expected[1], 1e-6));
+    EXPECT_THAT(ema.parameters()[2].tensor, TensorNear(expected[2], 1e-15));
+  }
+}
+
 TEST(Ema, AveragesFloatingBuffersAndCopiesCounters) {
   const tensor::NamedTensors buffers{{"mean", torch::zeros({1})}, {"count", torch::zeros({}, torch::kInt64)}};
   Ema ema({}, buffers, {.decay = 0.75});
