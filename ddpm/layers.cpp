@@ -1,6 +1,7 @@
 #include "ddpm/layers.h"
 
-#include "base/tensor/noise.h"
+#include "ddpm/attention.h"
+#include "ddpm/dropout.h"
 
 #include <cmath>
 
@@ -143,12 +144,10 @@ void AttentionBlock::freeze() {
 at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
   const int64_t n = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
   const at::Tensor all = (joined_ ? *joined_ : joined())(norm_(x, Activation::kNone));
-  const auto parts = all.permute({0, 2, 3, 1}).reshape({n, height * width, 3 * channels}).chunk(3, 2);
-  const at::Tensor scores = torch::bmm(parts[0], parts[1].transpose(1, 2)).to(torch::kFloat32);
-  const double scale = 1 / std::sqrt(static_cast<double>(channels));
-  const at::Tensor weights = torch::softmax(scores * scale, 2).to(x.scalar_type());
-  const at::Tensor mixed = torch::bmm(weights, parts[2]);
-  return proj_out_(mixed.view({n, height, width, channels}).permute({0, 3, 1, 2})).add_(x);
+  const at::Tensor mixed = attend(all.permute({0, 2, 3, 1}).reshape({n, height * width, 3 * channels}));
+  const at::Tensor image = mixed.view({n, height, width, channels}).permute({0, 3, 1, 2});
+  // A frozen block ends a chain of its own: nothing else reads x.
+  return joined_ ? proj_out_.added_to(x, image) : proj_out_(image).add_(x);
 }
 
 at::Tensor to_channels_last(const at::Tensor& x) {
@@ -158,15 +157,5 @@ at::Tensor to_channels_last(const at::Tensor& x) {
 }
 
 at::Tensor upsample_nearest(const at::Tensor& x) { return Doubled::apply(x); }
-
-at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose) {
-  // Drawn as [n, h, w, c], the order in memory of x.
-  const auto rows = tensor::index_range(pass.first_row, pass.first_row + x.size(0));
-  const auto uniform =
-      tensor::uniform_rows({pass.seed, purpose}, rows, pass.step, {x.size(2), x.size(3), x.size(1)});
-  const auto mask = uniform.ge(rate).to(x.device(), x.scalar_type()).permute({0, 3, 1, 2});
-  // The factor is no number of bfloat16: it goes onto the product, which is rounded once.
-  return (x * mask).mul_(1 / (1 - rate));
-}
 
 }  // namespace ddpm_eval::ddpm

@@ -87,7 +87,7 @@ class ResnetBlock {
 };
 
 /// Single-head attention over all positions: x + proj_out(softmax(q k^T / sqrt(c)) v). Computes in the dtype
-/// of x, softmax in float32.
+/// of x, softmax in float32. Once frozen it returns its result in the memory of x.
 class AttentionBlock {
  public:
   AttentionBlock(ParameterMaker& maker, const std::string& name, int64_t channels, int64_t groups);
@@ -108,8 +108,5 @@ at::Tensor to_channels_last(const at::Tensor& x);
 
 /// Nearest-neighbour doubling of height and width; channels-last.
 at::Tensor upsample_nearest(const at::Tensor& x);
-
-/// x / (1 - rate) where kept and 0 elsewhere; the mask of row r depends on (seed, step, purpose, r) alone.
-at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose);
 
 }  // namespace ddpm_eval::ddpm

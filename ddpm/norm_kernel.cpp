@@ -1,10 +1,10 @@
 #include "ddpm/norm_kernel.h"
 
 #include "base/core/target_clones.h"
+#include "ddpm/bfloat16.h"
 #include "ddpm/elementary.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 namespace ddpm_eval::ddpm::detail {
@@ -12,20 +12,9 @@ namespace {
 
 /// Rows whose float sums are added up before they go into a double.
 constexpr int64_t kChunk = 64;
-/// Channels whose sums stay in registers.
+/// Channels whose sums stay in registers: whole cache lines, several of them, as rows are far apart.
+constexpr int64_t kWideLanes = 64;
 constexpr int64_t kLanes = 16;
-
-DDPM_EVAL_INLINE float load(float value) { return value; }
-DDPM_EVAL_INLINE float load(Bf16 value) { return std::bit_cast<float>(uint32_t{value.bits} << 16); }
-
-DDPM_EVAL_INLINE void store(float value, float& to) { to = value; }
-/// Rounds to nearest, ties to even; what is not a number stays none.
-DDPM_EVAL_INLINE void store(float value, Bf16& to) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const uint32_t rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
-  const uint32_t quiet = (bits >> 16) | 0x40U;
-  to.bits = static_cast<uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet : rounded);
-}
 
 /// Column sums of x + shift and of its square over all positions, for `Width` channels; x has `stride`
 /// numbers a row.
@@ -60,6 +49,9 @@ template <class Number>
 DDPM_EVAL_INLINE void all_column_moments(int64_t positions, int64_t channels, const Number* x,
                                          const float* shift, float* sum, float* sum_of_squares) {
   int64_t c = 0;
+  for (; c + kWideLanes <= channels; c += kWideLanes) {
+    column_moments<kWideLanes>(positions, channels, x + c, shift + c, sum + c, sum_of_squares + c);
+  }
   for (; c + kLanes <= channels; c += kLanes) {
     column_moments<kLanes>(positions, channels, x + c, shift + c, sum + c, sum_of_squares + c);
   }
@@ -142,6 +134,9 @@ DDPM_EVAL_INLINE void all_column_gradients(int64_t positions, int64_t channels, 
                                            const Number* dy, const float* scale, const float* offset,
                                            const ChannelSums& sums) {
   int64_t c = 0;
+  for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
+    column_gradients<2 * kLanes, Swish>(positions, channels, x, dy, scale, offset, sums, c);
+  }
   for (; c + kLanes <= channels; c += kLanes) {
     column_gradients<kLanes, Swish>(positions, channels, x, dy, scale, offset, sums, c);
   }

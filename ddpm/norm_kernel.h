@@ -1,5 +1,7 @@
 #pragma once
 
+#include "ddpm/bfloat16.h"
+
 #include <cstdint>
 
 // Group normalisation with the swish that follows it, over one image in channels-last order, without
@@ -10,11 +12,6 @@
 namespace ddpm_eval::ddpm::detail {
 
 enum class Activation { kNone, kSwish };
-
-/// The upper half of a float32.
-struct Bf16 {
-  uint16_t bits;
-};
 
 /// One image: `positions` x `channels`, of which each group has channels / groups in a row.
 struct NormShape {

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/seeds.h"
+#include "base/tensor/noise_kernel.h"
 
 #include <cmath>
 #include <numbers>
@@ -23,33 +24,55 @@ at::philox_engine stream(uint64_t key, int64_t index, int64_t step) {
 
 float uniform01(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }
 
-/// Runs fill(engine, row pointer, row length) for every row, in parallel over rows; the result does not
-/// depend on how.
-template <class Fill>
-at::Tensor fill_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
-                     at::IntArrayRef row_shape, const Fill& fill) {
+void check_step(int64_t step) {
   DDPM_CHECK(step >= 0 && step < (int64_t{1} << 31), "noise step {} is out of range", step);
-  std::vector<int64_t> shape{static_cast<int64_t>(indices.size())};
+}
+
+/// Runs fill(r, row pointer, row length) for every row r, in parallel over rows; the result does not depend
+/// on how.
+template <class Number, class Fill>
+at::Tensor fill_rows(int64_t count, at::IntArrayRef row_shape, const Fill& fill) {
+  std::vector<int64_t> shape{count};
   shape.insert(shape.end(), row_shape.begin(), row_shape.end());
-  at::Tensor rows = torch::empty(shape, torch::kFloat32);
-  const int64_t length = indices.empty() ? 0 : rows.numel() / shape[0];
-  const uint64_t seed = core::stream_key(key.seed, key.purpose);
-  float* data = rows.data_ptr<float>();
+  at::Tensor rows = torch::empty(shape, c10::CppTypeToScalarType<Number>::value);
+  const int64_t length = count == 0 ? 0 : rows.numel() / count;
+  auto* data = rows.data_ptr<Number>();
   const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, length));
-  at::parallel_for(0, shape[0], grain, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      auto engine = stream(seed, indices[static_cast<size_t>(r)], step);
-      fill(engine, data + r * length, length);
+      fill(static_cast<size_t>(r), data + r * length, length);
     }
   });
   return rows;
+}
+
+/// The same from the words of each row's stream, a word a number: fill(words, count, numbers).
+template <class Number, class Fill>
+at::Tensor fill_rows_from_words(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
+                                at::IntArrayRef row_shape, const Fill& fill) {
+  check_step(step);
+  const uint64_t seed = core::stream_key(key.seed, key.purpose);
+  const auto fill_row = [&](size_t r, Number* row, int64_t length) {
+    constexpr int64_t kWords = 4 * detail::kPhiloxBlocks;
+    DDPM_CHECK(length < int64_t{1} << 34, "a row of {} numbers", length);
+    const detail::PhiloxStream of{seed, static_cast<uint64_t>(indices[r]), static_cast<uint32_t>(step)};
+    uint32_t words[kWords];
+    for (int64_t i = 0; i < length; i += kWords) {
+      detail::philox_words(of, static_cast<uint32_t>(i / 4), words);
+      fill(words, std::min(kWords, length - i), row + i);
+    }
+  };
+  return fill_rows<Number>(static_cast<int64_t>(indices.size()), row_shape, fill_row);
 }
 
 }  // namespace
 
 at::Tensor normal_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
                        at::IntArrayRef row_shape) {
-  return fill_rows(key, indices, step, row_shape, [](at::philox_engine& engine, float* row, int64_t length) {
+  check_step(step);
+  const uint64_t seed = core::stream_key(key.seed, key.purpose);
+  const auto fill_row = [&](size_t r, float* row, int64_t length) {
+    auto engine = stream(seed, indices[r], step);
     for (int64_t i = 0; i < length; i += 2) {
       // u in (0, 1]: the logarithm stays finite.
       const float u = (static_cast<float>(engine() >> 8) + 1.0F) * 0x1p-24F;
@@ -60,16 +83,22 @@ at::Tensor normal_rows(const NoiseKey& key, std::span<const int64_t> indices, in
         row[i + 1] = radius * std::sin(angle);
       }
     }
-  });
+  };
+  return fill_rows<float>(static_cast<int64_t>(indices.size()), row_shape, fill_row);
 }
 
 at::Tensor uniform_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
                         at::IntArrayRef row_shape) {
-  return fill_rows(key, indices, step, row_shape, [](at::philox_engine& engine, float* row, int64_t length) {
-    for (int64_t i = 0; i < length; ++i) {
-      row[i] = uniform01(engine());
-    }
-  });
+  return fill_rows_from_words<float>(key, indices, step, row_shape, detail::uniform01);
+}
+
+at::Tensor keep_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
+                     at::IntArrayRef row_shape, double rate) {
+  const auto limit = static_cast<float>(rate);
+  return fill_rows_from_words<bool>(key, indices, step, row_shape,
+                                    [limit](const uint32_t* words, int64_t count, bool* kept) {
+                                      detail::at_least(words, count, limit, kept);
+                                    });
 }
 
 at::Tensor integers(const NoiseKey& key, std::span<const int64_t> indices, int64_t step, int64_t bound) {

@@ -28,6 +28,10 @@ at::Tensor normal_rows(const NoiseKey& key, std::span<const int64_t> indices, in
 at::Tensor uniform_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
                         at::IntArrayRef row_shape);
 
+/// uniform_rows(...) >= rate, as bool: what of each row is kept.
+at::Tensor keep_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
+                     at::IntArrayRef row_shape, double rate);
+
 /// Integers uniform on [0, bound), int64 [indices.size()]; bound in [1, 2^31]. Multiply-shift on 32 bits: the
 /// bias is below bound / 2^32.
 at::Tensor integers(const NoiseKey& key, std::span<const int64_t> indices, int64_t step, int64_t bound);

@@ -20,6 +20,28 @@ void check_matrix(const at::Tensor& matrix) {
 
 }  // namespace
 
+#ifdef DDPM_EVAL_WITH_ONEDNN
+
+bool has_multiply() { return true; }
+
+void multiply(int64_t rows, int64_t inner, int64_t columns, float scale, const MatrixView& a,
+              const MatrixView& b, float* to, int64_t to_stride) {
+  const auto letter = [](const MatrixView& view) { return view.as == Operand::kTransposed ? 'T' : 'N'; };
+  const auto status = dnnl_sgemm(letter(a), letter(b), rows, columns, inner, scale, a.data, a.stride, b.data,
+                                 b.stride, 0.0F, to, to_stride);
+  DDPM_CHECK(status == dnnl_success, "oneDNN's product failed with status {}", static_cast<int>(status));
+}
+
+#else
+
+bool has_multiply() { return false; }
+
+void multiply(int64_t, int64_t, int64_t, float, const MatrixView&, const MatrixView&, float*, int64_t) {
+  DDPM_CHECK(false, "this build has no oneDNN");
+}
+
+#endif
+
 at::Tensor product(const at::Tensor& a, Operand as_a, const at::Tensor& b, Operand as_b) {
   check_matrix(a);
   check_matrix(b);
@@ -27,16 +49,12 @@ at::Tensor product(const at::Tensor& a, Operand as_a, const at::Tensor& b, Opera
   const int64_t rows = a.size(turn_a ? 1 : 0), inner = a.size(turn_a ? 0 : 1);
   const int64_t columns = b.size(turn_b ? 0 : 1);
   DDPM_CHECK(b.size(turn_b ? 1 : 0) == inner, "a product of {} and {}", describe(a), describe(b));
-#ifdef DDPM_EVAL_WITH_ONEDNN
-  if (rows > 0 && columns > 0 && inner > 0) {
+  if (has_multiply() && rows > 0 && columns > 0 && inner > 0) {
     at::Tensor result = torch::empty({rows, columns}, torch::kFloat32);
-    const auto status =
-        dnnl_sgemm(turn_a ? 'T' : 'N', turn_b ? 'T' : 'N', rows, columns, inner, 1.0F, a.data_ptr<float>(),
-                   a.size(1), b.data_ptr<float>(), b.size(1), 0.0F, result.data_ptr<float>(), columns);
-    DDPM_CHECK(status == dnnl_success, "oneDNN's product failed with status {}", static_cast<int>(status));
+    multiply(rows, inner, columns, 1, {a.data_ptr<float>(), a.size(1), as_a},
+             {b.data_ptr<float>(), b.size(1), as_b}, result.data_ptr<float>(), columns);
     return result;
   }
-#endif
   return torch::mm(turn_a ? a.t() : a, turn_b ? b.t() : b);
 }
 

@@ -1,5 +1,6 @@
 #include "base/tensor/noise.h"
 
+#include "base/core/seeds.h"
 #include "base/tensor/runtime.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -31,6 +32,26 @@ TEST(Noise, ARowDependsOnItsIndexAndStepAlone) {
   EXPECT_FALSE(torch::equal(all, normal_rows(kKey, index_range(0, 5), 4, {2, 7})));
   EXPECT_FALSE(torch::equal(all, normal_rows({2, "test"}, index_range(0, 5), 3, {2, 7})));
   EXPECT_FALSE(torch::equal(all, normal_rows({1, "other"}, index_range(0, 5), 3, {2, 7})));
+}
+
+/// The kernel that makes many words at a time, against LibTorch's engine.
+TEST(Noise, UniformRowsAreLibTorchsPhilox) {
+  const int64_t step = (int64_t{1} << 31) - 3;
+  const std::vector<int64_t> indices{0, 7, (int64_t{5} << 32) + 11};
+  for (const int64_t length : {1, 3, 255, 256, 257, 1001}) {
+    const auto rows = uniform_rows(kKey, indices, step, {length});
+    const auto kept = keep_rows(kKey, indices, step, {length}, 0.1);
+    EXPECT_THAT(kept, TensorEq(rows.ge(0.1)));
+    for (size_t r = 0; r < indices.size(); ++r) {
+      at::philox_engine engine(core::stream_key(kKey.seed, kKey.purpose), static_cast<uint64_t>(indices[r]),
+                               0);
+      engine.incr_n(static_cast<uint64_t>(step) << 32);
+      const auto* row = rows.data_ptr<float>() + static_cast<int64_t>(r) * length;
+      for (int64_t i = 0; i < length; ++i) {
+        ASSERT_EQ(row[i], static_cast<float>(engine() >> 8) * 0x1p-24F) << length << " " << i;
+      }
+    }
+  }
 }
 
 TEST(Noise, ThreadsDoNotChangeTheNumbers) {

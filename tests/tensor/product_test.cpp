@@ -41,6 +41,21 @@ TEST(Product, OfNothing) {
   EXPECT_EQ(product(none, kTransposed, torch::ones({0, 2}), kPlain).abs().sum().item<float>(), 0.0F);
 }
 
+/// Parts of wider matrices, as q, k and v lie side by side.
+TEST(Product, MultipliesWithinWiderRows) {
+  if (!has_multiply()) {
+    GTEST_SKIP() << "this build has no oneDNN";
+  }
+  const auto wide = matrix("wide", 6, 15);
+  const auto a = wide.narrow(1, 0, 5), b = wide.narrow(1, 5, 5);
+  const auto* data = wide.data_ptr<float>();
+  auto to = torch::full({6, 9}, 7.0F);
+  multiply(6, 5, 6, 0.5F, {data, 15}, {data + 5, 15, kTransposed}, to.data_ptr<float>() + 2, 9);
+  EXPECT_THAT(to.narrow(1, 2, 6),
+              TensorNear(torch::mm(a.to(torch::kFloat64), b.t().to(torch::kFloat64)) / 2, 1e-5));
+  EXPECT_TRUE(to.narrow(1, 0, 2).eq(7).all().item<bool>() && to.narrow(1, 8, 1).eq(7).all().item<bool>());
+}
+
 TEST(Product, RefusesWhatDoesNotFit) {
   const auto a = torch::ones({2, 3});
   EXPECT_THROW(product(a, kPlain, a, kPlain), core::LogicError);
