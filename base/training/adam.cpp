@@ -81,8 +81,7 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
   for (size_t i = 0; i < parameters.size(); ++i) {
     DDPM_CHECK(parameters[i].name == exp_avg_[i].name, "parameter '{}' where '{}' was", parameters[i].name,
                exp_avg_[i].name);
-    slots[i] = {parameters[i].tensor, parameters[i].tensor.grad(), exp_avg_[i].tensor,
-                exp_avg_sq_[i].tensor};
+    slots[i] = {parameters[i].tensor, parameters[i].tensor.grad(), exp_avg_[i].tensor, exp_avg_sq_[i].tensor};
     if (!slots[i].grad.defined()) {
       continue;
     }
