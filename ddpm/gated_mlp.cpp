@@ -33,10 +33,12 @@ GatedMlp::GatedMlp(const GatedMlpConfig& config, int64_t dimensions, int64_t out
   DDPM_CHECK(dimensions >= 1 && outputs >= 1 && steps >= 1, "points of {} dimensions to {} outputs, {} steps",
              dimensions, outputs, steps);
   if (config.width < 1 || config.width > kMaxGatedWidth) {
-    throw core::UsageError("model.gated_mlp.width: {} is not within 1..{}", config.width, kMaxGatedWidth);
+    throw core::UsageError(core::Key{"model.gated_mlp.width"}, "{} is not within 1..{}", config.width,
+                           kMaxGatedWidth);
   }
   if (config.layers < 0 || config.layers > kMaxGatedLayers) {
-    throw core::UsageError("model.gated_mlp.layers: {} is not within 0..{}", config.layers, kMaxGatedLayers);
+    throw core::UsageError(core::Key{"model.gated_mlp.layers"}, "{} is not within 0..{}", config.layers,
+                           kMaxGatedLayers);
   }
   for (int64_t i = 0; i <= config.layers; ++i) {
     const auto name = i == 0 ? std::string("in") : fmt::format("layer.{}", i - 1);

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
+#include "ddpm/sampler.h"
 
 #include <algorithm>
 #include <cmath>
@@ -59,10 +60,11 @@ MeanError mean_error(const at::Tensor& values) {
 
 void LikelihoodOptions::validate(int64_t chain_steps) const {
   if (strata != 0 && (strata < 2 || strata > chain_steps)) {
-    throw core::UsageError("strata: {} is neither 0 (every t) nor within 2..{}", strata, chain_steps);
+    throw core::UsageError(core::Key{"strata"}, "{} is neither 0 (every t) nor within 2..{}", strata,
+                           chain_steps);
   }
-  if (micro_batch < 1) {
-    throw core::UsageError("micro_batch: {} is not a positive number", micro_batch);
+  if (micro_batch < 1 || micro_batch > kMaxMicroBatch) {
+    throw core::UsageError(core::Key{"micro_batch"}, "{} is not within 1..{}", micro_batch, kMaxMicroBatch);
   }
 }
 

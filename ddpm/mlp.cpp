@@ -24,10 +24,12 @@ Mlp::Mlp(const MlpConfig& config, int64_t dimensions, int64_t outputs, Parameter
     : config_(config), dimensions_(dimensions) {
   DDPM_CHECK(dimensions >= 1 && outputs >= 1, "points of {} dimensions to {} outputs", dimensions, outputs);
   if (config.width < 4 || config.width > kMaxWidth || config.width % 2 != 0) {
-    throw core::UsageError("model.mlp.width: {} is not an even number from 4 to {}", config.width, kMaxWidth);
+    throw core::UsageError(core::Key{"model.mlp.width"}, "{} is not an even number from 4 to {}",
+                           config.width, kMaxWidth);
   }
   if (config.layers < 1 || config.layers > kMaxLayers) {
-    throw core::UsageError("model.mlp.layers: {} is not within 1..{}", config.layers, kMaxLayers);
+    throw core::UsageError(core::Key{"model.mlp.layers"}, "{} is not within 1..{}", config.layers,
+                           kMaxLayers);
   }
   time_0_ = Dense::make(maker, "time.0", config.width, config.width);
   time_1_ = Dense::make(maker, "time.1", config.width, (config.layers + 1) * config.width);

@@ -17,8 +17,8 @@ std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntA
   if (config.model.is_for_points()) {
     const bool gated = config.model.kind == NetworkKind::kGatedMlp;
     if (row_shape.size() != 1) {
-      throw core::UsageError("model.kind: '{}' is for points, and {} has images; use 'unet'",
-                             gated ? "gated-mlp" : "mlp", source);
+      throw core::UsageError(core::Key{"model.kind"}, "'{}' is for points, and {} has images; use 'unet'",
+                             network_word(config.model.kind), source);
     }
     const int64_t outputs = config.objective.parameterisation.output_channels(row_shape[0]);
     if (gated) {
@@ -28,11 +28,12 @@ std::unique_ptr<DiffusionNetwork> make_network(const RunConfig& config, at::IntA
     return std::make_unique<Mlp>(config.model.mlp, row_shape[0], outputs, std::move(maker));
   }
   if (row_shape.size() != 3) {
-    throw core::UsageError("model.kind: 'unet' is for images, and {} has points; use 'mlp'", source);
+    throw core::UsageError(core::Key{"model.kind"}, "'unet' is for images, and {} has points; use 'mlp'",
+                           source);
   }
   if (row_shape[1] != row_shape[2]) {
-    throw core::UsageError("model.kind: 'unet' needs square images, and {} has {} x {}", source, row_shape[2],
-                           row_shape[1]);
+    throw core::UsageError(core::Key{"model.kind"}, "'unet' needs square images, and {} has {} x {}", source,
+                           row_shape[2], row_shape[1]);
   }
   const UNetShape shape{.in_channels = row_shape[0],
                         .out_channels = config.objective.parameterisation.output_channels(row_shape[0]),
@@ -108,7 +109,10 @@ std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const
 RunConfig restore_config(const std::string& config_json, const std::string& origin) {
   return from_stored_config(origin, [&] {
     auto tree = core::ConfigTree::from_json(config_json, origin);
-    return read_run_config(tree);
+    RunConfig config;
+    core::read_config(tree, config);
+    config.validate();
+    return config;
   });
 }
 

@@ -6,7 +6,7 @@ namespace ddpm_eval::ddpm {
 
 std::unique_ptr<const DiffusionNetwork> DiffusionNetwork::prepare(tensor::Precision precision) const {
   if (precision != tensor::Precision::kFloat32) {
-    throw core::UsageError("precision: only the U-Net has 'bf16'; use 'float32'");
+    throw core::UsageError(core::Key{"precision"}, "only the U-Net has 'bf16'; use 'float32'");
   }
   return nullptr;
 }

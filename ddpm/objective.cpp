@@ -19,13 +19,13 @@ constexpr int64_t kQuarters = 4;
 
 const ObjectiveOptions& checked(const ObjectiveOptions& options, const at::Tensor& data) {
   if (options.batch_size < 1) {
-    throw core::UsageError("train.batch_size: {} is not a positive number", options.batch_size);
+    throw core::UsageError(core::Key{"train.batch_size"}, "{} is not a positive number", options.batch_size);
   }
   const bool images = data.dim() == 4 && data.scalar_type() == torch::kUInt8;
   const bool points = data.dim() == 2 && data.scalar_type() == torch::kFloat32;
   DDPM_CHECK(images || points, "training data is {}", tensor::describe(data));
   if (options.flip && points) {
-    throw core::UsageError("train.flip: points cannot be mirrored; set it to false");
+    throw core::UsageError(core::Key{"train.flip"}, "points cannot be mirrored; set it to false");
   }
   if (data.size(0) == 0) {
     throw core::DataError("the training data is empty");

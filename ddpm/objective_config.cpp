@@ -38,34 +38,35 @@ void ObjectiveConfig::validate(const DiffusionProcess& process) const {
   const auto variance = word_of(kModelVarianceWords, parameterisation.variance);
   parameterisation.require_suits(process);
   if (learned && loss == Loss::kSimple) {
-    throw core::UsageError(
-        "objective.variance: '{}' is not trained by objective.loss = 'simple'; use 'bound', 'bound-sum' or "
-        "'hybrid'",
-        variance);
+    throw core::UsageError(core::Key{"objective.variance"},
+                           "'{}' is not trained by objective.loss = 'simple'; use 'bound', 'bound-sum' or "
+                           "'hybrid'",
+                           variance);
   }
   if (!learned && loss == Loss::kHybrid) {
-    throw core::UsageError(
-        "objective.loss: 'hybrid' trains a variance besides, and objective.variance = '{}' has none to "
-        "train; "
-        "use 'learned' or 'learned-range'",
-        variance);
+    throw core::UsageError(core::Key{"objective.loss"},
+                           "'hybrid' trains a variance besides, and objective.variance = '{}' has none to "
+                           "train; "
+                           "use 'learned' or 'learned-range'",
+                           variance);
   }
   if (!(hybrid_weight > 0)) {
-    throw core::UsageError("objective.hybrid_weight: {} is not a positive number", hybrid_weight);
+    throw core::UsageError(core::Key{"objective.hybrid_weight"}, "{} is not a positive number",
+                           hybrid_weight);
   }
   const bool squared = loss == Loss::kSimple || loss == Loss::kHybrid;
   if (weighting == Weighting::kMinSnr && (!squared || parameterisation.prediction == Prediction::kMuTilde)) {
-    throw core::UsageError(
-        "objective.weighting: 'min-snr' weighs the squared error of eps, x_0 or v, in losses 'simple' and "
-        "'hybrid'");
+    throw core::UsageError(core::Key{"objective.weighting"},
+                           "'min-snr' weighs the squared error of eps, x_0 or v, in losses 'simple' and "
+                           "'hybrid'");
   }
   if (!(snr_gamma > 0)) {
-    throw core::UsageError("objective.snr_gamma: {} is not a positive number", snr_gamma);
+    throw core::UsageError(core::Key{"objective.snr_gamma"}, "{} is not a positive number", snr_gamma);
   }
   if (t_sampling == TSampling::kImportance && squared) {
-    throw core::UsageError(
-        "objective.t_sampling: 'importance' evens out the bound's terms; use it with loss 'bound' or "
-        "'bound-sum'");
+    throw core::UsageError(core::Key{"objective.t_sampling"},
+                           "'importance' evens out the bound's terms; use it with loss 'bound' or "
+                           "'bound-sum'");
   }
 }
 

@@ -131,8 +131,9 @@ DiffusionProcess DiffusionProcess::sub_chain(std::span<const int64_t> timesteps)
 void DiffusionProcess::require_eps_prediction() const {
   if (tables_.alpha_bar.back() <= 0) {
     throw core::UsageError(
+        core::Key{"process.kind"},
         "eps-prediction cannot use this schedule: alpha_bar_T is 0, so x_0 cannot be had from eps at the "
-        "last step; choose another process.kind than 'jsd'");
+        "last step; choose another than 'jsd'");
   }
 }
 

@@ -1,8 +1,11 @@
 #include "ddpm/run_config.h"
 
 #include "base/core/error.h"
+#include "base/data/points.h"
 #include "ddpm/choice.h"
 #include "ddpm/precision_words.h"
+
+#include <algorithm>
 
 namespace ddpm_eval::ddpm {
 namespace {
@@ -10,13 +13,23 @@ namespace {
 const Words<NetworkKind> kNetworkWords = {
     {"unet", NetworkKind::kUNet}, {"mlp", NetworkKind::kMlp}, {"gated-mlp", NetworkKind::kGatedMlp}};
 
+constexpr int64_t kMaxScored = 10'000'000;
+
+/// Whether a source is a made-up set of points.
+bool is_of_points(const std::string& source) {
+  const auto& kinds = data::point_kinds();
+  return std::find(kinds.begin(), kinds.end(), source.substr(0, source.find('?'))) != kinds.end();
+}
+
 void at_least(const char* key, int64_t value, int64_t least) {
   if (value < least) {
-    throw core::UsageError("{}: {} is below {}", key, value, least);
+    throw core::UsageError(core::Key{key}, "{} is below {}", value, least);
   }
 }
 
 }  // namespace
+
+std::string network_word(NetworkKind kind) { return word_of(kNetworkWords, kind); }
 
 void DataConfig::fields(core::ConfigVisitor& v) {
   v.value("source", source);
@@ -59,30 +72,36 @@ void ScoreConfig::validate(bool points, int64_t steps) const {
     return;
   }
   if (every > steps) {
-    throw core::UsageError("score.every: {} is above train.steps = {}, so that nothing would be scored",
-                           every, steps);
+    throw core::UsageError(core::Key{"score.every"},
+                           "{} is above train.steps = {}, so that nothing would be scored", every, steps);
   }
   if (num < 2) {
-    throw core::UsageError("score.num: {}: a score needs to be told its number of samples, 2 at least", num);
+    throw core::UsageError(core::Key{"score.num"},
+                           "{}: a score needs to be told its number of samples, 2 at least", num);
+  }
+  if (num > kMaxScored) {
+    throw core::UsageError(core::Key{"score.num"}, "{} is above {}, far more than any score is taken of", num,
+                           kMaxScored);
   }
   if (real.empty()) {
-    throw core::UsageError("score.real: names no reference; a score needs a source to compare with");
+    throw core::UsageError(core::Key{"score.real"},
+                           "names no reference; a score needs a source to compare with");
   }
   at_least("score.seed", seed, 0);
   at_least("score.report_seed", report_seed, 0);
   if (seed == report_seed) {
-    throw core::UsageError(
-        "score.report_seed: {} is score.seed too; what the best weights were chosen by would flatter them",
-        report_seed);
+    throw core::UsageError(core::Key{"score.report_seed"},
+                           "{} is score.seed too; what the best weights were chosen by would flatter them",
+                           report_seed);
   }
   if (metric != "auto" && points == (metric == "frechet_distance")) {
     throw core::UsageError(
-        "score.metric: '{}' is for {}; use 'auto' or {}", metric, points ? "images" : "points",
+        core::Key{"score.metric"}, "'{}' is for {}; use 'auto' or {}", metric, points ? "images" : "points",
         points ? "'sliced_wasserstein_distance' or 'energy_distance'" : "'frechet_distance'");
   }
   if (points && !(features.empty() && preset.empty())) {
-    throw core::UsageError("score.{}: points are compared without features; leave it out",
-                           features.empty() ? "preset" : "features");
+    throw core::UsageError(core::Key{features.empty() ? "score.preset" : "score.features"},
+                           "points are compared without features; leave it out");
   }
 }
 
@@ -98,7 +117,12 @@ void RunConfig::fields(core::ConfigVisitor& v) {
 
 void RunConfig::validate() const {
   if (data.source.empty()) {
-    throw core::UsageError("data.source: names no data set");
+    throw core::UsageError(core::Key{"data.source"}, "names no data set");
+  }
+  if (const bool points = is_of_points(data.source); points != model.is_for_points()) {
+    throw core::UsageError(core::Key{"model.kind"}, "'{}' is for {}, and data.source '{}' has {}; use {}",
+                           network_word(model.kind), points ? "images" : "points", data.source,
+                           points ? "points" : "images", points ? "'mlp' or 'gated-mlp'" : "'unet'");
   }
   at_least("data.points", data.points, 1);
   at_least("train.seed", train.seed, 0);
@@ -112,16 +136,16 @@ void RunConfig::validate() const {
   score.validate(model.is_for_points(), train.loop.steps);
   if (model.is_for_points()) {
     if (train.flip) {
-      throw core::UsageError("train.flip: points cannot be mirrored; set it to false");
+      throw core::UsageError(core::Key{"train.flip"}, "points cannot be mirrored; set it to false");
     }
     for (const auto& [key, precision] :
          {std::pair("train.precision", train.precision), std::pair("sample.precision", sample.precision)}) {
       if (precision != tensor::Precision::kFloat32) {
-        throw core::UsageError("{}: networks for points have 'float32' alone", key);
+        throw core::UsageError(core::Key{key}, "networks for points have 'float32' alone");
       }
     }
     if (sample.clip) {
-      throw core::UsageError("sample.clip: points are not confined to [-1, 1]; set it to false");
+      throw core::UsageError(core::Key{"sample.clip"}, "points are not confined to [-1, 1]; set it to false");
     }
   }
 }
@@ -160,7 +184,7 @@ std::vector<std::string> RunConfig::resumable_keys() const {
 RunConfig read_run_config(core::ConfigTree& tree) {
   RunConfig config;
   core::read_config(tree, config);
-  config.validate();
+  core::named_as_given(tree, [&] { config.validate(); });
   return config;
 }
 

@@ -28,6 +28,9 @@ struct DataConfig {
 
 enum class NetworkKind { kUNet, kMlp, kGatedMlp };
 
+/// "unet", as configurations and messages call it.
+std::string network_word(NetworkKind kind);
+
 struct ModelConfig {
   NetworkKind kind = NetworkKind::kUNet;
   UNetConfig unet;           ///< for images

@@ -50,47 +50,52 @@ void SampleOptions::fields(core::ConfigVisitor& v) {
 
 void SampleOptions::validate(int64_t chain_steps, const Parameterisation& parameterisation) const {
   if (steps < 0 || steps > chain_steps) {
-    throw core::UsageError(
-        "sample.steps: {} is not within 1..{}, the steps of the trained chain (0 means all of them)", steps,
-        chain_steps);
+    throw core::UsageError(core::Key{"sample.steps"},
+                           "{} is not within 1..{}, the steps of the trained chain (0 means all of them)",
+                           steps, chain_steps);
   }
   if (!(eta >= 0 && eta <= 1)) {
-    throw core::UsageError("sample.eta: {} is not within 0..1", eta);
+    throw core::UsageError(core::Key{"sample.eta"}, "{} is not within 0..1", eta);
   }
   if (eta > 0 && sampler != Sampler::kDdim) {
-    throw core::UsageError("sample.eta: only the ddim sampler has it; set sample.sampler = 'ddim'");
+    throw core::UsageError(core::Key{"sample.eta"},
+                           "only the ddim sampler has it; set sample.sampler = 'ddim'");
   }
   if (hat_sigma && eta != 1) {
-    throw core::UsageError("sample.hat_sigma: belongs to the ddim sampler with sample.eta = 1");
+    throw core::UsageError(core::Key{"sample.hat_sigma"}, "belongs to the ddim sampler with sample.eta = 1");
   }
   if (!(dynamic_threshold >= 0 && dynamic_threshold <= 1)) {
-    throw core::UsageError("sample.dynamic_threshold: {} is no quantile within 0..1", dynamic_threshold);
+    throw core::UsageError(core::Key{"sample.dynamic_threshold"}, "{} is no quantile within 0..1",
+                           dynamic_threshold);
   }
   if (dynamic_threshold > 0 && !clip) {
-    throw core::UsageError("sample.dynamic_threshold: is a way of clipping; set sample.clip = true");
+    throw core::UsageError(core::Key{"sample.dynamic_threshold"},
+                           "is a way of clipping; set sample.clip = true");
   }
   if (variance != SampleVariance::kModel && sampler != Sampler::kAncestral) {
-    throw core::UsageError(
-        "sample.variance: only the ancestral sampler has it; set sample.sampler = 'ancestral'");
+    throw core::UsageError(core::Key{"sample.variance"},
+                           "only the ancestral sampler has it; set sample.sampler = 'ancestral'");
   }
   const bool part = steps > 0 && steps < chain_steps;
   if (part && sampler == Sampler::kAncestral && variance == SampleVariance::kModel &&
       parameterisation.variance == ModelVariance::kLearned) {
     throw core::UsageError(
-        "sample.steps: a learned variance holds for the full chain of {}; set sample.variance = 'fixedsmall' "
+        core::Key{"sample.steps"},
+        "a learned variance holds for the full chain of {}; set sample.variance = 'fixedsmall' "
         "or "
         "sample.sampler = 'ddim' for a shorter one",
         chain_steps);
   }
-  if (micro_batch < 1) {
-    throw core::UsageError("sample.micro_batch: {} is not a positive number", micro_batch);
+  if (micro_batch < 1 || micro_batch > kMaxMicroBatch) {
+    throw core::UsageError(core::Key{"sample.micro_batch"}, "{} is not within 1..{}", micro_batch,
+                           kMaxMicroBatch);
   }
 }
 
 std::vector<int64_t> spaced_steps(Spacing spacing, int64_t chain_steps, int64_t steps) {
   if (steps < 1 || steps > chain_steps) {
-    throw core::UsageError("sample.steps: {} is not within 1..{}, the steps of the trained chain", steps,
-                           chain_steps);
+    throw core::UsageError(core::Key{"sample.steps"},
+                           "{} is not within 1..{}, the steps of the trained chain", steps, chain_steps);
   }
   std::vector<int64_t> visited;
   for (int64_t i = 0; i < steps; ++i) {

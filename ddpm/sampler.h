@@ -51,6 +51,9 @@ enum class SampleWeights {
   kBest,  ///< their average where it scored best while the run was trained
 };
 
+/// Of samples or examples that go through a network together: more is a slip, which would ask for all memory.
+inline constexpr int64_t kMaxMicroBatch = 1'000'000;
+
 struct SampleOptions {
   Sampler sampler = Sampler::kAncestral;
   int64_t steps = 0;  ///< of the chain's T; 0 means all of them

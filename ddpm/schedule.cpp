@@ -74,7 +74,7 @@ std::vector<double> by_kind(const std::string& kind, double first, double last, 
   if (kind == "jsd") {
     return mapped(linspace(double(steps), 1, steps), [](double x) { return 1 / x; });
   }
-  throw core::UsageError("process.kind: '{}' is not a schedule", kind);
+  throw core::UsageError(core::Key{"process.kind"}, "'{}' is not a schedule", kind);
 }
 
 }  // namespace
@@ -89,17 +89,18 @@ void ScheduleConfig::fields(core::ConfigVisitor& v) {
 
 std::vector<double> make_betas(const ScheduleConfig& config) {
   if (config.steps < 1 || config.steps > kMaxSteps) {
-    throw core::UsageError("process.steps: {} is not within 1..{}", config.steps, kMaxSteps);
+    throw core::UsageError(core::Key{"process.steps"}, "{} is not within 1..{}", config.steps, kMaxSteps);
   }
   if (!(config.beta_start > 0) || !(config.beta_end >= config.beta_start)) {
-    throw core::UsageError("process: needs 0 < beta_start <= beta_end, found {} and {}", config.beta_start,
-                           config.beta_end);
+    throw core::UsageError(core::Key{"process"}, "needs 0 < beta_start <= beta_end, found {} and {}",
+                           config.beta_start, config.beta_end);
   }
   const double factor = config.rescale ? 1000.0 / static_cast<double>(config.steps) : 1.0;
   auto betas = by_kind(config.kind, factor * config.beta_start, factor * config.beta_end, config.steps);
   const double largest = *std::max_element(betas.begin(), betas.end());
   if (!(largest <= 1)) {
-    throw core::UsageError("process: beta reaches {}, above 1; lower beta_end, or use more steps", largest);
+    throw core::UsageError(core::Key{"process"},
+                           "beta reaches {}, above 1; lower beta_end, or use more steps", largest);
   }
   return betas;
 }

@@ -22,9 +22,9 @@ constexpr int64_t kMaxChannels = 4096;
 /// in cache, few enough to keep activations there.
 constexpr int64_t kTileRows = 4;
 
-void require(bool condition, const std::string& message) {
+void require(bool condition, const char* key, const std::string& problem) {
   if (!condition) {
-    throw core::UsageError("{}", message);
+    throw core::UsageError(core::Key{std::string("model.unet.") + key}, "{}", problem);
   }
 }
 
@@ -38,35 +38,33 @@ std::vector<int64_t> level_sides(const UNetConfig& config, int64_t side) {
 
 void check(const UNetConfig& config, const UNetShape& shape) {
   const auto levels = static_cast<int64_t>(config.multipliers.size());
-  require(levels >= 1 && levels <= kMaxLevels,
-          fmt::format("model.unet.multipliers: needs 1 to {} levels, found {}", kMaxLevels, levels));
-  require(shape.in_channels >= 1 && shape.out_channels >= 1, "the U-Net needs at least one channel");
+  require(levels >= 1 && levels <= kMaxLevels, "multipliers",
+          fmt::format("needs 1 to {} levels, found {}", kMaxLevels, levels));
+  DDPM_CHECK(shape.in_channels >= 1 && shape.out_channels >= 1, "{} and {} channels", shape.in_channels,
+             shape.out_channels);
   require(config.base_channels >= 4 && config.base_channels <= kMaxChannels && config.base_channels % 2 == 0,
-          fmt::format("model.unet.base_channels: {} is not an even number from 4 to {}", config.base_channels,
-                      kMaxChannels));
-  require(config.res_blocks >= 1 && config.res_blocks <= kMaxBlocks,
-          fmt::format("model.unet.res_blocks: {} is not within 1..{}", config.res_blocks, kMaxBlocks));
-  require(config.dropout >= 0 && config.dropout < 1,
-          fmt::format("model.unet.dropout: {} is not within [0, 1)", config.dropout));
-  require(config.groups >= 1, fmt::format("model.unet.groups: {} is not a positive number", config.groups));
+          "base_channels",
+          fmt::format("{} is not an even number from 4 to {}", config.base_channels, kMaxChannels));
+  require(config.res_blocks >= 1 && config.res_blocks <= kMaxBlocks, "res_blocks",
+          fmt::format("{} is not within 1..{}", config.res_blocks, kMaxBlocks));
+  require(config.dropout >= 0 && config.dropout < 1, "dropout",
+          fmt::format("{} is not within [0, 1)", config.dropout));
+  require(config.groups >= 1, "groups", fmt::format("{} is not a positive number", config.groups));
   for (const int64_t multiplier : config.multipliers) {
-    require(multiplier >= 1 && multiplier <= kMaxMultiplier,
-            fmt::format("model.unet.multipliers: {} is not within 1..{}", multiplier, kMaxMultiplier));
+    require(multiplier >= 1 && multiplier <= kMaxMultiplier, "multipliers",
+            fmt::format("{} is not within 1..{}", multiplier, kMaxMultiplier));
   }
   // Every other width is a sum of multiples of base_channels.
-  require(config.base_channels % config.groups == 0,
-          fmt::format("model.unet.groups: {} groups do not divide {} base channels", config.groups,
-                      config.base_channels));
+  require(config.base_channels % config.groups == 0, "groups",
+          fmt::format("{} groups do not divide {} base channels", config.groups, config.base_channels));
   const int64_t unit = int64_t{1} << (levels - 1);
-  require(shape.image_side >= unit && shape.image_side % unit == 0,
-          fmt::format("images of side {} cannot be halved {} times; model.unet.multipliers with {} levels "
-                      "needs a side divisible by {}",
+  require(shape.image_side >= unit && shape.image_side % unit == 0, "multipliers",
+          fmt::format("images of side {} cannot be halved {} times; {} levels need a side divisible by {}",
                       shape.image_side, levels - 1, levels, unit));
   const auto sides = level_sides(config, shape.image_side);
   for (const int64_t resolution : config.attention_resolutions) {
-    require(std::find(sides.begin(), sides.end(), resolution) != sides.end(),
-            fmt::format("model.unet.attention_resolutions: no level has side {}; the levels have {}",
-                        resolution, fmt::join(sides, ", ")));
+    require(std::find(sides.begin(), sides.end(), resolution) != sides.end(), "attention_resolutions",
+            fmt::format("no level has side {}; the levels have {}", resolution, fmt::join(sides, ", ")));
   }
 }
 

@@ -79,6 +79,15 @@ class Progress {
 
 }  // namespace
 
+bool EveryFewSeconds::operator()() {
+  const auto now = Clock::now();
+  if (next_ && now < *next_) {
+    return false;
+  }
+  next_ = now + std::chrono::seconds(5);
+  return true;
+}
+
 std::string duration_text(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
   if (whole >= 3600) {

@@ -2,8 +2,10 @@
 
 #include "base/core/text.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -28,6 +30,15 @@ struct ProgressDisplay {
 
 /// As console_progress().
 ProgressDisplay console_display(const std::string& what, const std::string& unit, bool quiet);
+
+/// True at the first call, and then at the first one after every five seconds: for lines that come too fast.
+class EveryFewSeconds {
+ public:
+  bool operator()();
+
+ private:
+  std::optional<std::chrono::steady_clock::time_point> next_;
+};
 
 /// 90061 s -> "25h01m", 150 s -> "2m30s".
 std::string duration_text(double seconds);

@@ -3,7 +3,7 @@
 #include "base/core/error.h"
 #include "base/data/sinks.h"
 #include "base/data/source_spec.h"
-#include "base/training/checkpoint.h"
+#include "eval/run_files.h"
 
 #include <algorithm>
 
@@ -60,8 +60,8 @@ std::vector<FlagFile> source_files(const std::string& flag, const std::string& s
   if (spec.kind == data::SourceKind::kFolder) {
     files.push_back({flag, spec.path / data::kSampleProvenance});
   } else if (spec.kind == data::SourceKind::kRun) {
-    files.push_back({flag, spec.path / training::kCheckpointFile});
-    files.push_back({flag, spec.path / training::kBestFile});
+    const auto of_run = files_of_run(flag, spec.path);
+    files.insert(files.end(), of_run.begin(), of_run.end());
   }
   return files;
 }
@@ -83,7 +83,7 @@ void require_distinct(const std::vector<FlagFile>& outputs, const std::vector<Fl
 
 void require_no_model_in(const FlagFile& folder) {
   std::error_code error;
-  for (const char* name : {training::kCheckpointFile, training::kBestFile, "run.json", "model_index.json",
+  for (const char* name : {training::kCheckpointFile, training::kBestFile, kRunRecordFile, "model_index.json",
                            "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"}) {
     if (fs::exists(folder.path / name, error)) {
       throw core::UsageError("{} {}: is the folder of a model ({} is there); choose another", folder.flag,

@@ -9,6 +9,8 @@
 #include "base/training/loop.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
+#include "eval/run_files.h"
+#include "eval/training_data.h"
 
 #include <optional>
 
@@ -38,15 +40,14 @@ void check_settings(const FeatureTraining& settings) {
   settings.net.validate();
 }
 
-data::ImageDataset load_labelled(const std::string& source) {
-  auto set = data::load_image_dataset(data::parse_source(source));
-  for (const auto& note : set.notes) {
-    print_note(note);
-  }
-  if (!set.labels.defined()) {
-    throw core::DataError("{} has no labels, and a classifier needs them", set.name);
-  }
-  return set;
+data::ImageDataset load_labelled(const char* key, const std::string& source) {
+  return core::about_key({key}, [&] {
+    auto set = load_all_images({key}, data::parse_source(source));
+    if (!set.labels.defined()) {
+      throw core::DataError("{} has no labels, and a classifier needs them", set.name);
+    }
+    return set;
+  });
 }
 
 /// Both sets must show the same kind of images; the network takes its shape from the first.
@@ -121,12 +122,9 @@ void FeatureTraining::fields(core::ConfigVisitor& v) {
 
 fs::path feature_run_folder(const fs::path& out) { return fs::path(out).replace_extension(".run"); }
 
-FeatureTraining stored_feature_training(const fs::path& out) {
+core::ConfigTree stored_feature_config(const fs::path& out) {
   const auto folder = feature_run_folder(out);
-  auto tree = core::ConfigTree::from_json(training::load_model_weights(folder).config_json, folder.string());
-  FeatureTraining settings;
-  core::read_config(tree, settings);
-  return settings;
+  return core::ConfigTree::from_json(training::read_header(folder).config_json, folder.string());
 }
 
 core::Json train_features(FeatureTraining settings, const fs::path& out, Start start,
@@ -137,9 +135,11 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
   has_training(folder, out, start);
   core::make_folders(out.parent_path());
   core::require_writable(out);
-  auto train = load_labelled(settings.data.train);
-  const auto test = load_labelled(settings.data.test);
+  auto train = load_labelled("data.train", settings.data.train);
+  const auto test = load_labelled("data.test", settings.data.test);
   settings.net = net_options(train, test, settings.net.width);
+  require_memory({"classifier.batch_size"}, settings.classifier.batch_size,
+                 sizeof(float) * static_cast<double>(train.images_u8[0].numel()));
   metrics::SmallNetCard card{out.stem().string(),
                              train.name,
                              full_command(settings, out),
@@ -167,7 +167,7 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
   const auto report = training::run_loop(task, settings.loop, {folder, config_json}, state, hooks);
   const auto test_data = side_json(test.name, test.images_u8.size(0));
   if (report.steps_done == 0 && fs::exists(out)) {
-    if (auto finished = finished_features(folder / "run.json", state, test_data)) {
+    if (auto finished = finished_features(folder / kRunRecordFile, state, test_data)) {
       return std::move(*finished);
     }
   }
@@ -194,7 +194,7 @@ core::Json train_features(FeatureTraining settings, const fs::path& out, Start s
     record["images_per_second"] = report.images_per_second;
   }
   record["runtime"] = tensor::runtime_context();
-  core::write_record(folder / "run.json", record);
+  core::write_record(folder / kRunRecordFile, record);
   return record;
 }
 

@@ -33,9 +33,9 @@ struct FeatureTraining {
 /// checkpoint, log.jsonl and, once the network is written, its record run.json.
 std::filesystem::path feature_run_folder(const std::filesystem::path& out);
 
-/// The settings of the training whose checkpoint is in feature_run_folder(). Throws DataError as
-/// training::load_checkpoint() does.
-FeatureTraining stored_feature_training(const std::filesystem::path& out);
+/// The configuration of the training whose checkpoint is in feature_run_folder(). Throws DataError as
+/// training::read_header() does.
+core::ConfigTree stored_feature_config(const std::filesystem::path& out);
 
 /// Trains the network, writes it to `out`, whose stem is its name, and returns the record. A training that is
 /// complete is not repeated. Throws what training::run_loop() throws; before any training UsageError for a

@@ -117,12 +117,16 @@ std::vector<at::Tensor> gif_frames(const Film& film, const FilmPlan& plan, const
 
 }  // namespace
 
-void require_film_options(const FilmOptions& options) {
+void require_film_targets(const FilmOptions& options) {
   if (options.strip.empty() && options.gif.empty()) {
     throw core::UsageError("say what to make: --strip FILE.png, --gif FILE.gif or both");
   }
   require_ending("--strip", options.strip, ".png");
   require_ending("--gif", options.gif, ".gif");
+}
+
+void require_film_options(const FilmOptions& options) {
+  require_film_targets(options);
   require_count("--columns", options.columns, 2, kMaxColumns);
   require_count("--frames", options.frames, 2, kMaxFrames);
   require_count("--scale", options.scale, 1, kMaxScale);

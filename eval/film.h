@@ -23,8 +23,11 @@ struct FilmOptions {
   data::GifOptions gif_options{};
 };
 
-/// What can be told of the options before any work: throws UsageError naming the flag (no target at all,
-/// endings, numbers out of range) and ResourceError if a target cannot be written.
+/// Throws UsageError naming the flag: no target at all, or another ending.
+void require_film_targets(const FilmOptions& options);
+
+/// What can be told of the options before any work: throws UsageError as require_film_targets() and for
+/// numbers out of range, and ResourceError if a target cannot be written.
 void require_film_options(const FilmOptions& options);
 
 /// Which moments are shown, and where.

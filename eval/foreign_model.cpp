@@ -57,17 +57,27 @@ void add_file(core::Json& origin, const fs::path& path) {
   origin["files"].push_back({{"name", path.filename().string()}, {"sha256", core::sha256_of_file(path)}});
 }
 
-/// The layout that the configuration asks for; `origin` names it in messages.
-ddpm::UNetLayout layout_of(const ForeignModel& model, const std::string& origin) {
+/// The layout that the configuration asks for.
+ddpm::UNetLayout layout_of(const ForeignModel& model) {
+  model.config.validate();
+  const auto& parameterisation = model.config.objective.parameterisation;
+  return {model.config.model.unet,
+          {.in_channels = model.row_shape[0],
+           .out_channels = parameterisation.output_channels(model.row_shape[0]),
+           .image_side = model.row_shape[1]}};
+}
+
+/// The same of a folder; what does not suit is told by the file and its own key.
+ddpm::UNetLayout layout_of_folder(const ForeignModel& model, const fs::path& network,
+                                  const fs::path& scheduler) {
   try {
-    model.config.validate();
-    const auto& parameterisation = model.config.objective.parameterisation;
-    return {model.config.model.unet,
-            {.in_channels = model.row_shape[0],
-             .out_channels = parameterisation.output_channels(model.row_shape[0]),
-             .image_side = model.row_shape[1]}};
+    return layout_of(model);
   } catch (const core::UsageError& error) {
-    throw core::DataError("{}: {}", origin, error.what());
+    if (const auto key = ddpm::diffusers_key(error.key())) {
+      throw core::DataError("{}: {}: {}", (key->is_of_scheduler ? scheduler : network).string(), key->name,
+                            error.problem());
+    }
+    throw core::DataError("{}: {}", network.string(), error.what());
   }
 }
 
@@ -96,7 +106,7 @@ ForeignModel read_folder(const ImportRequest& request) {
   ForeignModel model;
   model.config = std::move(found.config);
   model.row_shape = std::move(found.row_shape);
-  const auto layout = layout_of(model, network.string());
+  const auto layout = layout_of_folder(model, network, scheduler);
   take_weights(model, ddpm::Naming::kDiffusers, read_weights(weights), layout, weights);
   model.weights.notes.insert(model.weights.notes.begin(), found.notes.begin(), found.notes.end());
   add_file(model.origin, network);
@@ -130,7 +140,7 @@ ForeignModel read_file(const ImportRequest& request) {
   const auto naming = ddpm::naming_of(file, request.source.string());
   model.row_shape = {ddpm::input_channels(naming, file, request.source.string()), *request.side,
                      *request.side};
-  const auto layout = layout_of(model, request.config);
+  const auto layout = core::named_as_given(tree, [&] { return layout_of(model); });
   take_weights(model, naming, file, layout, request.source);
   return model;
 }
@@ -147,6 +157,11 @@ ForeignModel read_foreign_model(const ImportRequest& request) {
   }
   auto model = fs::is_directory(request.source, error) ? read_folder(request) : read_file(request);
   model.config.data.source = request.data;
+  try {
+    model.config.validate();  // it was sound before
+  } catch (const core::UsageError& unsuited) {
+    throw core::UsageError("--data {}: {}", request.data, unsuited.what());
+  }
   const auto whole = fs::absolute(request.source).lexically_normal();
   model.origin["name"] = (whole.has_filename() ? whole : whole.parent_path()).filename().string();
   model.origin["notes"] = model.weights.notes;

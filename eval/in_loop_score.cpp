@@ -2,6 +2,7 @@
 
 #include "base/core/config.h"
 #include "base/core/error.h"
+#include "eval/run_files.h"
 
 #include <fmt/format.h>
 
@@ -65,7 +66,7 @@ InLoopScores::InLoopScores(const ddpm::RunConfig& config, const ddpm::Model& lik
       tell_(std::move(tell)),
       scorer_(make_run_scorer(config.score, like.makes_images(), session)),
       context_(line_context(*scorer_, config, like)),
-      log_(std::make_unique<ScoreLog>(folder_ / "scores.jsonl", context_, state.step,
+      log_(std::make_unique<ScoreLog>(folder_ / kScoresFile, context_, state.step,
                                       [&config](const auto& key, const auto& stored, const auto& here) {
                                         return same_in_lines(config, key, stored, here);
                                       })) {

@@ -11,6 +11,8 @@
 #include "ddpm/precision_words.h"
 #include "eval/console.h"
 #include "eval/line_plot.h"
+#include "eval/point_set.h"
+#include "eval/training_data.h"
 
 #include <algorithm>
 #include <array>
@@ -19,6 +21,7 @@
 #include <map>
 #include <optional>
 
+#include <c10/util/accumulate.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
@@ -30,7 +33,6 @@ namespace fs = std::filesystem;
 using core::Json;
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kDefaultPoints = 2000;
 constexpr auto kSaveEvery = std::chrono::seconds(60);
 constexpr const char* kKey = "evaluation";
 constexpr const char* kMakers = "makers";
@@ -49,11 +51,7 @@ EvaluationData load_data(const std::string& source, const ddpm::Model& model) {
     data = data::make_points(spec.name, spec.subset.first, spec.subset.count.value_or(kDefaultPoints),
                              spec.seed);
   } else {
-    auto set = data::load_image_dataset(spec);
-    for (const auto& note : set.notes) {
-      print_note(note);
-    }
-    data = set.images_u8;
+    data = load_all_images({"--data " + source}, spec).images_u8;
   }
   if (data.sizes().slice(1) != at::IntArrayRef(model.row_shape)) {
     throw core::UsageError("--data {}: examples of shape {}, and the run was trained on {}", source,
@@ -66,16 +64,17 @@ EvaluationData load_data(const std::string& source, const ddpm::Model& model) {
 }
 
 /// What the numbers are a function of; an evaluation goes on only with the same.
-Json evaluation_key(const LikelihoodRequest& request, const LoadedRun& run, int64_t count) {
+Json evaluation_key(const LikelihoodRequest& request, const LikelihoodSettings& settings,
+                    const LoadedRun& run, int64_t count) {
   return {{"checkpoint_sha256", run.record.at("checkpoint_sha256")},
           {"weights", run.record.at("weights")},
           {"data", request.data},
           {"count", count},
-          {"strata", request.options.strata},
-          {"micro_batch", request.options.micro_batch},
-          {"network_precision", ddpm::word_of(ddpm::precision_words(), request.precision)},
-          {"clip", request.options.clip},
-          {"seed", request.options.seed}};
+          {"strata", settings.options.strata},
+          {"micro_batch", settings.options.micro_batch},
+          {"network_precision", ddpm::word_of(ddpm::precision_words(), settings.precision)},
+          {"clip", settings.options.clip},
+          {"seed", settings.options.seed}};
 }
 
 void require_same_evaluation(const fs::path& path, const Json& stored, const Json& key) {
@@ -191,10 +190,33 @@ class StateFile {
   Clock::time_point saved_ = Clock::now();
 };
 
-ddpm::BoundReport evaluate(const LikelihoodRequest& request, const ddpm::Model& model, const at::Tensor& x_0,
-                           StateFile& state, const ProgressFn& progress) {
-  const auto& options = request.options;
-  const auto prepared = model.network->prepare(request.precision);
+/// The settings with what follows from the run; whatever does not suit is told with its flag.
+LikelihoodSettings read_settings(const LikelihoodRequest& request, const ddpm::Model& model) {
+  core::ConfigTree tree;
+  lay_over(tree, request.settings);
+  LikelihoodSettings settings;
+  core::read_config(tree, settings);
+  settings.options.seed = request.seed;
+  core::named_as_given(tree, [&] {
+    settings.options.validate(model.process.steps());
+    require_memory({"micro_batch"}, settings.options.micro_batch,
+                   sizeof(float) * static_cast<double>(c10::multiply_integers(model.row_shape)));
+    if (!model.makes_images() && !settings.options.clip) {
+      throw core::UsageError(core::Key{"clip"},
+                             "has no effect on points, which are never clipped; leave it out");
+    }
+    if (!model.makes_images() && settings.precision != tensor::Precision::kFloat32) {
+      throw core::UsageError(core::Key{"precision"}, "networks for points have 'float32' alone");
+    }
+  });
+  settings.options.clip = model.makes_images() && settings.options.clip;
+  return settings;
+}
+
+ddpm::BoundReport evaluate(const LikelihoodSettings& settings, const ddpm::Model& model,
+                           const at::Tensor& x_0, StateFile& state, const ProgressFn& progress) {
+  const auto& options = settings.options;
+  const auto prepared = model.network->prepare(settings.precision);
   const ddpm::SamplingModel parts{prepared ? *prepared : *model.network, model.process,
                                   model.parameterisation};
   const auto decoder = model.makes_images() ? ddpm::Decoder::kDiscretised : ddpm::Decoder::kContinuous;
@@ -277,24 +299,29 @@ void write_curve(const fs::path& folder, const ddpm::BoundReport& report, const 
 
 }  // namespace
 
+void LikelihoodSettings::fields(core::ConfigVisitor& v) {
+  v.value("strata", options.strata);
+  v.value("micro_batch", options.micro_batch);
+  v.value("clip", options.clip);
+  ddpm::choice(v, "precision", precision, ddpm::precision_words());
+}
+
 Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session) {
   const auto start = Clock::now();
   const auto run = load_run(request.run);
-  request.options.validate(run.model.process.steps());
-  auto request_used = request;
-  request_used.options.clip = request.options.clip && run.model.makes_images();
+  const auto settings = read_settings(request, run.model);
   const auto data = load_data(request.data, run.model);
   core::make_folders(request.out);
   const core::FolderLock lock(request.out);
   core::remove_abandoned_files(request.out);
-  const auto key = evaluation_key(request_used, run, data.x_0.size(0));
+  const auto key = evaluation_key(request, settings, run, data.x_0.size(0));
   StateFile state(request.out / "state.safetensors", key);
   if (auto finished = finished_record(request.out, key)) {
     print_note(fmt::format("{}: was complete; its record stays", request.out.string()));
     state.remove();
     return std::move(*finished);
   }
-  auto report = evaluate(request_used, run.model, data.x_0, state,
+  auto report = evaluate(settings, run.model, data.x_0, state,
                          console_progress("evaluating " + request.data, "passes", session.quiet));
   report.total.mean += data.log_scale;
   report.reconstruction.mean += data.log_scale;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/core/config.h"
 #include "base/core/record.h"
 #include "ddpm/likelihood.h"
 #include "eval/command.h"
@@ -7,14 +8,23 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace ddpm_eval::eval {
 
-struct LikelihoodRequest {
-  SamplingRequest run;  ///< its settings are not used
-  std::string data;     ///< a source of images, or a made-up set of points
-  ddpm::LikelihoodOptions options;
+/// How the bound is estimated.
+struct LikelihoodSettings {
+  ddpm::LikelihoodOptions options;                            ///< the seed is no field
   tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network
+
+  void fields(core::ConfigVisitor& v);
+};
+
+struct LikelihoodRequest {
+  SamplingRequest run;            ///< of its settings the weights alone are used
+  std::string data;               ///< a source of images, or a made-up set of points
+  std::vector<Setting> settings;  ///< of LikelihoodSettings
+  uint64_t seed = 0;              ///< of the noise and of the t drawn
   std::filesystem::path
       out;  ///< the folder of nll.json, curve.csv, curve.svg and, until it is done, state.safetensors
 };

@@ -100,7 +100,15 @@ std::string render_svg(const LinePlot& plot) {
   for (const auto& [x, y] : points) {
     svg += fmt::format("{:.2f},{:.2f} ", x_axis.at(x), y_axis.at(y));
   }
-  return svg + "\"/>\n</svg>\n";
+  svg += "\"/>\n";
+  if (plot.marked && (!plot.log_y || plot.marked->second > 0)) {
+    const auto [x, y] = *plot.marked;
+    svg +=
+        fmt::format(R"(<circle cx="{:.2f}" cy="{:.2f}" r="5" fill="none" stroke="#b03020" stroke-width="2"/>)"
+                    "\n",
+                    x_axis.at(x), y_axis.at(plot.log_y ? std::log10(y) : y));
+  }
+  return svg + "</svg>\n";
 }
 
 }  // namespace ddpm_eval::eval

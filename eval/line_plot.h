@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +13,8 @@ struct LinePlot {
   std::string x_label;
   std::string y_label;
   std::vector<std::pair<double, double>> points;
-  bool log_y = false;  ///< points with y <= 0 are left out
+  bool log_y = false;                                 ///< points with y <= 0 are left out
+  std::optional<std::pair<double, double>> marked{};  ///< a point with a ring around it
 };
 
 /// The plot as a self-contained SVG document. Texts are escaped. Throws LogicError without a point to draw.

@@ -17,7 +17,12 @@ namespace {
 
 constexpr Ink kGridInk = {232, 232, 232};
 constexpr Ink kFrameInk = {170, 170, 170};
+constexpr Ink kMarkInk = {176, 48, 32};
+constexpr int64_t kMarkSize = 3;
 constexpr double kRoom = 1.04;
+/// What lies farther from the bulk of the points, all but so much at either end, than half its width again
+/// is an outlier: one would shrink all others to a blot.
+constexpr double kTail = 0.005, kFence = 0.5;
 constexpr double kInkOfAPoint = 0.6;
 /// Of the darkness of ink: see the number of colours promised.
 constexpr int kDarknessLevels = 63;
@@ -98,6 +103,39 @@ void draw_grid(Canvas& canvas, const Square& square, bool numbers) {
   }
 }
 
+struct Range {
+  double low, high;
+};
+
+/// From the least to the greatest of `values`, float64 [n], but no farther than kFence times the width of the
+/// bulk beyond it.
+Range range_without_outliers(const at::Tensor& values) {
+  const auto sorted = std::get<0>(values.sort());
+  const auto at = [&](double share) {
+    return sorted[std::llround(share * static_cast<double>(sorted.size(0) - 1))].item<double>();
+  };
+  const double low = at(kTail), high = at(1 - kTail);
+  const double room = kFence * (high - low);
+  return {std::max(at(0), low - room), std::min(at(1), high + room)};
+}
+
+/// A mark on the frame for each point outside of it, in its direction.
+void mark_outside(Canvas& canvas, const at::Tensor& points, const Square& square) {
+  const auto plain = points.contiguous();
+  const auto* values = plain.data_ptr<float>();
+  const auto side = static_cast<double>(square.side);
+  const auto begin_of = [&](double at) {
+    return std::clamp<int64_t>(std::llround(std::clamp(at, 0.0, side)) - kMarkSize / 2, 0,
+                               square.side - kMarkSize);
+  };
+  for (int64_t i = 0; i < plain.size(0); ++i) {
+    const double x = square.pixel_x(values[2 * i]), y = square.pixel_y(values[2 * i + 1]);
+    if (std::isfinite(x) && std::isfinite(y) && !(x >= 0 && y >= 0 && x < side && y < side)) {
+      canvas.fill(square.top + begin_of(y), square.left + begin_of(x), kMarkSize, kMarkSize, kMarkInk);
+    }
+  }
+}
+
 void draw_frame(Canvas& canvas, const Square& square) {
   const int64_t last = square.side - 1;
   canvas.fill(square.top, square.left, 1, square.side, kFrameInk);
@@ -109,12 +147,11 @@ void draw_frame(Canvas& canvas, const Square& square) {
 }  // namespace
 
 PlaneView view_of(const at::Tensor& points) {
-  const auto flat = points.reshape({-1, 2}).to(torch::kFloat64);
-  DDPM_CHECK(flat.size(0) > 0, "a view of no points");
-  const auto low = std::get<0>(flat.min(0)), high = std::get<0>(flat.max(0));
-  const double half = ((high - low).max() / 2).item<double>() * kRoom;
-  const auto middle = (low + high) / 2;
-  return {middle[0].item<double>(), middle[1].item<double>(), half > 0 ? half : 1};
+  const auto flat = points.reshape({-1, 2}).to(torch::kFloat64).t().contiguous();
+  DDPM_CHECK(flat.size(1) > 0, "a view of no points");
+  const auto x = range_without_outliers(flat[0]), y = range_without_outliers(flat[1]);
+  const double half = std::max(x.high - x.low, y.high - y.low) / 2 * kRoom;
+  return {(x.low + x.high) / 2, (y.low + y.high) / 2, half > 0 ? half : 1};
 }
 
 at::Tensor point_panel(const at::Tensor& points, const PlaneView& view, const PanelOptions& options) {
@@ -139,6 +176,7 @@ at::Tensor point_panel(const at::Tensor& points, const PlaneView& view, const Pa
     }
   }
   draw_frame(canvas, square);
+  mark_outside(canvas, points, square);
   return canvas.image_u8();
 }
 

@@ -13,8 +13,8 @@ struct PlaneView {
   double half = 1;  ///< half a side
 };
 
-/// The smallest square around all of `points`, float32 [..., 2], with a little room; the same scale on both
-/// axes.
+/// The smallest square around `points`, float32 [..., 2], with a little room; the same scale on both axes.
+/// Per coordinate, what lies farther beyond the middle 99 % than half of their width does not count.
 PlaneView view_of(const at::Tensor& points);
 
 struct PanelOptions {
@@ -23,8 +23,8 @@ struct PanelOptions {
 };
 
 /// A scatter plot on a grid of thin lines: where more points lie the ink is darker. `points` float32 [n, 2];
-/// those outside of the view are left out. uint8 [3, H, W]; without numbers H = W = side. At most some 150
-/// colours.
+/// those outside of the view are red marks on its edge. uint8 [3, H, W]; without numbers H = W = side. At
+/// most some 150 colours.
 at::Tensor point_panel(const at::Tensor& points, const PlaneView& view, const PanelOptions& options);
 
 }  // namespace ddpm_eval::eval

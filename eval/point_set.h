@@ -12,6 +12,9 @@
 
 namespace ddpm_eval::eval {
 
+/// Of a made-up set, where nothing says how many.
+inline constexpr int64_t kDefaultPoints = 2000;
+
 /// Points in the plane, as one side of a score.
 struct PointSet {
   at::Tensor points;  ///< float32 [n, 2]

@@ -5,6 +5,8 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/record.h"
+#include "eval/line_plot.h"
+#include "eval/run_files.h"
 
 #include <sstream>
 #include <vector>
@@ -151,6 +153,33 @@ std::string log_table(const fs::path& path) {
   return table(head, rows);
 }
 
+/// The scores of a training over its steps, the best one ringed.
+std::string score_curve(const fs::path& path) {
+  LinePlot plot;
+  Json context;
+  for (const auto& entry : read_log(path)) {
+    if (!core::has_integer(entry, "step") || !core::has_number(entry, "value")) {
+      continue;  // a score that could not be had
+    }
+    context = entry;
+    plot.points.emplace_back(entry["step"].get<double>(), entry["value"].get<double>());
+    if (!plot.marked || plot.points.back().second < plot.marked->second) {
+      plot.marked = plot.points.back();
+    }
+  }
+  if (plot.points.empty()) {
+    return "<p>No score could be had.</p>";
+  }
+  const auto text = [&](const char* key) { return context.contains(key) ? text_of(context[key]) : "?"; };
+  plot.title = text("metric") + " of the averaged weights";
+  plot.x_label = "step";
+  plot.y_label = text("metric");
+  return render_svg(plot) +
+         fmt::format("<p>{} samples of seed {} against {}, N = {}; the best: {:.5g} at step {:.0f}.</p>",
+                     escape_html(text("count")), escape_html(text("seed")), escape_html(text("real")),
+                     escape_html(text("real_count")), plot.marked->second, plot.marked->first);
+}
+
 }  // namespace
 
 std::string escape_html(const std::string& text) {
@@ -182,21 +211,24 @@ std::string escape_html(const std::string& text) {
 std::string render_run_page(const fs::path& folder) {
   std::string body;
   std::string context;
-  if (fs::exists(folder / "score.json")) {
-    const auto record = core::read_record(folder / "score.json");
-    body += section("Scores", score_table({record, (folder / "score.json").string()}));
+  if (fs::exists(folder / kScoreFile)) {
+    const auto record = core::read_record(folder / kScoreFile);
+    body += section("Scores", score_table({record, (folder / kScoreFile).string()}));
     context = section("Full record", "<pre>" + escape_html(core::record_text(record)) + "</pre>");
   }
-  if (fs::exists(folder / "grid.png")) {
-    const auto bytes = core::read_file(folder / "grid.png", 64 << 20);
+  if (fs::exists(folder / kGridFile)) {
+    const auto bytes = core::read_file(folder / kGridFile, 64 << 20);
     body += section("Samples", "<img alt=\"grid of generated samples\" src=\"data:image/png;base64," +
                                    core::base64(bytes) + "\">");
   }
-  if (fs::exists(folder / "log.jsonl")) {
-    body += section("Training", log_table(folder / "log.jsonl"));
+  if (fs::exists(folder / kScoresFile)) {
+    body += section("Scores while it trained", score_curve(folder / kScoresFile));
+  }
+  if (fs::exists(folder / training::kLogFile)) {
+    body += section("Training", log_table(folder / training::kLogFile));
   }
   if (body.empty()) {
-    throw core::DataError("{}: nothing to report: no score.json, grid.png or log.jsonl there",
+    throw core::DataError("{}: nothing to report: no score.json, grid.png, scores.jsonl or log.jsonl there",
                           folder.string());
   }
   const auto title = escape_html("ddpm-eval: " + fs::weakly_canonical(folder).filename().string());

@@ -1,5 +1,6 @@
 #include "eval/run_scorer.h"
 
+#include "base/core/config.h"
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
 #include "base/data/source_spec.h"
@@ -34,8 +35,9 @@ class ImageScorer final : public RunScorer {
       Json notes;
       require_same_features(told, features, /*allow_mismatch=*/false, notes);
       if (real_.moments.mean.size(0) != net_->info().dim) {
-        throw core::UsageError("score.real: {} holds statistics of {} features, but '{}' gives {}",
-                               config.real, real_.moments.mean.size(0), net_->info().name, net_->info().dim);
+        throw core::UsageError(core::Key{"score.real"},
+                               "{} holds statistics of {} features, but '{}' gives {}", config.real,
+                               real_.moments.mean.size(0), net_->info().name, net_->info().dim);
       }
     } else {
       real_ = measure_side(request, *open_images(request), *net_, session);
@@ -74,7 +76,8 @@ class PointScorer final : public RunScorer {
       : count_(config.num), quiet_(session.quiet), energy_(config.metric == "energy_distance") {
     const auto spec = data::parse_source(config.real);
     if (!holds_points(spec)) {
-      throw core::UsageError("score.real: {} holds no points in the plane, which the run makes", config.real);
+      throw core::UsageError(core::Key{"score.real"}, "{} holds no points in the plane, which the run makes",
+                             config.real);
     }
     auto real = open_points(config.real, count_, session);
     real_ = real.points;
@@ -110,10 +113,12 @@ class PointScorer final : public RunScorer {
 
 std::unique_ptr<RunScorer> make_run_scorer(const ddpm::ScoreConfig& config, bool images,
                                            const Session& session) {
-  if (images) {
-    return std::make_unique<ImageScorer>(config, session);
-  }
-  return std::make_unique<PointScorer>(config, session);
+  return core::about_key({"score.real"}, [&]() -> std::unique_ptr<RunScorer> {
+    if (images) {
+      return std::make_unique<ImageScorer>(config, session);
+    }
+    return std::make_unique<PointScorer>(config, session);
+  });
 }
 
 }  // namespace ddpm_eval::eval

@@ -24,7 +24,8 @@ LoadedRun load_run_of(const data::SourceSpec& spec) {
   request.run = spec.path;
   request.seed = spec.seed;
   for (const auto& [key, value] : spec.query) {
-    request.settings.push_back({key + "=" + value, fmt::format("source '{}'", spec.text)});
+    request.settings.push_back(
+        {fmt::format("sample.{}={}", key, value), fmt::format("source '{}': {}", spec.text, key)});
   }
   auto run = load_run(request);
   if (const auto warning = prior_warning(run); !warning.empty()) {
@@ -70,7 +71,7 @@ class RunSource final : public data::ImageSource {
     const int64_t micro_batch = run_->options.micro_batch;
     const int64_t begin = next_;
     const int64_t end = std::min(end_, (begin / micro_batch + 1) * micro_batch);
-    buffer_ = as_rgb(
+    buffer_ = data::as_rgb(
         ddpm::sample_data(run_->model, run_->options, tensor::index_range(begin, end), stop_when_asked));
     buffered_ = end - begin;
     next_ = end;
@@ -99,7 +100,12 @@ at::Tensor sample_points_of(const LoadedRun& run, const data::Subset& part, cons
   std::vector<at::Tensor> parts;
   for (int64_t begin = part.first; begin < end; begin += kPointsAtOnce) {
     const auto indices = tensor::index_range(begin, std::min(end, begin + kPointsAtOnce));
-    parts.push_back(ddpm::sample_data(run.model, run.options, indices, stop_when_asked));
+    parts.push_back(ddpm::sample_data(run.model, run.options, indices, [&](int64_t, int64_t) {
+      if (core::interrupt_requested()) {
+        throw core::InterruptedError("interrupted after {} of {} samples; the same command begins anew",
+                                     begin - part.first, *part.count);
+      }
+    }));
     progress(std::min(end, begin + kPointsAtOnce) - part.first, *part.count);
   }
   return torch::cat(parts);

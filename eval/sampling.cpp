@@ -5,13 +5,13 @@
 #include "base/core/file_io.h"
 #include "base/data/grid.h"
 #include "base/data/image_codec.h"
-#include "base/data/image_source.h"
 #include "base/training/checkpoint.h"
 #include "ddpm/trajectory.h"
 #include "eval/training_data.h"
 
 #include <cmath>
 
+#include <c10/util/accumulate.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
 
@@ -44,17 +44,17 @@ training::SavedWeights load_weights(const std::filesystem::path& run,
 LoadedRun load_run(const SamplingRequest& request) {
   const auto header = training::read_header(request.run);
   const auto origin = request.run.string();
-  auto config = ddpm::restore_config(header.config_json, origin);
-
-  core::ConfigTree tree;
-  for (const auto& setting : request.settings) {
-    tree.set(setting.assignment, setting.origin);
-  }
-  core::read_config(tree, config.sample);
-  config.validate();
+  ddpm::restore_config(header.config_json, origin);  // what is wrong without the settings is no user's slip
+  auto tree = core::ConfigTree::from_json(header.config_json, origin);
+  lay_over(tree, request.settings);
+  auto config = ddpm::read_run_config(tree);
   const auto saved = load_weights(request.run, header, config);
 
   LoadedRun run{ddpm::restore_model(saved, origin), config.sample, std::move(config), {}};
+  core::named_as_given(tree, [&] {
+    require_memory({"sample.micro_batch"}, run.options.micro_batch,
+                   sizeof(float) * static_cast<double>(c10::multiply_integers(run.model.row_shape)));
+  });
   run.options.seed = request.seed;
   const auto sampler = sampler_record(run.config, run.model.process);
   run.record = {{"run", origin},
@@ -107,8 +107,6 @@ core::Json resolved_sampler(const core::Json& sampler, const core::Json& process
   }
   return resolved;
 }
-
-at::Tensor as_rgb(const at::Tensor& images_u8) { return data::as_rgb(images_u8); }
 
 void write_grid(const std::filesystem::path& target, const at::Tensor& images_u8) {
   const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(images_u8.size(0)))));

@@ -2,6 +2,7 @@
 
 #include "base/core/record.h"
 #include "ddpm/model_factory.h"
+#include "eval/setting.h"
 
 #include <filesystem>
 #include <string>
@@ -12,16 +13,9 @@
 
 namespace ddpm_eval::eval {
 
-/// "steps=50", laid over the sample section of a run's configuration, and how messages name where it was
-/// said.
-struct SamplingSetting {
-  std::string assignment;
-  std::string origin;
-};
-
 struct SamplingRequest {
   std::filesystem::path run;
-  std::vector<SamplingSetting> settings;
+  std::vector<Setting> settings;  ///< of section [sample]
   uint64_t seed = 0;
 };
 
@@ -51,9 +45,6 @@ core::Json sampler_record(const ddpm::RunConfig& config, const ddpm::DiffusionPr
 /// follows from the rest, is left out. All of them as JSON.
 core::Json resolved_sampler(const core::Json& sampler, const core::Json& process,
                             const core::Json& objective);
-
-/// Images as the rest of the program takes them: uint8 [n, 3, H, W], greyscale replicated.
-at::Tensor as_rgb(const at::Tensor& images_u8);
 
 /// A PNG of the images side by side, as square a grid as their number allows.
 void write_grid(const std::filesystem::path& target, const at::Tensor& images_u8);

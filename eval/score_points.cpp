@@ -17,7 +17,6 @@
 namespace ddpm_eval::eval {
 namespace {
 
-constexpr int64_t kDefaultCount = 2000;
 /// The floor compares draws from these seeds, far from those a user picks.
 constexpr uint64_t kFloorSeed = 0x666c6f6f72;
 constexpr int kFloorDraws = 5;
@@ -60,7 +59,7 @@ Json score_points(const ScoreOptions& options, const Session& session) {
       !options.preset.empty()) {
     throw core::UsageError("points take no --yardstick, --features, --weights or --preset");
   }
-  const auto fake = open_points(options.fake, kDefaultCount, session);
+  const auto fake = open_points(options.fake, kDefaultPoints, session);
   const auto real = open_points(options.real, fake.points.size(0), session);
   const auto sliced = [&](const at::Tensor& points, const char* what) {
     return metrics::sliced_wasserstein(real.points, points, {}, watched(what, "directions", session));

@@ -1,5 +1,6 @@
 #include "eval/show.h"
 
+#include "base/core/config.h"
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
 #include "base/data/points.h"
@@ -7,6 +8,8 @@
 #include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
+#include "eval/point_set.h"
+#include "eval/training_data.h"
 
 #include <algorithm>
 
@@ -16,7 +19,7 @@
 namespace ddpm_eval::eval {
 namespace {
 
-constexpr int64_t kDefaultImages = 8, kShownPoints = 2000, kMaxShownPoints = 1'000'000;
+constexpr int64_t kDefaultImages = 8, kMaxShownPoints = 1'000'000;
 constexpr int64_t kImageColumns = 11, kPointColumns = 6, kFrames = 41;
 /// Of estimates: the official code keeps so many.
 constexpr int64_t kEstimateColumns = 20, kEstimateFrames = 20;
@@ -38,7 +41,7 @@ int64_t shown_count(int64_t asked, bool images) {
     throw core::UsageError("--num {}: expected a positive number{}", asked,
                            images ? "" : fmt::format(" up to {}", kMaxShownPoints));
   }
-  return asked > 0 ? asked : images ? kDefaultImages : kShownPoints;
+  return asked > 0 ? asked : images ? kDefaultImages : kDefaultPoints;
 }
 
 /// What is noised, in the data's own units, and how it goes to the network's and back: x = units * scale +
@@ -68,17 +71,32 @@ ForwardData load_points(const data::SourceSpec& spec, int64_t asked, bool standa
 }
 
 ForwardData load_images(data::SourceSpec spec, int64_t asked) {
-  if (!(spec.subset.count && asked == 0)) {
+  if (asked != 0) {
     spec.subset.count = shown_count(asked, true);
+  } else if (!spec.subset.count) {  // as many as there are of so few
+    const auto there = data::open_image_source(spec, {.on_bad_file = data::OnBadFile::kFail})->size();
+    spec.subset.count = std::min(kDefaultImages, there.value_or(kDefaultImages));
   }
   ForwardData data;
   data.name = data::resolved_name(spec);
-  auto set = data::load_image_dataset(spec);
-  for (const auto& note : set.notes) {
-    print_note(note);
-  }
-  data.x_0 = ddpm::to_pm1(set.images_u8);
+  data.x_0 = ddpm::to_pm1(load_all_images({"--data " + spec.text}, spec).images_u8);
   return data;
+}
+
+/// Settings that nothing here depends on are refused.
+void require_effect_forward(const std::vector<Setting>& settings, const ddpm::ScheduleConfig& process) {
+  const bool has_no_ends = process.kind == "cosine" || process.kind == "jsd";
+  for (const auto& [assignment, origin] : settings) {
+    const auto key = assignment.substr(0, assignment.find('='));
+    const auto name = origin.empty() ? "--set " + assignment : origin;
+    if (!key.starts_with("process") && !key.starts_with("data")) {
+      throw core::UsageError("{}: has no effect on the forward process; leave it out", name);
+    }
+    const bool is_end = key == "process.beta_start" || key == "process.beta_end" || key == "process.rescale";
+    if ((has_no_ends && is_end) || (process.kind == "const" && key == "process.beta_start")) {
+      throw core::UsageError("{}: has no effect on the schedule '{}'; leave it out", name, process.kind);
+    }
+  }
 }
 
 }  // namespace
@@ -109,16 +127,20 @@ core::Json finished_pictures(core::Json record, const core::Json& film) {
 core::Json show_forward(const ForwardRequest& request) {
   require_film_options(request.film);
   auto tree = request.config.empty() ? core::ConfigTree() : core::ConfigTree::from_file(request.config);
-  for (const auto& setting : request.settings) {
-    tree.set(setting.assignment, setting.origin);
-  }
+  lay_over(tree, request.settings);
   ddpm::RunConfig config;
   core::read_config(tree, config);  // whole, so that slips are told; but only [process] must suit
+  require_effect_forward(request.settings, config.process);
   if (request.data.empty() && request.config.empty()) {
     throw core::UsageError("--data is needed, unless --config names a data.source");
   }
-  const ddpm::DiffusionProcess process(ddpm::make_betas(config.process));
-  const auto spec = data::parse_source(request.data.empty() ? config.data.source : request.data);
+  const auto process =
+      core::named_as_given(tree, [&] { return ddpm::DiffusionProcess(ddpm::make_betas(config.process)); });
+  const auto spec = core::named_as_given(tree, [&] {
+    return request.data.empty()
+               ? core::about_key({"data.source"}, [&] { return data::parse_source(config.data.source); })
+               : data::parse_source(request.data);
+  });
   const auto data = spec.kind == data::SourceKind::kPoints
                         ? load_points(spec, request.count, config.data.standardise)
                         : load_images(spec, request.count);

@@ -19,10 +19,10 @@ namespace ddpm_eval::eval {
 
 /// Images or points on their way into noise, without a model.
 struct ForwardRequest {
-  std::string data;                       ///< a source; empty: the configuration's
-  std::string config;                     ///< a TOML file whose [process] counts; empty: the defaults
-  std::vector<SamplingSetting> settings;  ///< "process.kind=cosine", laid over it
-  int64_t count = 0;                      ///< images or points; 0: 8 images, 2,000 points
+  std::string data;               ///< a source; empty: the configuration's
+  std::string config;             ///< a TOML file whose [process] counts; empty: the defaults
+  std::vector<Setting> settings;  ///< "process.kind=cosine", laid over it
+  int64_t count = 0;              ///< images or points; 0: 8 images, 2,000 points
   uint64_t seed = 0;
   FilmOptions film{};
 };

@@ -1,5 +1,6 @@
 #include "eval/training_data.h"
 
+#include "base/core/config.h"
 #include "base/core/error.h"
 #include "base/core/seeds.h"
 #include "base/data/points.h"
@@ -25,31 +26,42 @@ at::Tensor training_points(const ddpm::RunConfig& config, const std::string& kin
 
 }  // namespace
 
-void require_memory(const char* key, int64_t rows, int64_t row_elements) {
-  const double needed = static_cast<double>(rows) * static_cast<double>(row_elements) * sizeof(float);
+void require_memory(const core::Key& what, int64_t rows, double row_bytes) {
+  const double needed = static_cast<double>(rows) * row_bytes;
   const double there =
       static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (needed > there) {
-    throw core::ResourceError("{}: {} takes {:.4g} GB at least, and this machine has {:.4g} GB of memory",
-                              key, rows, needed / 1e9, there / 1e9);
+    throw core::ResourceError(what, "{} takes {:.4g} GB at least, and this machine has {:.4g} GB of memory",
+                              rows, needed / 1e9, there / 1e9);
   }
 }
 
-TrainingData load_training_data(const ddpm::RunConfig& config) {
-  const auto spec = data::parse_source(config.data.source);
-  if (spec.kind == data::SourceKind::kPoints) {
-    if (!spec.query.empty()) {
-      throw core::UsageError("data.source '{}': data.points and train.seed say which points are drawn",
-                             spec.text);
-    }
-    require_memory("data.points", config.data.points, 2);
-    return {training_points(config, spec.name, config.data.points), spec.text};
+data::ImageDataset load_all_images(const core::Key& what, const data::SourceSpec& spec) {
+  if (spec.kind == data::SourceKind::kNoise) {
+    const auto& shape = spec.noise_shape;
+    require_memory(what, *spec.subset.count,
+                   static_cast<double>(shape.height) * static_cast<double>(shape.width * shape.channels));
   }
   auto set = data::load_image_dataset(spec);
   for (const auto& note : set.notes) {
     print_note(note);
   }
-  return {set.images_u8, set.name};
+  return set;
+}
+
+TrainingData load_training_data(const ddpm::RunConfig& config) {
+  return core::about_key({"data.source"}, [&]() -> TrainingData {
+    const auto spec = data::parse_source(config.data.source);
+    if (spec.kind == data::SourceKind::kPoints) {
+      if (!spec.query.empty()) {
+        throw core::UsageError("'{}': data.points and train.seed say which points are drawn", spec.text);
+      }
+      require_memory({"data.points"}, config.data.points, 2 * sizeof(float));
+      return {training_points(config, spec.name, config.data.points), spec.text};
+    }
+    auto set = load_all_images({"data.source"}, spec);
+    return {set.images_u8, set.name};
+  });
 }
 
 Spread spread_of(const ddpm::Model& model, const at::Tensor& data) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/core/error.h"
+#include "base/data/source_spec.h"
 #include "ddpm/model_factory.h"
 
 #include <string>
@@ -17,9 +19,13 @@ struct TrainingData {
 /// cannot be read, ResourceError if the points do not fit into memory.
 TrainingData load_training_data(const ddpm::RunConfig& config);
 
-/// Throws ResourceError, naming `key`, if `rows` rows of so many float32, the least that it asks for, are
-/// more than this machine's memory.
-void require_memory(const char* key, int64_t rows, int64_t row_elements);
+/// Throws ResourceError about `what`, a key or a flag with its value, if `rows` rows of so many bytes, the
+/// least that it asks for, are more than this machine's memory.
+void require_memory(const core::Key& what, int64_t rows, double row_bytes);
+
+/// All images of a source, its notes printed. Throws as data::load_image_dataset(), and ResourceError about
+/// `what` for more noise than the memory holds.
+data::ImageDataset load_all_images(const core::Key& what, const data::SourceSpec& spec);
 
 /// x_0's coordinates as the network sees them.
 struct Spread {

@@ -2,20 +2,17 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
-#include "base/core/interrupt.h"
-#include "base/data/image_codec.h"
-#include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
-#include "base/training/event_file.h"
 #include "base/training/loop.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
 #include "eval/health.h"
 #include "eval/in_loop_score.h"
-#include "eval/sampling.h"
+#include "eval/run_files.h"
+#include "eval/sample_grids.h"
+#include "eval/tensorboard.h"
 #include "eval/training_data.h"
 
-#include <chrono>
 #include <optional>
 
 #include <fmt/format.h>
@@ -26,100 +23,6 @@ namespace ddpm_eval::eval {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// True at the first call, and then every five seconds.
-class EveryFewSeconds {
- public:
-  bool operator()() {
-    const auto now = std::chrono::steady_clock::now();
-    if (next_ && now < *next_) {
-      return false;
-    }
-    next_ = now + std::chrono::seconds(5);
-    return true;
-  }
-
- private:
-  std::optional<std::chrono::steady_clock::time_point> next_;
-};
-
-/// A grid of samples from the weights that [sample] names, always from the same x_T, so that grids show
-/// progress alone.
-class GridWriter {
- public:
-  GridWriter(const ddpm::RunConfig& config, const ddpm::Model& model, fs::path folder)
-      : config_(config), preview_(ddpm::make_model(config, model.row_shape)), folder_(std::move(folder)) {}
-
-  /// Whether this state's grid is due and not there: an interrupt while drawing leaves it to the resumed run.
-  bool owes(const training::TrainState& state) const {
-    return state.step > 0 && state.step % config_.train.grid_every == 0 && !fs::exists(target(state.step));
-  }
-
-  /// Returns the picture's file.
-  fs::path write(const training::TrainState& state) {
-    const bool last = config_.sample.weights == ddpm::SampleWeights::kLast;
-    tensor::copy_exactly(last ? state.parameters : state.ema.parameters(), preview_.network->parameters(),
-                         "the weights of the grid");
-    const auto stop_if_asked = [](int64_t, int64_t) {
-      if (core::interrupt_requested()) {
-        throw core::InterruptedError("interrupted while drawing a sample grid; go on with --resume");
-      }
-    };
-    const auto images = ddpm::sample_data(preview_, config_.sample,
-                                          tensor::index_range(0, config_.train.grid_samples), stop_if_asked);
-    core::make_folders(folder_ / "grids");
-    write_grid(target(state.step), images);
-    return target(state.step);
-  }
-
- private:
-  fs::path target(int64_t step) const { return folder_ / "grids" / fmt::format("step-{:07}.png", step); }
-
-  ddpm::RunConfig config_;
-  ddpm::Model preview_;
-  fs::path folder_;
-};
-
-/// The run in TensorBoard, if that is wanted.
-class Pictures {
- public:
-  Pictures(const ddpm::RunConfig& config, int64_t step, const fs::path& folder) {
-    if (config.train.tensorboard) {
-      file_ = std::make_unique<training::EventFile>(folder / "tensorboard", step);
-    }
-  }
-
-  void line(const training::LogLine& line) const {
-    training::StepLog values = {{"train/loss", line.loss},
-                                {"train/grad_norm", line.grad_norm},
-                                {"train/clipped_share", line.clipped_share},
-                                {"train/learning_rate", line.learning_rate},
-                                {"train/images_per_second", line.images_per_second}};
-    for (const auto& [name, value] : line.entries) {
-      values["train/" + name] = value;
-    }
-    if (file_) {
-      file_->scalars(line.step, values);
-    }
-  }
-
-  void score(int64_t step, const std::string& metric, double value) const {
-    if (file_) {
-      file_->scalars(step, {{"score/" + metric, value}});
-    }
-  }
-
-  void grid(int64_t step, const fs::path& png) const {
-    if (file_) {
-      const auto bytes = core::read_file(png);
-      const auto header = data::read_image_header(bytes).header;
-      file_->image(step, "samples", {header.height, header.width, header.greyscale ? 1 : 3, bytes});
-    }
-  }
-
- private:
-  std::unique_ptr<training::EventFile> file_;
-};
 
 core::Json run_record(const ddpm::RunConfig& config, const TrainingData& data, const ddpm::Model& model,
                       const training::TrainState& state, const training::LoopReport& report) {
@@ -172,10 +75,15 @@ std::optional<core::Json> finished_record(const fs::path& path, const training::
 core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start,
                      const Session& session) {
   has_run(folder, start);
+  if (config.sample.weights == ddpm::SampleWeights::kBest && config.score.every == 0) {
+    throw core::UsageError(core::Key{"sample.weights"},
+                           "'best' is the weights that scored best, and score.every = 0 scores none");
+  }
   const auto data = load_training_data(config);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
-  require_memory("train.batch_size", config.train.batch_size, data.data[0].numel());
+  require_memory({"train.batch_size"}, config.train.batch_size,
+                 sizeof(float) * static_cast<double>(data.data[0].numel()));
   auto model = ddpm::make_model(config, row_shape);
   const auto task = ddpm::make_task(config, model, data.data);
   const auto spread = spread_of(model, data.data);
@@ -196,14 +104,14 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   }
 
   const auto display = console_display("training " + data.name, "steps", session.quiet);
-  const Pictures pictures(config, state.step, folder);
-  std::unique_ptr<GridWriter> grids;
+  const TensorBoard tensorboard(config.train.tensorboard, state.step, folder / "tensorboard");
+  std::unique_ptr<SampleGrids> grids;
   if (model.makes_images() && config.train.grid_every > 0) {
-    grids = std::make_unique<GridWriter>(config, model, folder);
+    grids = std::make_unique<SampleGrids>(config, model, folder);
   }
   const auto draw = [&](const training::TrainState& now) {
     if (grids && grids->owes(now)) {
-      pictures.grid(now.step, grids->write(now));
+      tensorboard.grid(now.step, grids->write(now));
     }
   };
   std::unique_ptr<InLoopScores> scores;
@@ -212,7 +120,7 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   }
   const auto score = [&](const training::TrainState& now) {
     if (const auto value = scores ? scores->after_save(now) : std::nullopt) {
-      pictures.score(now.step, scores->metric(), *value);
+      tensorboard.score(now.step, scores->metric(), *value);
     }
   };
   if (saved) {  // what an interrupt or a kill has left undone
@@ -224,7 +132,7 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   training::LoopHooks hooks;
   hooks.reference = [&](int64_t step) { return health.reference(step); };
   hooks.on_log = [&](const training::LogLine& line) {
-    pictures.line(line);
+    tensorboard.line(line);
     const auto text = health.line(line);
     if (due() || line.step == config.train.loop.steps) {
       display.say(text);
@@ -237,14 +145,14 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   hooks.save_after = [&](int64_t step) { return scores && scores->due(step); };
   hooks.on_checkpoint = score;
   const auto report = training::run_loop(*task, config.train.loop, {folder, config_json}, state, hooks);
-  if (auto finished = finished_record(folder / "run.json", state, report)) {
+  if (auto finished = finished_record(folder / kRunRecordFile, state, report)) {
     return std::move(*finished);
   }
   auto record = run_record(config, data, model, state, report);
   if (auto best = scores ? scores->report() : core::Json(); !best.is_null()) {
     record["score"] = std::move(best);
   }
-  core::write_record(folder / "run.json", record);
+  core::write_record(folder / kRunRecordFile, record);
   return record;
 }
 

@@ -10,6 +10,8 @@
 namespace ddpm_eval::metrics {
 namespace {
 
+/// More is a slip, which would ask for all memory.
+constexpr int64_t kMaxClassifierBatch = 1'000'000;
 constexpr double kNormEpsilon = 1e-3;  // as in the FID network
 constexpr double kNormMomentum =
     0.05;  // of the running statistics, which have to settle in a few hundred steps
@@ -71,17 +73,17 @@ void SmallNetOptions::fields(core::ConfigVisitor& v) {
 void SmallNetOptions::validate() const {
   const auto within = [](const char* key, int64_t value, int64_t least, int64_t most) {
     if (value < least || value > most) {
-      throw core::UsageError("net.{} = {}: allowed are {} to {}", key, value, least, most);
+      throw core::UsageError(core::Key{key}, "{} is not within {}..{}", value, least, most);
     }
   };
-  within("side", side, 8, 256);
-  within("classes", classes, 2, 1000);
-  within("width", width, 8, 128);
+  within("net.side", side, 8, 256);
+  within("net.classes", classes, 2, 1000);
+  within("net.width", width, 8, 128);
   if (width % 8 != 0) {
-    throw core::UsageError("net.width = {}: must be a multiple of 8", width);
+    throw core::UsageError(core::Key{"net.width"}, "{} is no multiple of 8", width);
   }
   if (channels != 1 && channels != 3) {
-    throw core::UsageError("net.channels = {}: must be 1 or 3", channels);
+    throw core::UsageError(core::Key{"net.channels"}, "{} is neither 1 nor 3", channels);
   }
 }
 
@@ -93,11 +95,16 @@ void SmallNetTraining::fields(core::ConfigVisitor& v) {
 }
 
 void SmallNetTraining::validate() const {
-  if (batch_size < 2) {
-    throw core::UsageError("classifier.batch_size = {}: batch norm needs at least 2 images", batch_size);
+  if (batch_size < 2 || batch_size > kMaxClassifierBatch) {
+    throw core::UsageError(core::Key{"classifier.batch_size"},
+                           "{} is not within 2..{}; batch norm needs two images", batch_size,
+                           kMaxClassifierBatch);
   }
   if (max_shift < 0 || max_shift > 64) {
-    throw core::UsageError("classifier.max_shift = {}: allowed are 0 to 64 pixels", max_shift);
+    throw core::UsageError(core::Key{"classifier.max_shift"}, "{} is not within 0..64 pixels", max_shift);
+  }
+  if (seed < 0) {
+    throw core::UsageError(core::Key{"classifier.seed"}, "{} is below 0", seed);
   }
 }
 

@@ -62,7 +62,7 @@ struct ConfigReader::Impl {
 
   [[noreturn]] void wrong(std::string_view key, std::string_view expected, const Json& found) const {
     const auto full = full_key(key);
-    throw UsageError("{}: {}: expected {}, found {}", tree.origin_of(full), full, expected, type_name(found));
+    throw UsageError("{}: expected {}, found {}", tree.name_of(full), expected, type_name(found));
   }
 
   void check_unknown() const {
@@ -143,8 +143,8 @@ void ConfigReader::choice(std::string_view key, std::string& field, const std::v
   value(key, word);
   if (std::find(words.begin(), words.end(), word) == words.end()) {
     const auto full = impl_->full_key(key);
-    throw UsageError("{}: {}: '{}' is not one of {}{}", impl_->tree.origin_of(full), full, word,
-                     join_or(words), did_you_mean(word, words));
+    throw UsageError("{}: '{}' is not one of {}{}", impl_->tree.name_of(full), word, join_or(words),
+                     did_you_mean(word, words));
   }
   field = word;
 }

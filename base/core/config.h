@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/core/error.h"
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -61,6 +63,10 @@ class ConfigTree {
   /// UsageError.
   void set(std::string_view assignment, const std::string& origin = {});
 
+  /// How messages name `key`: as it was set by an override of just this key ("--steps 5"), else whatever set
+  /// it and the key ("c.toml: train.steps").
+  std::string name_of(const std::string& key) const;
+
   struct Impl;
   Impl& impl() { return *impl_; }
 
@@ -69,6 +75,20 @@ class ConfigTree {
 };
 
 namespace detail {
+/// Runs `action`; what it throws for the user to mend becomes what `retell` makes of it.
+template <class Action, class Retell>
+decltype(auto) retelling(const Action& action, const Retell& retell) {
+  try {
+    return action();
+  } catch (const UsageError& error) {
+    throw retell(error);
+  } catch (const DataError& error) {
+    throw retell(error);
+  } catch (const ResourceError& error) {
+    throw retell(error);
+  }
+}
+
 /// Binds `tree` to fields; finish() throws UsageError for keys that no field asked for, with the nearest
 /// known key.
 class ConfigReader final : public ConfigVisitor {
@@ -121,6 +141,23 @@ void read_config(ConfigTree& tree, Config& config) {
   detail::ConfigReader reader(tree);
   config.fields(reader);
   reader.finish();
+}
+
+/// Runs `action`, which works with what was read from `tree`: where an error of it is about a key, the
+/// message names the key as the user gave it.
+template <class Action>
+decltype(auto) named_as_given(const ConfigTree& tree, const Action& action) {
+  return detail::retelling(action, [&]<class Problem>(const Problem& error) {
+    return error.key().empty() ? error : Problem("{}: {}", tree.name_of(error.key()), error.problem());
+  });
+}
+
+/// Runs `action`, which works with the value of `key`: its errors become errors about the key.
+template <class Action>
+decltype(auto) about_key(const Key& key, const Action& action) {
+  return detail::retelling(action, [&]<class Problem>(const Problem& error) {
+    return error.key().empty() ? Problem(key, "{}", error.what()) : error;
+  });
 }
 
 /// The effective configuration as a JSON object, sections nested, in field order.

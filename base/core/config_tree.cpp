@@ -158,12 +158,28 @@ Json parse_value(const std::string& text, const std::string& origin) {
 
 }  // namespace
 
-const std::string& ConfigTree::Impl::origin_of(const std::string& key) const {
-  const auto found = std::find_if(overrides.rbegin(), overrides.rend(), [&](const auto& override_) {
+ConfigTree::Impl::Overrides::const_reverse_iterator ConfigTree::Impl::last_override_of(
+    const std::string& key) const {
+  return std::find_if(overrides.rbegin(), overrides.rend(), [&](const auto& override_) {
     return is_within(key, override_.first) || is_within(override_.first, key);
   });
+}
+
+const std::string& ConfigTree::Impl::origin_of(const std::string& key) const {
+  const auto found = last_override_of(key);
   return found == overrides.rend() ? origin : found->second;
 }
+
+std::string ConfigTree::Impl::name_of(const std::string& key) const {
+  const auto found = last_override_of(key);
+  if (found != overrides.rend() && (found->first == key || is_within(found->first, key))) {
+    return found->second;
+  }
+  const auto& who = found == overrides.rend() ? origin : found->second;
+  return who.empty() ? key : fmt::format("{}: {}", who, key);
+}
+
+std::string ConfigTree::name_of(const std::string& key) const { return impl_->name_of(key); }
 
 ConfigTree::ConfigTree() : impl_(std::make_unique<Impl>()) {}
 ConfigTree::~ConfigTree() = default;

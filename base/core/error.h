@@ -24,15 +24,33 @@ enum class ExitCode : int {
   kInterrupted = 130,
 };
 
+/// The configuration key that an error is about, as "train.steps". Who set it, by which flag or in which
+/// file, is not known where values are checked: see named_as_given() in base/core/config.h.
+struct Key {
+  std::string name;
+};
+
 /// Base of every error meant for the user.
 class Error : public std::runtime_error {
  public:
   /// A NUL in the message, which would end what(), becomes "\\x00".
   Error(ExitCode code, const std::string& message);
+  /// The message is "train.steps: 0 is below 1".
+  Error(ExitCode code, const Key& key, const std::string& problem) : Error(code, key.name + ": " + problem) {
+    key_ = key.name;
+    problem_ = problem;
+  }
+
   ExitCode code() const { return code_; }
+  /// Empty where the error is about none, or the message names it already as the user gave it.
+  const std::string& key() const { return key_; }
+  /// The message without its key.
+  const std::string& problem() const { return problem_; }
 
  private:
   ExitCode code_;
+  std::string key_;
+  std::string problem_;
 };
 
 /// A wrong flag, configuration key or value. Exit code 2.
@@ -41,6 +59,9 @@ class UsageError final : public Error {
   template <class... Args>
   explicit UsageError(fmt::format_string<Args...> format, Args&&... args)
       : Error(ExitCode::kUsage, fmt::format(format, std::forward<Args>(args)...)) {}
+  template <class... Args>
+  UsageError(const Key& key, fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kUsage, key, fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
 /// A missing, damaged or unsuitable file, or data for which a number is undefined. Exit code 3.
@@ -49,6 +70,9 @@ class DataError final : public Error {
   template <class... Args>
   explicit DataError(fmt::format_string<Args...> format, Args&&... args)
       : Error(ExitCode::kBadData, fmt::format(format, std::forward<Args>(args)...)) {}
+  template <class... Args>
+  DataError(const Key& key, fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kBadData, key, fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
 /// Training produced a non-finite number. Exit code 5.
@@ -73,6 +97,9 @@ class ResourceError final : public Error {
   template <class... Args>
   explicit ResourceError(fmt::format_string<Args...> format, Args&&... args)
       : Error(ExitCode::kResources, fmt::format(format, std::forward<Args>(args)...)) {}
+  template <class... Args>
+  ResourceError(const Key& key, fmt::format_string<Args...> format, Args&&... args)
+      : Error(ExitCode::kResources, key, fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
 /// Stopped by the user; what had been done is saved. Exit code 130.

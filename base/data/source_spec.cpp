@@ -103,6 +103,10 @@ void parse_part(SourceSpec& spec) {
       spec.subset.first = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
     } else if (key == "num") {
       spec.subset.count = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
+      if (made_up && *spec.subset.count > kMaxMadeUp) {
+        throw UsageError("source '{}': num={} is above {}, the most that is made up", spec.text, value,
+                         kMaxMadeUp);
+      }
     } else if (key == "seed" && made_up) {
       spec.seed = parse_whole(key, value, UINT64_MAX, "seed", spec.text);
     } else if (key == "crop" && folder) {

@@ -39,6 +39,9 @@ struct SourceSpec {
   ///< the above: settings of its sampler
 };
 
+/// Of a made-up set or the samples of a run: more is a slip, which would never end.
+inline constexpr int64_t kMaxMadeUp = 100'000'000;
+
 /// Understands
 ///   cifar, cifar10[:train|:test][@FOLDER], mnist..., fashion-mnist...   (train unless told otherwise)
 ///   swiss-roll, 8-gaussians, moons

@@ -251,7 +251,7 @@ void write_checkpoint(const fs::path& folder, const tensor::NamedTensors& tensor
     summary[kOrigin] = Json::parse(origin->second);
   }
   summary["config"] = Json::parse(metadata.at("config"));
-  core::write_file(folder / "checkpoint.json", summary.dump(2) + "\n");
+  core::write_file(folder / kReadableFile, summary.dump(2) + "\n");
 }
 
 }  // namespace

@@ -36,6 +36,9 @@ TrainState new_state(TrainTask& task, const LoopConfig& config);
 /// The file's name in the run's folder.
 inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
 
+/// A copy of its metadata for human readers, beside it.
+inline constexpr const char* kReadableFile = "checkpoint.json";
+
 /// A copy of the checkpoint whose weights scored best, if anybody scored them.
 inline constexpr const char* kBestFile = "best.safetensors";
 

@@ -32,7 +32,7 @@ class Loop {
       core::make_folders(run_.path);
       core::remove_abandoned_files(run_.path);
       core::remove_file(run_.path / kDivergenceFile);  // of an earlier start
-      log_.emplace(run_.path / "log.jsonl", state_.step);
+      log_.emplace(run_.path / kLogFile, state_.step);
       if (has_checkpoint(run_.path)) {
         saved_step_ = state_.step;
       }

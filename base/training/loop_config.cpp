@@ -8,8 +8,8 @@
 namespace ddpm_eval::training {
 namespace {
 
-std::string full_key(std::string_view section, std::string_view key) {
-  return section.empty() ? std::string(key) : fmt::format("{}.{}", section, key);
+core::Key full_key(std::string_view section, std::string_view key) {
+  return {section.empty() ? std::string(key) : fmt::format("{}.{}", section, key)};
 }
 
 /// Names keys as the file does.
@@ -18,22 +18,22 @@ struct Checker {
 
   void at_least(std::string_view key, int64_t value, int64_t least) const {
     if (value < least) {
-      throw core::UsageError("{} is {}: must be at least {}", full_key(section, key), value, least);
+      throw core::UsageError(full_key(section, key), "{} is below {}", value, least);
     }
   }
   void positive(std::string_view key, double value) const {
     if (!(value > 0) || !std::isfinite(value)) {
-      throw core::UsageError("{} is {}: must be above 0", full_key(section, key), value);
+      throw core::UsageError(full_key(section, key), "{} is not a number above 0", value);
     }
   }
   void not_negative(std::string_view key, double value) const {
     if (!(value >= 0) || !std::isfinite(value)) {
-      throw core::UsageError("{} is {}: must be 0 (off) or above", full_key(section, key), value);
+      throw core::UsageError(full_key(section, key), "{} is neither 0 (off) nor a number above", value);
     }
   }
   void below_one(std::string_view key, double value) const {
     if (!(value >= 0 && value < 1)) {
-      throw core::UsageError("{} is {}: must be at least 0 and below 1", full_key(section, key), value);
+      throw core::UsageError(full_key(section, key), "{} is not within [0, 1)", value);
     }
   }
 };
@@ -62,7 +62,7 @@ void LoopConfig::fields(core::ConfigVisitor& v) {
 
 void LoopConfig::require_divides(int64_t batch_size, std::string_view section) const {
   if (batch_size % accumulate != 0) {
-    throw core::UsageError("{} is {}: does not divide the batch size of {}", full_key(section, "accumulate"),
+    throw core::UsageError(full_key(section, "accumulate"), "{} does not divide the batch size of {}",
                            accumulate, batch_size);
   }
 }
@@ -81,23 +81,22 @@ void LoopConfig::validate(std::string_view section) const {
   check.at_least("accumulate", accumulate, 1);
   check.not_negative("diverged_factor", diverged_factor);
   if (diverged_factor > 0 && diverged_factor <= 1) {
-    throw core::UsageError("{} is {}: half of all losses are above their median; must be 0 (off) or above 1",
-                           full_key(section, "diverged_factor"), diverged_factor);
+    throw core::UsageError(full_key(section, "diverged_factor"),
+                           "{}: half of all losses are above their median; must be 0 (off) or above 1",
+                           diverged_factor);
   }
   check.at_least("diverged_steps", diverged_steps, 1);
   check.at_least("log_every", log_every, 0);
   check.at_least("checkpoint_every", checkpoint_every, 0);
   check.not_negative("time_limit_s", time_limit_s);
   if (lr_schedule != "constant" && lr_schedule != "cosine") {
-    throw core::UsageError("{} is '{}': must be constant or cosine", full_key(section, "lr_schedule"),
+    throw core::UsageError(full_key(section, "lr_schedule"), "'{}' is neither constant nor cosine",
                            lr_schedule);
   }
   if (time_limit_s > 0 && lr_schedule == "cosine") {
-    throw core::UsageError(
-        "{}: a time limit does not go with lr_schedule = \"cosine\", which must know the number of steps; "
-        "use "
-        "\"constant\"",
-        full_key(section, "time_limit_s"));
+    throw core::UsageError(full_key(section, "time_limit_s"),
+                           "a time limit does not go with lr_schedule = \"cosine\", which must know the "
+                           "number of steps; use \"constant\"");
   }
 }
 
@@ -105,10 +104,10 @@ std::vector<std::string> LoopConfig::resumable_keys(std::string_view section) co
   std::vector<std::string> keys;
   for (const char* key :
        {"accumulate", "diverged_factor", "diverged_steps", "log_every", "checkpoint_every", "time_limit_s"}) {
-    keys.push_back(full_key(section, key));
+    keys.push_back(full_key(section, key).name);
   }
   if (lr_schedule == "constant") {
-    keys.push_back(full_key(section, "steps"));
+    keys.push_back(full_key(section, "steps").name);
   }
   return keys;
 }

@@ -38,6 +38,7 @@ struct Divergence {
 };
 
 /// The file's name in the run's folder.
+inline constexpr const char* kLogFile = "log.jsonl";
 inline constexpr const char* kDivergenceFile = "divergence.json";
 
 /// Writes `divergence` as a record of kind "divergence" to `folder`. Throws ResourceError.

@@ -4,6 +4,8 @@
 #include "ddpm/interchange/diffusers_words.h"
 #include "ddpm/interchange/json_keys.h"
 
+#include <map>
+
 namespace ddpm_eval::ddpm {
 namespace {
 
@@ -263,6 +265,24 @@ void read_scheduler(JsonKeys& keys, int64_t out_channels, DiffusersModel& model)
 }
 
 }  // namespace
+
+std::optional<DiffusersKey> diffusers_key(const std::string& key) {
+  static const std::map<std::string, DiffusersKey> kKeys = {
+      {"model.unet.base_channels", {false, "block_out_channels"}},
+      {"model.unet.multipliers", {false, "block_out_channels"}},
+      {"model.unet.res_blocks", {false, "layers_per_block"}},
+      {"model.unet.dropout", {false, "dropout"}},
+      {"model.unet.groups", {false, "norm_num_groups"}},
+      {"model.unet.attention_resolutions", {false, "down_block_types"}},
+      {"process", {true, "beta_start, beta_end"}},
+      {"process.steps", {true, "num_train_timesteps"}},
+      {"process.kind", {true, "beta_schedule"}},
+      {"objective.prediction", {true, "prediction_type"}},
+      {"objective.variance", {true, "variance_type"}},
+      {"sample.dynamic_threshold", {true, "dynamic_thresholding_ratio"}}};
+  const auto found = kKeys.find(key);
+  return found == kKeys.end() ? std::nullopt : std::optional(found->second);
+}
 
 DiffusersModel from_diffusers(const NamedText& network, const NamedText& scheduler,
                               std::optional<int64_t> side) {

@@ -35,6 +35,15 @@ struct DiffusersModel {
 DiffusersModel from_diffusers(const NamedText& network, const NamedText& scheduler,
                               std::optional<int64_t> side);
 
+/// Where in diffusers' files a key of ours is.
+struct DiffusersKey {
+  bool is_of_scheduler;
+  std::string name;
+};
+
+/// That of a key which from_diffusers() fills in, or none.
+std::optional<DiffusersKey> diffusers_key(const std::string& key);
+
 /// The JSON files of a folder that diffusers opens, with a DDPMScheduler.
 struct DiffusersTexts {
   std::string network;    ///< config.json

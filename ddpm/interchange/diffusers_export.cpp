@@ -26,7 +26,8 @@ std::optional<std::string> word_for(const std::vector<std::pair<std::string, Val
 
 /// The refusal of an export.
 [[noreturn]] void not_in_diffusers(const char* key, const std::string& value) {
-  throw core::UsageError("{}: diffusers has nothing like '{}'; this run cannot be exported", key, value);
+  throw core::UsageError(core::Key{key}, "diffusers has nothing like '{}'; this run cannot be exported",
+                         value);
 }
 
 Json network_json(const RunConfig& config, const std::vector<int64_t>& row_shape) {
@@ -112,7 +113,7 @@ Json scheduler_json(const RunConfig& config) {
 
 DiffusersTexts to_diffusers(const RunConfig& config, const std::vector<int64_t>& row_shape) {
   if (config.model.kind != NetworkKind::kUNet || row_shape.size() != 3) {
-    not_in_diffusers("model.kind", "mlp");
+    not_in_diffusers("model.kind", network_word(config.model.kind));
   }
   const Json pipeline = {{"_class_name", "DDPMPipeline"},
                          {"_diffusers_version", kDiffusersVersion},

@@ -1,4 +1,4 @@
-#include "base/core/error.h"
+#include "base/core/config.h"
 #include "base/training/checkpoint.h"
 #include "eval/command.h"
 #include "eval/console.h"
@@ -6,9 +6,11 @@
 #include "eval/feature_nets.h"
 #include "eval/feature_training.h"
 #include "eval/output.h"
+#include "eval/run_files.h"
+#include "eval/setting.h"
 
 #include <filesystem>
-#include <optional>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -17,53 +19,41 @@
 namespace ddpm_eval::eval {
 namespace {
 
-/// What the command line says; what it leaves out comes from the checkpoint of a resumed training, else from
-/// the defaults.
 struct FeaturesTrainOptions {
   std::filesystem::path out;
-  std::optional<std::string> data;
-  std::optional<std::string> test;
-  std::optional<int64_t> steps;
-  std::optional<int64_t> batch_size;
-  std::optional<double> learning_rate;
-  std::optional<int64_t> max_shift;
-  std::optional<int64_t> width;
-  std::optional<int64_t> seed;
+  std::vector<Setting> settings;
   bool resume = false;
   std::string json;
 };
 
-FeatureTraining settings_of(const FeaturesTrainOptions& options) {
-  if (options.seed.value_or(0) < 0) {
-    throw core::UsageError("--seed {}: must be at least 0", *options.seed);
-  }
+/// What the command line says, over the configuration of a training that is gone on with.
+core::ConfigTree config_of(const FeaturesTrainOptions& options, bool goes_on) {
+  auto tree = goes_on ? stored_feature_config(options.out) : core::ConfigTree();
+  lay_over(tree, options.settings);
+  return tree;
+}
+
+FeatureTraining read_settings(core::ConfigTree& tree, bool goes_on) {
   FeatureTraining settings;
-  if (options.resume && training::has_checkpoint(feature_run_folder(options.out))) {
-    settings = stored_feature_training(options.out);
-  } else if (options.steps) {
-    settings.loop = metrics::small_net_loop(*options.steps);
+  core::read_config(tree, settings);
+  if (!goes_on) {  // the loop's defaults depend on how long it is
+    settings.loop = metrics::small_net_loop(settings.loop.steps);
+    core::read_config(tree, settings);
   }
-  const auto take = [](const auto& option, auto& setting) { setting = option.value_or(setting); };
-  take(options.data, settings.data.train);
-  take(options.test, settings.data.test);
-  take(options.steps, settings.loop.steps);
-  take(options.batch_size, settings.classifier.batch_size);
-  take(options.learning_rate, settings.loop.learning_rate);
-  take(options.max_shift, settings.classifier.max_shift);
-  take(options.width, settings.net.width);
-  take(options.seed, settings.classifier.seed);
   return settings;
 }
 
 void run_train(const FeaturesTrainOptions& options, const Session& session) {
-  std::vector<FlagFile> outputs = {{"--out", options.out}, {"--json", options.json}};
-  for (const char* name : {training::kCheckpointFile, "checkpoint.json", "log.jsonl", "run.json"}) {
-    outputs.push_back({"--out", feature_run_folder(options.out) / name});
-  }
+  auto outputs = files_of_run("--out", feature_run_folder(options.out));
+  outputs.insert(outputs.begin(), {{"--out", options.out}, {"--json", options.json}});
   require_distinct(outputs);
   require_json_target(options.json);
   const auto start = options.resume ? Start::kResume : Start::kFresh;
-  const auto record = train_features(settings_of(options), options.out, start, session);
+  const bool goes_on = options.resume && training::has_checkpoint(feature_run_folder(options.out));
+  auto tree = config_of(options, goes_on);
+  const auto settings = read_settings(tree, goes_on);
+  const auto record =
+      core::named_as_given(tree, [&] { return train_features(settings, options.out, start, session); });
   if (!write_json(options.json, record)) {
     print_line("{}: {:.2f} % on {}, {} features, {:.0f} s", options.out.string(),
                100 * record["test_accuracy"].get<double>(), record["test_data"]["source"].get<std::string>(),
@@ -91,21 +81,23 @@ void add_train(CLI::App& features, Session& session) {
       features.add_subcommand("train", "Train a small Inception-style classifier as a feature network");
   auto options = std::make_shared<FeaturesTrainOptions>();
   const FeatureTraining defaults;
-  const auto add = [&](const char* name, auto& option, const auto& standard, const char* help) {
-    command->add_option(name, option, help)->default_str(fmt::format("{}", standard));
-  };
   command->add_option("--out", options->out, "The .safetensors file to write; its stem is the network's name")
       ->required();
-  add("--data", options->data, defaults.data.train, "A labelled set of square images");
-  add("--test", options->test, defaults.data.test, "Where its accuracy is measured");
-  add("--steps", options->steps, defaults.loop.steps, "Optimiser steps");
-  add("--batch-size", options->batch_size, defaults.classifier.batch_size, "Images a step");
-  add("--learning-rate", options->learning_rate, defaults.loop.learning_rate, "Adam's, before its decay");
-  add("--max-shift", options->max_shift, defaults.classifier.max_shift,
-      "Move images by up to so many pixels");
-  add("--width", options->width, defaults.net.width,
-      "Channels, a multiple of 8; features: four times as many");
-  add("--seed", options->seed, defaults.classifier.seed, "Of weights, order and augmentation");
+  const auto text = [](const auto& value) { return fmt::format("{}", value); };
+  add_key_flags(
+      *command,
+      {{"--data", "data.train", "A labelled set of square images", defaults.data.train, /*text=*/true},
+       {"--test", "data.test", "Where its accuracy is measured", defaults.data.test, /*text=*/true},
+       {"--steps", "loop.steps", "Optimiser steps", text(defaults.loop.steps)},
+       {"--batch-size", "classifier.batch_size", "Images a step", text(defaults.classifier.batch_size)},
+       {"--learning-rate", "loop.learning_rate", "Adam's, before its decay",
+        text(defaults.loop.learning_rate)},
+       {"--max-shift", "classifier.max_shift", "Move images by up to so many pixels",
+        text(defaults.classifier.max_shift)},
+       {"--width", "net.width", "Channels, a multiple of 8; features: four times as many",
+        text(defaults.net.width)},
+       {"--seed", "classifier.seed", "Of weights, order and augmentation", text(defaults.classifier.seed)}},
+      options->settings);
   command->add_flag("--resume", options->resume, "Go on from the checkpoint beside --out, bit for bit");
   add_json_option(*command, options->json);
   command->callback(

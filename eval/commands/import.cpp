@@ -7,6 +7,7 @@
 #include "eval/distinct_files.h"
 #include "eval/foreign_model.h"
 #include "eval/output.h"
+#include "eval/run_files.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -61,7 +62,7 @@ void run_import(const ImportCommand& command) {
   record["tensors"] = weights.averaged.size();
   record["row_shape"] = model.row_shape;
   record["config"] = core::Json::parse(weights.config_json);
-  core::write_record(folder.path() / "import.json", record);
+  core::write_record(folder.path() / kImportRecordFile, record);
   const bool written = write_json(command.json, record);  // if it cannot be, there shall be no folder
   folder.commit();
   if (!written) {

@@ -1,10 +1,8 @@
-#include "base/core/error.h"
-#include "base/training/checkpoint.h"
-#include "ddpm/precision_words.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/likelihood_run.h"
 #include "eval/output.h"
+#include "eval/run_files.h"
 #include "eval/sampling_options.h"
 
 #include <CLI/CLI.hpp>
@@ -17,24 +15,13 @@ namespace {
 struct NllCommand {
   LikelihoodRequest request;
   std::string json;
-  std::string precision = "float32";
-  bool no_clip = false;
 };
 
-tensor::Precision precision_of(const std::string& word) {
-  for (const auto& [known, precision] : ddpm::precision_words()) {
-    if (known == word) {
-      return precision;
-    }
-  }
-  throw core::UsageError("--precision {}: expected float32 or bf16", word);
-}
-
-void run_nll(NllCommand command, const Session& session) {
+void run_nll(const NllCommand& command, const Session& session) {
   const auto& out = command.request.out;
   auto inputs = source_files("--data", command.request.data);
-  inputs.push_back({"--run", command.request.run.run / training::kCheckpointFile});
-  inputs.push_back({"--run", command.request.run.run / training::kBestFile});
+  const auto of_run = files_of_run("--run", command.request.run.run);
+  inputs.insert(inputs.end(), of_run.begin(), of_run.end());
   require_distinct({{"--out", out / "nll.json"},
                     {"--out", out / "curve.csv"},
                     {"--out", out / "curve.svg"},
@@ -42,8 +29,6 @@ void run_nll(NllCommand command, const Session& session) {
                     {"--json", command.json}},
                    inputs);
   require_json_target(command.json);
-  command.request.options.clip = !command.no_clip;
-  command.request.precision = precision_of(command.precision);
   const auto record = evaluate_likelihood(command.request, session);
   if (write_json(command.json, record)) {
     return;
@@ -85,19 +70,22 @@ void add_nll_command(CLI::App& program, Session& session) {
       ->add_option("--out", request.out,
                    "A folder for record, curve and plot; an interrupted evaluation goes on there")
       ->required();
-  command
-      ->add_option("--strata", request.options.strata,
-                   "Estimate from t = 0 and one t out of each of N - 1 parts of the chain; 0: every t")
-      ->capture_default_str();
-  command->add_option("--seed", request.options.seed, "Of the noise and of the t drawn")
-      ->capture_default_str();
-  command
-      ->add_option("--micro-batch", request.options.micro_batch,
-                   "Examples that go through the network together")
-      ->capture_default_str();
-  command->add_option("--precision", options->precision, "What the network computes in: float32, or bf16")
-      ->capture_default_str();
-  command->add_flag("--no-clip", options->no_clip, "Leave x_0 outside [-1, 1]; the official code clips");
+  const LikelihoodSettings standard;
+  add_key_flags(*command,
+                {{"--strata", "strata",
+                  "Estimate from t = 0 and one t out of each of N - 1 parts of the chain; 0: every t",
+                  std::to_string(standard.options.strata)},
+                 {"--micro-batch", "micro_batch", "Examples that go through the network together",
+                  std::to_string(standard.options.micro_batch)},
+                 {"--precision", "precision", "What the network computes in: float32, or bf16", "float32"}},
+                request.settings);
+  command->add_option("--seed", request.seed, "Of the noise and of the t drawn")->capture_default_str();
+  command->add_flag_callback(
+      "--no-clip",
+      [&request] {
+        request.settings.push_back({"clip=false", "--no-clip"});
+      },
+      "Leave x_0 outside [-1, 1]; the official code clips");
   add_weights_options(*command, request.run);
   add_json_option(*command, options->json);
   command->callback(

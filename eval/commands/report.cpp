@@ -1,9 +1,9 @@
 #include "base/core/file_io.h"
-#include "base/training/checkpoint.h"
 #include "eval/command.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/report_page.h"
+#include "eval/run_files.h"
 
 #include <filesystem>
 
@@ -24,11 +24,11 @@ void add_report_command(CLI::App& program, Session& session) {
   command->callback([options, &session] {
     session.action = [options] {
       const auto target = options->out.empty() ? options->folder / "index.html" : options->out;
-      require_distinct({{"--out", target}}, {{"the run", options->folder / training::kCheckpointFile},
-                                             {"the run", options->folder / "log.jsonl"},
-                                             {"the run", options->folder / "run.json"},
-                                             {"the run", options->folder / "score.json"},
-                                             {"the run", options->folder / "grid.png"}});
+      auto inputs = files_of_run("the run", options->folder);
+      for (const char* name : {kScoreFile, kGridFile}) {
+        inputs.push_back({"the run", options->folder / name});
+      }
+      require_distinct({{"--out", target}}, inputs);
       core::write_file(target, render_run_page(options->folder));
       print_line("{}", target.string());
     };

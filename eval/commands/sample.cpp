@@ -3,11 +3,12 @@
 #include "base/core/interrupt.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
-#include "base/training/checkpoint.h"
 #include "eval/command.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/output.h"
+#include "eval/run_files.h"
+#include "eval/run_source.h"
 #include "eval/sample_output.h"
 #include "eval/sampling_options.h"
 
@@ -26,7 +27,6 @@ namespace ddpm_eval::eval {
 namespace {
 
 constexpr int64_t kGridImages = 64;
-constexpr int64_t kPointsPerCall = 5000;
 
 namespace fs = std::filesystem;
 
@@ -110,17 +110,14 @@ void sample_points(const SampleCommand& command, const LoadedRun& run, const Pro
   if (!command.grid.empty()) {
     throw core::UsageError("--grid {}: this run makes points, not images", command.grid.string());
   }
+  if (command.count > data::kMaxMadeUp) {
+    throw core::UsageError("--num {}: is above {}, the most that is made up", command.count,
+                           data::kMaxMadeUp);
+  }
   core::require_writable(command.out);
   require_space(command, 2 * static_cast<int64_t>(sizeof(float)));
-  std::vector<at::Tensor> parts;
-  for (int64_t begin = 0; begin < command.count; begin += kPointsPerCall) {
-    const int64_t end = std::min(command.count, begin + kPointsPerCall);
-    parts.push_back(ddpm::sample_data(
-        run.model, run.options, tensor::index_range(begin, end),
-        [&](int64_t, int64_t) { stop_if_asked(begin, command.count, "the same command begins anew"); }));
-    progress(end, command.count);
-  }
-  write_points(command.out, torch::cat(parts), sample_provenance(run, command.count));
+  const auto points = sample_points_of(run, {.first = 0, .count = command.count}, progress);
+  write_points(command.out, points, sample_provenance(run, command.count));
 }
 
 void run_sample(const SampleCommand& command, const Session& session) {
@@ -136,10 +133,7 @@ void run_sample(const SampleCommand& command, const Session& session) {
                     {"--out", provenance},
                     {"--grid", command.grid},
                     {"--json", command.json}},
-                   {{"--run", command.request.run / training::kCheckpointFile},
-                    {"--run", command.request.run / training::kBestFile},
-                    {"--run", command.request.run / "log.jsonl"},
-                    {"--run", command.request.run / "run.json"}});
+                   files_of_run("--run", command.request.run));
   if (is_folder) {
     require_no_model_in({"--out", command.out});
   } else {

@@ -1,10 +1,11 @@
 #include "eval/show.h"
 
-#include "base/training/checkpoint.h"
+#include "base/core/error.h"
 #include "eval/command.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/output.h"
+#include "eval/run_files.h"
 #include "eval/sampling_options.h"
 
 #include <CLI/CLI.hpp>
@@ -38,8 +39,25 @@ void add_moment_options(CLI::App& command, FilmOptions& film, int64_t& count) {
   command.add_option("--frames", film.frames, "Moments in the GIF; 0: as suits")->capture_default_str();
 }
 
-void require_apart_from(const FilmOptions& film, const std::string& json,
-                        const std::vector<FlagFile>& inputs) {
+/// Options of a picture that is not asked for would have no effect.
+void require_effect(const CLI::App& command, const FilmOptions& film) {
+  const auto require = [&](const std::filesystem::path& target, const char* of,
+                           const std::vector<const char*>& flags) {
+    for (const char* flag : flags) {
+      const auto* option = command.get_option_no_throw(flag);
+      if (target.empty() && option != nullptr && option->count() > 0) {
+        throw core::UsageError("{}: has no effect without {}; leave it out", flag, of);
+      }
+    }
+  };
+  require(film.strip, "--strip", {"--columns", "--lambda"});
+  require(film.gif, "--gif", {"--frames", "--delay", "--hold", "--colours"});
+}
+
+void check_targets(const CLI::App& command, const FilmOptions& film, const std::string& json,
+                   const std::vector<FlagFile>& inputs) {
+  require_film_targets(film);
+  require_effect(command, film);
   require_distinct({{"--strip", film.strip}, {"--gif", film.gif}, {"--json", json}}, inputs);
   require_json_target(json);
 }
@@ -58,95 +76,96 @@ void tell(const std::string& json, const core::Json& record) {
   }
 }
 
-FilmOptions film_defaults() {
-  FilmOptions film;
-  film.gif_options.delay_ms = 80;
-  film.gif_options.hold_ms = 1000;
-  return film;
+/// A subcommand's request and where its record goes.
+template <class Request>
+struct ShowOptions {
+  ShowOptions() {
+    request.film.gif_options.delay_ms = 80;
+    request.film.gif_options.hold_ms = 1000;
+  }
+
+  Request request{};
+  std::string json{};
+};
+
+/// The options of every picture, and what is done when the subcommand is chosen: `inputs_of` names the files
+/// that it reads, `show` draws.
+template <class Request, class InputsOf, class Show>
+void finish_command(CLI::App& command, Session& session, const std::shared_ptr<ShowOptions<Request>>& options,
+                    const InputsOf& inputs_of, const Show& show) {
+  add_picture_options(command, options->request.film, options->json);
+  command.callback([&command, &session, options, inputs_of, show] {
+    session.action = [&command, options, inputs_of, show] {
+      const auto& asked = options->request;
+      check_targets(command, asked.film, options->json, inputs_of(asked));
+      tell(options->json, show(asked));
+    };
+  });
+}
+
+/// Of a source that may be left out, and of a run if there is one.
+std::vector<FlagFile> files_read(const std::string& data, const std::filesystem::path& run) {
+  auto files = data.empty() ? std::vector<FlagFile>() : source_files("--data", data);
+  if (!run.empty()) {
+    const auto of_run = files_of_run("--run", run);
+    files.insert(files.end(), of_run.begin(), of_run.end());
+  }
+  return files;
 }
 
 void add_forward(CLI::App& group, Session& session) {
-  struct Options {
-    ForwardRequest request;
-    std::string json;
-  };
   auto* command =
       group.add_subcommand("forward", "Data on their way into noise: a draw of q(x_1, ..., x_T | x_0)");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ShowOptions<ForwardRequest>>();
   auto& request = options->request;
-  request.film = film_defaults();
   command->add_option("--data", request.data, "A source of images, or swiss-roll, 8-gaussians, moons");
   command->add_option("--config", request.config, "A TOML file for schedule and source; see configs/");
-  const auto add_setting = [command, options](const char* flag, const char* key, const char* help) {
-    command->add_option_function<std::string>(
-        flag,
-        [options, flag, key](const std::string& value) {
-          options->request.settings.push_back(
-              {fmt::format("{}={}", key, value), fmt::format("{} {}", flag, value)});
-        },
-        help);
-  };
-  add_setting("--schedule", "process.kind",
-              "linear, quad, sigmoid, cosine, const, warmup10, warmup50 or jsd");
-  add_setting("--steps", "process.steps", "T");
-  add_setting("--beta-start", "process.beta_start", "beta_1 of schedules with end points");
-  add_setting("--beta-end", "process.beta_end", "beta_T of them");
-  add_setting("--rescale", "process.rescale", "true: both times 1000 / T");
+  add_key_flags(
+      *command,
+      {{"--schedule", "process.kind", "linear, quad, sigmoid, cosine, const, warmup10, warmup50 or jsd"},
+       {"--steps", "process.steps", "T"},
+       {"--beta-start", "process.beta_start", "beta_1 of schedules with end points"},
+       {"--beta-end", "process.beta_end", "beta_T of them"},
+       {"--rescale", "process.rescale", "true: both times 1000 / T"}},
+      request.settings);
   command
       ->add_option_function<std::string>(
           "--set",
           [options](const std::string& value) {
             options->request.settings.push_back({value, {}});
           },
-          "Override a key of the configuration: --set data.standardise=false. Repeatable")
+          "Override a key of [process] or [data]: --set data.standardise=false. Repeatable")
       ->trigger_on_parse()
       ->allow_extra_args(false);
   add_moment_options(*command, request.film, request.count);
   command->add_option("--seed", request.seed, "Of the noise")->capture_default_str();
-  add_picture_options(*command, request.film, options->json);
-  command->callback([options, &session] {
-    session.action = [options] {
-      const auto& asked = options->request;
-      auto inputs = asked.data.empty() ? std::vector<FlagFile>() : source_files("--data", asked.data);
-      inputs.push_back({"--config", asked.config});
-      require_apart_from(asked.film, options->json, inputs);
-      tell(options->json, show_forward(asked));
-    };
-  });
+  finish_command(
+      *command, session, options,
+      [](const ForwardRequest& asked) {
+        auto inputs = files_read(asked.data, {});
+        inputs.push_back({"--config", asked.config});
+        return inputs;
+      },
+      show_forward);
 }
 
 void add_reverse(CLI::App& group, Session& session, ddpm::Shown shown, const char* name, const char* help) {
-  struct Options {
-    ReverseRequest request;
-    std::string json;
-  };
   auto* command = group.add_subcommand(name, help);
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ShowOptions<ReverseRequest>>();
   auto& request = options->request;
-  request.film = film_defaults();
   request.shown = shown;
   add_sampling_options(*command, request.run);
   add_moment_options(*command, request.film, request.count);
-  add_picture_options(*command, request.film, options->json);
-  command->callback([options, &session] {
-    session.action = [options, &session] {
-      const auto& asked = options->request;
-      require_apart_from(asked.film, options->json, {{"--run", asked.run.run / training::kCheckpointFile}});
-      tell(options->json, show_reverse(asked, session));
-    };
-  });
+  finish_command(
+      *command, session, options, [](const ReverseRequest& asked) { return files_read({}, asked.run.run); },
+      [&session](const ReverseRequest& asked) { return show_reverse(asked, session); });
 }
 
 void add_interpolate(CLI::App& group, Session& session) {
-  struct Options {
-    InterpolationRequest request;
-    std::string json;
-  };
   auto* command =
       group.add_subcommand("interpolate", "Between two images: both noised to t, mixed there, decoded");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ShowOptions<InterpolationRequest>>();
   auto& request = options->request;
-  request.film = film_defaults();
   add_sampling_options(*command, request.run);
   command->add_option("--data", request.data, "A source of images; by default the one trained on");
   command->add_option("--pair", request.pair, "Indices of the two images in it: --pair 0,1")->delimiter(',');
@@ -162,16 +181,10 @@ void add_interpolate(CLI::App& group, Session& session) {
       ->add_option("--frames", request.film.frames,
                    "Weights from 0 to 1 in the GIF, which goes there and back; 0: 21")
       ->capture_default_str();
-  add_picture_options(*command, request.film, options->json);
-  command->callback([options, &session] {
-    session.action = [options, &session] {
-      const auto& asked = options->request;
-      auto inputs = asked.data.empty() ? std::vector<FlagFile>() : source_files("--data", asked.data);
-      inputs.push_back({"--run", asked.run.run / training::kCheckpointFile});
-      require_apart_from(asked.film, options->json, inputs);
-      tell(options->json, show_interpolation(asked, session));
-    };
-  });
+  finish_command(
+      *command, session, options,
+      [](const InterpolationRequest& asked) { return files_read(asked.data, asked.run.run); },
+      [&session](const InterpolationRequest& asked) { return show_interpolation(asked, session); });
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 #include "base/core/config.h"
 #include "base/core/error.h"
 #include "base/training/checkpoint.h"
-#include "base/training/train_log.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/output.h"
+#include "eval/run_files.h"
 #include "eval/training_run.h"
 
 #include <CLI/CLI.hpp>
@@ -47,11 +47,8 @@ void print_best(const core::Json& score) {
 }
 
 void run_train(const TrainOptions& options, const Session& session) {
-  std::vector<FlagFile> outputs = {{"--json", options.json}};
-  for (const char* name : {training::kCheckpointFile, training::kBestFile, training::kDivergenceFile,
-                           "checkpoint.json", "log.jsonl", "run.json", "scores.jsonl"}) {
-    outputs.push_back({"--out", options.out / name});
-  }
+  auto outputs = files_of_run("--out", options.out);
+  outputs.insert(outputs.begin(), {"--json", options.json});
   require_distinct(outputs, {{"--config", options.config}});
   require_json_target(options.json);
   if (options.resume && training::has_checkpoint(options.out)) {
@@ -62,8 +59,9 @@ void run_train(const TrainOptions& options, const Session& session) {
     tree.set(setting);
   }
   const auto config = ddpm::read_run_config(tree);
-  const auto record =
-      train_run(config, options.out, options.resume ? Start::kResume : Start::kFresh, session);
+  const auto record = core::named_as_given(tree, [&] {
+    return train_run(config, options.out, options.resume ? Start::kResume : Start::kFresh, session);
+  });
   if (!write_json(options.json, record)) {
     const auto work = record.contains("loss")
                           ? fmt::format(", loss {:.5g}, {:.1f} images/s", record["loss"].get<double>(),

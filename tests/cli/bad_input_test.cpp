@@ -1,7 +1,6 @@
 #include "base/data/npy.h"
 #include "base/data/statistics_file.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 
 #include <filesystem>
 #include <fstream>
@@ -46,12 +45,8 @@ void expect_refusal(const testing::ProgramResult& result, int exit_code, const s
 
 /// A run of the program that writes PNGs: three good ones.
 void make_good_images(const fs::path& folder) {
-  static const std::string kConfig =
-      "[data]\nsource = 'gaussian-noise:28x28x1?num=16'\n[model.unet]\nbase_channels = 8\nmultipliers = [1]\n"
-      "res_blocks = 1\nattention_resolutions = []\ndropout = 0.0\ngroups = 4\n[process]\nsteps = 4\n"
-      "[train]\nsteps = 1\nbatch_size = 2\n[sample]\nsampler = 'ddim'\nsteps = 2\nmicro_batch = 4\n";
   const TempDir dir;
-  put(dir / "c.toml", kConfig);
+  put(dir / "c.toml", testing::kTinyImages);
   auto result =
       run_program({"train", "--config", (dir / "c.toml").string(), "--out", (dir / "run").string()});
   ASSERT_EQ(result.exit_code, 0) << result.err;
@@ -150,10 +145,10 @@ TEST(BadInput, SizesBeyondAllMemoryNameTheirKey) {
   put(dir / "c.toml", kPoints);
   for (const char* key : {"data.points", "train.batch_size"}) {
     const std::string setting = std::string(key) + "=9000000000000000";
-    expect_refusal(run_program({"train", "--config", (dir / "c.toml").string(), "--out", (dir / "r").string(),
-                                "--set", setting}),
-                   7,
-                   std::string(key) + ": 9000000000000000 takes 7.2e+07 GB at least, and this machine has ");
+    expect_refusal(
+        run_program({"train", "--config", (dir / "c.toml").string(), "--out", (dir / "r").string(), "--set",
+                     setting}),
+        7, "--set " + setting + ": 9000000000000000 takes 7.2e+07 GB at least, and this machine has ");
   }
 }
 

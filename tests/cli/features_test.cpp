@@ -1,14 +1,9 @@
 #include "base/core/digest.h"
 #include "base/core/file_io.h"
-#include "tests/support/files.h"
 #include "tests/support/idx_files.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 
 #include <filesystem>
-
-#include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 // Small feature networks through the program: trained, interrupted, listed and scored with.
 namespace ddpm_eval {
@@ -22,16 +17,14 @@ using testing::error_line;
 using ::testing::HasSubstr;
 using testing::run_program;
 using ::testing::StartsWith;
-using testing::TempDir;
 
-class FeaturesTest : public ::testing::Test {
+class FeaturesTest : public testing::RunFixture {
  protected:
   FeaturesTest() {
     testing::write_banded_digits(dir_ / "digits", "train", 64);
     testing::write_banded_digits(dir_ / "digits", "t10k", 40);
   }
 
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
   std::string digits(const std::string& split) const { return "mnist:" + split + "@" + path("digits"); }
 
   /// `features train` of a network with 32 features.
@@ -50,8 +43,6 @@ class FeaturesTest : public ::testing::Test {
     EXPECT_THAT(error_line(result), HasSubstr(substance));
     EXPECT_EQ(result.out, "");
   }
-
-  TempDir dir_;
 };
 
 TEST_F(FeaturesTest, ATrainedNetworkHasItsRecordAndScores) {
@@ -170,13 +161,14 @@ TEST_F(FeaturesTest, WhatCannotBeWrittenIsRefusedBeforeTraining) {
 
 TEST_F(FeaturesTest, SettingsAndDataThatDoNotFitAreRefused) {
   const auto out = path("n.safetensors");
-  expect_refused(train(out, {"--steps", "0"}), 2, "loop.steps is 0: must be at least 1");
-  expect_refused(train(out, {"--learning-rate", "nan"}), 2, "loop.learning_rate");
-  expect_refused(train(out, {"--max-shift", "65"}), 2, "classifier.max_shift = 65: allowed are 0 to 64");
+  expect_refused(train(out, {"--steps", "0"}), 2, "--steps 0: 0 is below 1");
+  expect_refused(train(out, {"--learning-rate", "nan"}), 2,
+                 "--learning-rate nan: expected a finite number, found nan");
+  expect_refused(train(out, {"--max-shift", "65"}), 2, "--max-shift 65: 65 is not within 0..64 pixels");
   const auto with_width = [&](const std::string& width) {
     return run_program({"features", "train", "--data", digits("train"), "--out", out, "--width", width});
   };
-  expect_refused(with_width("12"), 2, "net.width = 12: must be a multiple of 8");
+  expect_refused(with_width("12"), 2, "--width 12: 12 is no multiple of 8");
   const auto with_data = [&](const std::string& data) {
     return run_program({"features", "train", "--data", data, "--test", digits("test"), "--out", out});
   };

@@ -1,14 +1,9 @@
 #include "base/data/safetensors.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 #include "tests/support/tensor_matchers.h"
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
-
-#include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 // Models to and from other programs, through the program.
 namespace ddpm_eval {
@@ -16,10 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using testing::error_line;
+using testing::bytes_of;
 using ::testing::HasSubstr;
 using testing::run_program;
-using testing::TempDir;
 using testing::TensorEq;
 
 constexpr const char* kWeights = "diffusion_pytorch_model.safetensors";
@@ -36,17 +30,8 @@ const std::string kPoints =
     "[data]\nsource = 'swiss-roll'\npoints = 100\n[model]\nkind = 'mlp'\n[process]\nsteps = 10\n"
     "[train]\nsteps = 1\nbatch_size = 4\nflip = false\n[sample]\nclip = false\n";
 
-std::string bytes_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-class InterchangeTest : public ::testing::Test {
+class InterchangeTest : public testing::RunFixture {
  protected:
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
-
   void train(const std::string& run, const std::string& config,
              const std::vector<std::string>& settings = {}) {
     std::ofstream(dir_ / "c.toml") << config;
@@ -54,28 +39,14 @@ class InterchangeTest : public ::testing::Test {
     for (const auto& setting : settings) {
       arguments.insert(arguments.end(), {"--set", setting});
     }
-    succeed(arguments);
+    done(arguments);
   }
-
-  static std::string succeed(const std::vector<std::string>& arguments) {
-    const auto result = run_program(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return result.out;
-  }
-
-  static void fail(int exit_code, const std::vector<std::string>& arguments, const std::string& substance) {
-    const auto result = run_program(arguments);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_THAT(error_line(result), HasSubstr(substance));
-  }
-
-  TempDir dir_;
 };
 
 TEST_F(InterchangeTest, AnExportedRunComesBackTheSame) {
   train("run", kImages);
-  EXPECT_THAT(succeed({"export", "--run", path("run"), "--out", path("model")}), HasSubstr("UNet2DModel"));
-  succeed({"import", path("model"), "--out", path("back"), "--data", "noise"});
+  EXPECT_THAT(done({"export", "--run", path("run"), "--out", path("model")}), HasSubstr("UNet2DModel"));
+  done({"import", path("model"), "--out", path("back"), "--data", "noise"});
   const auto before = data::read_safetensors(dir_ / "run/checkpoint.safetensors").tensors;
   const auto after = data::read_safetensors(dir_ / "back/checkpoint.safetensors").tensors;
   int averaged = 0;
@@ -85,66 +56,67 @@ TEST_F(InterchangeTest, AnExportedRunComesBackTheSame) {
   }
   EXPECT_EQ(static_cast<size_t>(averaged + 1), after.size()) << "the averages and data.shape";
 
-  succeed({"export", "--run", path("back"), "--out", path("again")});
+  done({"export", "--run", path("back"), "--out", path("again")});
   for (const char* file : {"config.json", "scheduler_config.json", "model_index.json", kWeights}) {
     EXPECT_EQ(bytes_of(dir_ / "again" / file), bytes_of(dir_ / "model" / file)) << file;
   }
   for (const char* run : {"run", "back"}) {
-    succeed({"sample", "--run", path(run), "--num", "3", "--out", path(std::string(run) + "-png")});
+    done({"sample", "--run", path(run), "--num", "3", "--out", path(std::string(run) + "-png")});
   }
   EXPECT_EQ(bytes_of(dir_ / "back-png/000002.png"), bytes_of(dir_ / "run-png/000002.png"));
-  succeed({"export", "--run", path("run"), "--out", path("last"), "--last-weights"});
+  done({"export", "--run", path("run"), "--out", path("last"), "--last-weights"});
   EXPECT_NE(bytes_of(dir_ / "last" / kWeights), bytes_of(dir_ / "model" / kWeights));
 }
 
 TEST_F(InterchangeTest, ScoresOfAnImportedRunSayWhereItComesFrom) {
   train("run", kImages);
   const auto exported =
-      nlohmann::json::parse(succeed({"export", "--run", path("run"), "--out", path("model"), "--json", "-"}));
+      nlohmann::json::parse(done({"export", "--run", path("run"), "--out", path("model"), "--json", "-"}));
   const auto imported =
-      nlohmann::json::parse(succeed({"import", path("model"), "--out", path("back"), "--json", "-"}));
+      nlohmann::json::parse(done({"import", path("model"), "--out", path("back"), "--json", "-"}));
   EXPECT_EQ(imported["origin"]["files"][0]["sha256"], exported["weights_sha256"]);
   EXPECT_EQ(imported["parameters"], exported["parameters"]);
   for (const char* file : {"config.json", kWeights}) {
     const auto before = bytes_of(dir_ / "model" / file);
-    const auto refused = run_program(
+    const auto kept = run_program(
         {"import", path("model"), "--out", path("third"), "--json", path(std::string("model/") + file)});
-    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    EXPECT_EQ(kept.exit_code, 2) << kept.err;
     EXPECT_EQ(bytes_of(dir_ / "model" / file), before);
   }
   const auto stored = nlohmann::json::parse(bytes_of(dir_ / "back/import.json"));
   EXPECT_EQ(stored["origin"], imported["origin"]);
-  const auto score = nlohmann::json::parse(succeed({"fid", "--real", "gaussian-noise:28x28x1?num=20",
-                                                    "--fake", "run:" + path("back") + "?num=4&steps=2",
-                                                    "--features", "fashion-mnist-small", "--json", "-"}));
+  const auto score = nlohmann::json::parse(
+      done({"fid", "--real", "gaussian-noise:28x28x1?num=20", "--fake",
+            "run:" + path("back") + "?num=4&steps=2", "--features", "fashion-mnist-small", "--json", "-"}));
   EXPECT_EQ(score["fake"]["context"]["origin"], imported["origin"]);
   EXPECT_TRUE(score["fake"]["context"]["step"].is_null()) << "no such thing is known";
   const auto bound =
-      nlohmann::json::parse(succeed({"nll", "--run", path("back"), "--data", "gaussian-noise:28x28x1?num=2",
-                                     "--out", path("nll"), "--json", "-"}));
+      nlohmann::json::parse(done({"nll", "--run", path("back"), "--data", "gaussian-noise:28x28x1?num=2",
+                                  "--out", path("nll"), "--json", "-"}));
   EXPECT_EQ(bound["origin"], imported["origin"]);
 }
 
 TEST_F(InterchangeTest, AnImportedRunIsNotTrainedOn) {
   const auto golden = (testing::source_dir() / "tests/golden/diffusers").string();
-  EXPECT_THAT(succeed({"import", golden, "--out", path("run")}), HasSubstr("for images of 8 x 8 x 3"));
-  fail(2, {"train", "--out", path("run"), "--resume"},
-       "was imported, and has no state of an optimiser to go on from");
-  fail(3, {"sample", "--run", path("run"), "--num", "1", "--out", path("o"), "--last-weights"},
-       "was imported, and has the averaged weights alone");
-  fail(2, {"import", golden, "--out", path("run")}, "run: is there already; choose another name");
-  fail(2, {"export", "--run", path("run"), "--out", path("run")}, "--out");
+  EXPECT_THAT(done({"import", golden, "--out", path("run")}), HasSubstr("for images of 8 x 8 x 3"));
+  refused(2, {"train", "--out", path("run"), "--resume"},
+          "was imported, and has no state of an optimiser to go on from");
+  refused(3, {"sample", "--run", path("run"), "--num", "1", "--out", path("o"), "--last-weights"},
+          "was imported, and has the averaged weights alone");
+  refused(2, {"import", golden, "--out", path("run")}, "run: is there already; choose another name");
+  refused(2, {"export", "--run", path("run"), "--out", path("run")}, "--out");
 }
 
 TEST_F(InterchangeTest, RefusalsLeaveNothingBehind) {
   train("mu", kImages, {"objective.prediction='mu'"});
   train("points", kPoints);
-  fail(2, {"export", "--run", path("mu"), "--out", path("a")}, "objective.prediction: diffusers has nothing");
-  fail(2, {"export", "--run", path("points"), "--out", path("b")}, "model.kind: diffusers has nothing");
-  fail(3, {"export", "--run", path("none"), "--out", path("c")}, "checkpoint.safetensors");
+  refused(2, {"export", "--run", path("mu"), "--out", path("a")},
+          "objective.prediction: diffusers has nothing");
+  refused(2, {"export", "--run", path("points"), "--out", path("b")}, "model.kind: diffusers has nothing");
+  refused(3, {"export", "--run", path("none"), "--out", path("c")}, "checkpoint.safetensors");
   fs::create_directory(dir_ / "model");
-  fail(3, {"import", path("model"), "--out", path("d")},
-       "model: has no config.json, nor has its folder unet");
+  refused(3, {"import", path("model"), "--out", path("d")},
+          "model: has no config.json, nor has its folder unet");
   for (const auto& entry : fs::directory_iterator(dir_.path())) {
     EXPECT_THAT(entry.path().filename().string(), ::testing::AnyOf("c.toml", "mu", "points", "model"));
   }

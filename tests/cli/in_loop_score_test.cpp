@@ -1,12 +1,8 @@
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 // Runs that are scored while they are trained, through the program.
 namespace ddpm_eval {
@@ -14,16 +10,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using testing::bytes_of;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::run_program;
-using testing::TempDir;
-
-std::string contents(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 const std::string kPoints =
     "[data]\nsource = 'moons'\npoints = 500\n[model]\nkind = 'mlp'\n[model.mlp]\nwidth = 16\nlayers = 1\n"
@@ -33,11 +23,9 @@ const std::string kPoints =
     "[sample]\nclip = false\nmicro_batch = 100\n"
     "[score]\nevery = 10\nnum = 150\nreal = 'moons?num=200&seed=9'\n";
 
-class InLoopScoreTest : public ::testing::Test {
+class InLoopScoreTest : public testing::RunFixture {
  protected:
   InLoopScoreTest() { std::ofstream(dir_ / "c.toml") << kPoints; }
-
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
   testing::ProgramResult train(const std::string& run, std::vector<std::string> extra = {},
                                const testing::ProgramOptions& options = {}) const {
@@ -45,14 +33,12 @@ class InLoopScoreTest : public ::testing::Test {
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     return run_program(arguments, options);
   }
-
-  TempDir dir_;
 };
 
 TEST_F(InLoopScoreTest, TheBestWeightsAreKeptAndReportedOnOtherSamples) {
   const auto result = train("run");
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  std::istringstream lines(contents(dir_ / "run/scores.jsonl"));
+  std::istringstream lines(bytes_of(dir_ / "run/scores.jsonl"));
   std::vector<nlohmann::json> scores;
   for (std::string line; std::getline(lines, line);) {
     scores.push_back(nlohmann::json::parse(line));
@@ -67,7 +53,7 @@ TEST_F(InLoopScoreTest, TheBestWeightsAreKeptAndReportedOnOtherSamples) {
     EXPECT_EQ(score["weights"], "ema");
     best = score["value"] < best["value"] ? score : best;
   }
-  const auto record = nlohmann::json::parse(contents(dir_ / "run/run.json"))["score"];
+  const auto record = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"))["score"];
   EXPECT_EQ(record["step"], best["step"]);
   EXPECT_EQ(record["seed"], 1);
   EXPECT_EQ(record["chosen_by"]["value"], best["value"]);
@@ -94,7 +80,7 @@ TEST_F(InLoopScoreTest, AnInterruptedRunEndsInTheSameBytes) {
   const auto second = train("parts", {"--resume"});
   EXPECT_EQ(second.exit_code, 0) << second.err;
   for (const char* name : {"checkpoint.safetensors", "best.safetensors", "scores.jsonl"}) {
-    EXPECT_EQ(contents(dir_ / "parts" / name), contents(dir_ / "whole" / name)) << name;
+    EXPECT_EQ(bytes_of(dir_ / "parts" / name), bytes_of(dir_ / "whole" / name)) << name;
   }
 }
 
@@ -113,7 +99,7 @@ TEST_F(InLoopScoreTest, AScoreThatAKillHasLeftOutIsMadeUp) {
   }
   ASSERT_EQ(train("parts", {"--resume"}).exit_code, 0);
   for (const char* name : {"best.safetensors", "scores.jsonl"}) {
-    EXPECT_EQ(contents(dir_ / "parts" / name), contents(dir_ / "whole" / name)) << name;
+    EXPECT_EQ(bytes_of(dir_ / "parts" / name), bytes_of(dir_ / "whole" / name)) << name;
   }
 }
 
@@ -123,14 +109,16 @@ TEST_F(InLoopScoreTest, WhatContradictsItselfIsRefused) {
     EXPECT_EQ(result.exit_code, 2) << result.err;
     EXPECT_THAT(error_line(result), HasSubstr(substance));
   };
-  expect_refusal("score.num=0", "score.num: 0: a score needs to be told its number of samples");
-  expect_refusal("score.real=''", "score.real: names no reference");
-  expect_refusal("score.every=41", "score.every: 41 is above train.steps = 40");
-  expect_refusal("score.seed=1", "score.report_seed: 1 is score.seed too");
-  expect_refusal("score.metric='frechet_distance'", "score.metric: 'frechet_distance' is for images");
-  expect_refusal("score.features='inception'", "score.features: points are compared without features");
+  expect_refusal("score.num=0", "--set score.num=0: 0: a score needs to be told its number of samples");
+  expect_refusal("score.real=''", "--set score.real='': names no reference");
+  expect_refusal("score.every=41", "--set score.every=41: 41 is above train.steps = 40");
+  expect_refusal("score.seed=1", "c.toml: score.report_seed: 1 is score.seed too");
+  expect_refusal("score.metric='frechet_distance'",
+                 "--set score.metric='frechet_distance': 'frechet_distance' is for images");
+  expect_refusal("score.features='inception'",
+                 "--set score.features='inception': points are compared without features");
   expect_refusal("score.real='gaussian-noise:8x8x1?num=9'", "holds no points in the plane");
-  expect_refusal("train.accumulate=3", "train.accumulate is 3: does not divide the batch size of 16");
+  expect_refusal("train.accumulate=3", "--set train.accumulate=3: 3 does not divide the batch size of 16");
 }
 
 TEST_F(InLoopScoreTest, OtherScoresAndMissingWeightsAreTold) {
@@ -146,7 +134,7 @@ TEST_F(InLoopScoreTest, OtherScoresAndMissingWeightsAreTold) {
   result =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o.npy"), "--weights", "top"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(error_line(result), HasSubstr("--weights top: weights: 'top' is not one of ema, last or best"));
+  EXPECT_THAT(error_line(result), HasSubstr("--weights top: 'top' is not one of ema, last or best"));
 }
 
 TEST_F(InLoopScoreTest, ImagesAreScoredOnFeatures) {
@@ -159,7 +147,7 @@ TEST_F(InLoopScoreTest, ImagesAreScoredOnFeatures) {
          "features = 'fashion-mnist-small'\n";
   const auto result = run_program({"train", "--config", path("i.toml"), "--out", path("run")});
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  const auto record = nlohmann::json::parse(contents(dir_ / "run/run.json"))["score"];
+  const auto record = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"))["score"];
   EXPECT_EQ(record["metric"], "frechet_distance");
   EXPECT_EQ(record["features"]["name"], "fashion-mnist-small");
   const auto scored = run_program({"fid", "--real", "gaussian-noise:28x28x1?num=20", "--fake",
@@ -167,6 +155,19 @@ TEST_F(InLoopScoreTest, ImagesAreScoredOnFeatures) {
                                    "fashion-mnist-small", "--json", "-"});
   ASSERT_EQ(scored.exit_code, 0) << scored.err;
   EXPECT_EQ(nlohmann::json::parse(scored.out)["metrics"]["frechet_distance"], record["value"]);
+
+  // Against statistics of the same images, whose features are then settled, the same number.
+  const auto stats = run_program({"stats", "--data", "gaussian-noise:28x28x1?num=20", "--out", path("s.npz"),
+                                  "--features", "fashion-mnist-small"});
+  ASSERT_EQ(stats.exit_code, 0) << stats.err;
+  const auto again = run_program({"train", "--config", path("i.toml"), "--out", path("stored"), "--set",
+                                  "score.real='" + path("s.npz") + "'", "--set", "score.features=''"});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  const auto stored = nlohmann::json::parse(bytes_of(dir_ / "stored/run.json"))["score"];
+  EXPECT_NEAR(stored["value"].get<double>(), record["value"].get<double>(), 1e-12)
+      << "from a covariance instead of the features themselves";
+  EXPECT_EQ(stored["features"], record["features"]);
+  EXPECT_EQ(stored["real_count"], 20);
 }
 
 }  // namespace

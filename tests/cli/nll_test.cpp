@@ -1,15 +1,11 @@
 #include "base/core/file_io.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <tuple>
-
-#include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 // Objectives and likelihood through the program.
 namespace ddpm_eval {
@@ -28,11 +24,9 @@ const std::string kPoints =
     "[train]\nsteps = 30\nbatch_size = 32\nflip = false\nwarmup_steps = 5\n"
     "[sample]\nclip = false\n";
 
-class Nll : public ::testing::Test {
+class Nll : public testing::RunFixture {
  protected:
   Nll() { std::ofstream(dir_ / "c.toml") << kPoints; }
-
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
   void train(const std::string& run, std::vector<std::string> settings = {}) const {
     std::vector<std::string> arguments = {"train", "--config", path("c.toml"), "--out", path(run)};
@@ -51,8 +45,6 @@ class Nll : public ::testing::Test {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return json::parse(result.out, nullptr, /*allow_exceptions=*/false);
   }
-
-  testing::TempDir dir_;
 };
 
 TEST_F(Nll, EveryCellOfTable2TrainsSamplesAndHasABound) {
@@ -210,7 +202,8 @@ TEST_F(Nll, WhatCannotBeEvaluatedIsRefused) {
       refusal({"--data", "gaussian-noise:8x8x3?num=2"}),
       HasSubstr(
           "--data gaussian-noise:8x8x3?num=2: examples of shape [3, 8, 8], and the run was trained on [2]"));
-  EXPECT_THAT(refusal({"--data", "swiss-roll", "--strata", "21"}), HasSubstr("strata: 21"));
+  EXPECT_THAT(refusal({"--data", "swiss-roll", "--strata", "21"}),
+              HasSubstr("--strata 21: 21 is neither 0 (every t) nor within 2.."));
 }
 
 TEST_F(Nll, ContradictingObjectivesAreRefusedBeforeTraining) {

@@ -1,8 +1,4 @@
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
-
-#include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
+#include "tests/support/run_fixture.h"
 
 // The shipped configurations of the swiss roll, a few steps long.
 namespace ddpm_eval {
@@ -12,10 +8,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::run_program;
 
-class Notebook : public ::testing::Test {
+class Notebook : public testing::RunFixture {
  protected:
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
-
   /// Standard error of training 5 steps of a shipped configuration.
   std::string train(const std::string& config, const std::string& run) const {
     const auto file = testing::source_dir() / "configs" / config;
@@ -33,8 +27,6 @@ class Notebook : public ::testing::Test {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return result;
   }
-
-  testing::TempDir dir_;
 };
 
 TEST_F(Notebook, TrainingAndSamplingWarnOfAPriorThatDoesNotMatch) {

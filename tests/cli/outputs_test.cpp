@@ -1,10 +1,7 @@
 #include "base/core/file_io.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 
 #include <filesystem>
-
-#include <gmock/gmock.h>
 
 // No command replaces what it reads, or one of its results by another: it refuses before the work.
 namespace ddpm_eval {
@@ -15,31 +12,18 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using testing::error_line;
 using ::testing::HasSubstr;
+using testing::kTinyImages;
 using testing::run_program;
-using testing::TempDir;
 
 const std::string kNoise = "gaussian-noise:28x28x1?num=20";
 
-class Outputs : public ::testing::Test {
+class Outputs : public testing::RunFixture {
  protected:
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
-
   /// A tiny run, and three of its samples in the folder "images" and in "i.npz".
   void make_run() const {
-    core::write_file(
-        dir_ / "c.toml",
-        "[data]\nsource = 'gaussian-noise:28x28x1?num=16'\n[model.unet]\nbase_channels = 8\n"
-        "multipliers = [1]\nres_blocks = 1\nattention_resolutions = []\ndropout = 0.0\ngroups = 4\n"
-        "[process]\nsteps = 4\n[train]\nsteps = 1\nbatch_size = 2\n"
-        "[sample]\nsampler = 'ddim'\nsteps = 2\nmicro_batch = 4\n");
-    done({"train", "--config", path("c.toml"), "--out", path("run")});
+    train("run", kTinyImages);
     done({"sample", "--run", path("run"), "--num", "3", "--out", path("images")});
     done({"sample", "--run", path("run"), "--num", "3", "--out", path("i.npz")});
-  }
-
-  static void done(const std::vector<std::string>& arguments) {
-    const auto result = run_program(arguments);
-    ASSERT_EQ(result.exit_code, 0) << result.err;
   }
 
   /// The call fails with one line that names both flags, and `file` is as before.
@@ -53,8 +37,6 @@ class Outputs : public ::testing::Test {
       EXPECT_EQ(core::read_text(dir_ / file), before);
     }
   }
-
-  TempDir dir_;
 };
 
 TEST_F(Outputs, AreNotTheSourcesOfAScore) {
@@ -118,11 +100,11 @@ TEST_F(Outputs, OfSamplingStayApart) {
 
 TEST_F(Outputs, OfTrainingStayApart) {
   make_run();
-  expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("c.toml")},
-                 "--json", "--config", "c.toml");
-  expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("r/log.jsonl")},
+  expect_refused({"train", "--config", path("run.toml"), "--out", path("r"), "--json", path("run.toml")},
+                 "--json", "--config", "run.toml");
+  expect_refused({"train", "--config", path("run.toml"), "--out", path("r"), "--json", path("r/log.jsonl")},
                  "--json", "--out");
-  expect_refused({"train", "--config", path("c.toml"), "--out", path("r"), "--json", path("r/run.json")},
+  expect_refused({"train", "--config", path("run.toml"), "--out", path("r"), "--json", path("r/run.json")},
                  "--json", "--out");
   expect_refused({"features", "train", "--out", path("n.safetensors"), "--json", path("n.safetensors")},
                  "--out", "--json");

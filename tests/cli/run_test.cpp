@@ -1,14 +1,12 @@
 #include "base/core/file_io.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
+#include <thread>
 
 // Training and sampling through the program, on networks small enough for a test.
 namespace ddpm_eval {
@@ -16,17 +14,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using testing::bytes_of;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::run_program;
-using testing::TempDir;
-
-std::string slurp(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 /// A U-Net with every kind of layer, dropout and attention among them.
 const std::string kConfig =
@@ -42,11 +33,9 @@ const std::string kConfig =
 const std::vector<std::string> kBuiltInSize = {"--set", "data.source='gaussian-noise:28x28x1?num=16'",
                                                "--set", "model.unet.attention_resolutions=[14]"};
 
-class RunTest : public ::testing::Test {
+class RunTest : public testing::RunFixture {
  protected:
   RunTest() { std::ofstream(dir_ / "c.toml") << kConfig; }
-
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
   void train(const std::string& run, std::vector<std::string> extra = {}) const {
     std::vector<std::string> arguments = {"train", "--config", path("c.toml"), "--out", path(run)};
@@ -64,20 +53,18 @@ class RunTest : public ::testing::Test {
     const auto result = run_program(arguments);
     ASSERT_EQ(result.exit_code, 0) << result.err;
   }
-
-  TempDir dir_;
 };
 
 TEST_F(RunTest, AResumedRunEndsInTheBytesOfAnUnbrokenOne) {
   train("whole");
   train("parts", {"--set", "train.steps=4"});
-  EXPECT_NE(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
+  EXPECT_NE(bytes_of(dir_ / "parts/checkpoint.safetensors"), bytes_of(dir_ / "whole/checkpoint.safetensors"));
   train("parts", {"--resume"});
-  EXPECT_EQ(slurp(dir_ / "parts/grids/step-0000008.png"), slurp(dir_ / "whole/grids/step-0000008.png"));
+  EXPECT_EQ(bytes_of(dir_ / "parts/grids/step-0000008.png"), bytes_of(dir_ / "whole/grids/step-0000008.png"));
   sample("whole", "whole.npz");
   sample("parts", "parts.npz");
-  EXPECT_EQ(slurp(dir_ / "parts.npz"), slurp(dir_ / "whole.npz"));
-  EXPECT_EQ(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
+  EXPECT_EQ(bytes_of(dir_ / "parts.npz"), bytes_of(dir_ / "whole.npz"));
+  EXPECT_EQ(bytes_of(dir_ / "parts/checkpoint.safetensors"), bytes_of(dir_ / "whole/checkpoint.safetensors"));
 }
 
 TEST_F(RunTest, AFolderOfPhotographsTrains) {
@@ -92,7 +79,7 @@ TEST_F(RunTest, AFolderOfPhotographsTrains) {
     }
   }
   train("run", {"--set", "data.source='" + photographs.string() + "?crop=center&side=8'"});
-  const auto record = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+  const auto record = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"));
   EXPECT_EQ(record["data"]["count"], 6);
   EXPECT_EQ(record["data"]["source"], photographs.string() + "?crop=center&side=8");
   sample("run", "samples");
@@ -108,13 +95,14 @@ TEST_F(RunTest, InBfloat16AResumedRunEndsInTheSameBytesToo) {
   train("whole", {"--set", "train.precision=bf16"});
   train("parts", {"--set", "train.precision=bf16", "--set", "train.steps=4"});
   train("parts", {"--resume", "--set", "train.precision=bf16"});
-  EXPECT_EQ(slurp(dir_ / "parts/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
-  EXPECT_NE(slurp(dir_ / "float32/checkpoint.safetensors"), slurp(dir_ / "whole/checkpoint.safetensors"));
+  EXPECT_EQ(bytes_of(dir_ / "parts/checkpoint.safetensors"), bytes_of(dir_ / "whole/checkpoint.safetensors"));
+  EXPECT_NE(bytes_of(dir_ / "float32/checkpoint.safetensors"),
+            bytes_of(dir_ / "whole/checkpoint.safetensors"));
   sample("whole", "float32.npz");
   sample("whole", "a.npz", {"--precision", "bf16"});
   sample("parts", "b.npz", {"--precision", "bf16"});
-  EXPECT_EQ(slurp(dir_ / "a.npz"), slurp(dir_ / "b.npz"));
-  EXPECT_NE(slurp(dir_ / "a.npz"), slurp(dir_ / "float32.npz"));
+  EXPECT_EQ(bytes_of(dir_ / "a.npz"), bytes_of(dir_ / "b.npz"));
+  EXPECT_NE(bytes_of(dir_ / "a.npz"), bytes_of(dir_ / "float32.npz"));
 }
 
 TEST_F(RunTest, ARunIsNeverOverwrittenByAFreshOne) {
@@ -126,7 +114,7 @@ TEST_F(RunTest, ARunIsNeverOverwrittenByAFreshOne) {
 
 TEST_F(RunTest, ADamagedRecordOfACompleteRunIsMadeAnew) {
   train("run");
-  const auto whole = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+  const auto whole = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"));
   const std::vector<std::string> resume = {"train", "--out", path("run"), "--resume"};
   for (const char* damaged :
        {R"({"schema": 1, "step": 8})", R"({"schema": 1, "step": 8, "parameters": "many"})",
@@ -134,7 +122,7 @@ TEST_F(RunTest, ADamagedRecordOfACompleteRunIsMadeAnew) {
     core::write_file(dir_ / "run/run.json", damaged);
     const auto result = run_program(resume);
     EXPECT_EQ(result.exit_code, 0) << damaged << "\n" << result.err;
-    const auto record = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+    const auto record = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"));
     EXPECT_EQ(record["parameters"], whole["parameters"]);
     EXPECT_EQ(record["step"], 8);
   }
@@ -157,8 +145,8 @@ TEST_F(RunTest, SamplesDependOnSeedAndIndexAlone) {
   sample("run", "a.npz");
   sample("run", "b.npz", {"--seed", "0"});
   sample("run", "c.npz", {"--seed", "1"});
-  EXPECT_EQ(slurp(dir_ / "a.npz"), slurp(dir_ / "b.npz"));
-  EXPECT_NE(slurp(dir_ / "a.npz"), slurp(dir_ / "c.npz"));
+  EXPECT_EQ(bytes_of(dir_ / "a.npz"), bytes_of(dir_ / "b.npz"));
+  EXPECT_NE(bytes_of(dir_ / "a.npz"), bytes_of(dir_ / "c.npz"));
   sample("run", "folder");
   EXPECT_TRUE(fs::exists(dir_ / "folder/000005.png"));
   EXPECT_FALSE(fs::exists(dir_ / "folder/000006.png"));
@@ -168,9 +156,9 @@ TEST_F(RunTest, RoundingIsChosenAndToldInSamplesAndScores) {
   train("run", kBuiltInSize);
   sample("run", "near");
   sample("run", "below", {"--rounding", "truncate"});
-  EXPECT_NE(slurp(dir_ / "near/000000.png"), slurp(dir_ / "below/000000.png"));
+  EXPECT_NE(bytes_of(dir_ / "near/000000.png"), bytes_of(dir_ / "below/000000.png"));
   const auto told = [&](const std::string& folder) {
-    return nlohmann::json::parse(slurp(dir_ / folder / "samples.json"))["sampler"]["rounding"];
+    return nlohmann::json::parse(bytes_of(dir_ / folder / "samples.json"))["sampler"]["rounding"];
   };
   EXPECT_EQ(told("near"), "round");
   EXPECT_EQ(told("below"), "truncate");
@@ -184,7 +172,7 @@ TEST_F(RunTest, RoundingIsChosenAndToldInSamplesAndScores) {
   const auto refused =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--rounding", "up"});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(error_line(refused), HasSubstr("--rounding up: rounding: 'up' is not one of"));
+  EXPECT_THAT(error_line(refused), HasSubstr("--rounding up: 'up' is not one of"));
 }
 
 TEST_F(RunTest, ScoringARunEqualsScoringItsSamples) {
@@ -212,11 +200,11 @@ TEST_F(RunTest, AFolderOfSamplesIsGoneOnWith) {
   sample("run", "parts", {"--grid", path("parts.png")});
   for (int i = 0; i < 6; ++i) {
     const auto name = "00000" + std::to_string(i) + ".png";
-    EXPECT_EQ(slurp(dir_ / "parts" / name), slurp(dir_ / "whole" / name)) << name;
+    EXPECT_EQ(bytes_of(dir_ / "parts" / name), bytes_of(dir_ / "whole" / name)) << name;
   }
   EXPECT_FALSE(fs::exists(dir_ / "parts/000003.png.tmp-1-1"));
-  EXPECT_EQ(slurp(dir_ / "parts/samples.json"), slurp(dir_ / "whole/samples.json"));
-  EXPECT_EQ(slurp(dir_ / "parts.png"), slurp(dir_ / "whole.png"));
+  EXPECT_EQ(bytes_of(dir_ / "parts/samples.json"), bytes_of(dir_ / "whole/samples.json"));
+  EXPECT_EQ(bytes_of(dir_ / "parts.png"), bytes_of(dir_ / "whole.png"));
 
   const auto call = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"sample", "--run", path("run"), "--out", path("parts")});
@@ -241,10 +229,10 @@ TEST_F(RunTest, AFolderOfSamplesIsGoneOnWith) {
 
 TEST_F(RunTest, AnOwedGridIsDrawnOnResume) {
   train("run");
-  const auto grid = slurp(dir_ / "run/grids/step-0000008.png");
+  const auto grid = bytes_of(dir_ / "run/grids/step-0000008.png");
   fs::remove(dir_ / "run/grids/step-0000008.png");  // as after an interrupt while it was drawn
   train("run", {"--resume"});
-  EXPECT_EQ(slurp(dir_ / "run/grids/step-0000008.png"), grid);
+  EXPECT_EQ(bytes_of(dir_ / "run/grids/step-0000008.png"), grid);
 }
 
 TEST_F(RunTest, AnInterruptWhileTheLastGridIsDrawnLeavesItToTheResumedRun) {
@@ -277,9 +265,26 @@ TEST_F(RunTest, AnInterruptWhileTheLastGridIsDrawnLeavesItToTheResumedRun) {
   const auto resumed = run_program(again);
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_THAT(resumed.out, HasSubstr("run: step 1, "));
-  EXPECT_EQ(nlohmann::json::parse(slurp(dir_ / "run/run.json"))["step"], 1);
+  EXPECT_EQ(nlohmann::json::parse(bytes_of(dir_ / "run/run.json"))["step"], 1);
   EXPECT_EQ(run_program(arguments("whole", "2")).exit_code, 0);
-  EXPECT_EQ(slurp(dir_ / "run/grids/step-0000001.png"), slurp(dir_ / "whole/grids/step-0000001.png"));
+  EXPECT_EQ(bytes_of(dir_ / "run/grids/step-0000001.png"), bytes_of(dir_ / "whole/grids/step-0000001.png"));
+}
+
+TEST_F(RunTest, OfTwoFreshStartsAtOnceOneTrains) {
+  const std::vector<std::string> start = {"train", "--config", path("c.toml"), "--out", path("run")};
+  std::array<testing::ProgramResult, 2> results;
+  std::thread other([&] { results[0] = run_program(start); });
+  results[1] = run_program(start);
+  other.join();
+  const auto& winner = results[0].exit_code == 0 ? results[0] : results[1];
+  const auto& loser = results[0].exit_code == 0 ? results[1] : results[0];
+  EXPECT_EQ(winner.exit_code, 0) << winner.err;
+  EXPECT_THAT(loser.exit_code, ::testing::AnyOf(2, 7)) << loser.err;
+  EXPECT_THAT(error_line(loser), ::testing::AnyOf(HasSubstr("run: another process is writing there"),
+                                                  HasSubstr("run: holds a run already")));
+  train("alone");
+  EXPECT_EQ(bytes_of(dir_ / "run/checkpoint.safetensors"), bytes_of(dir_ / "alone/checkpoint.safetensors"));
+  EXPECT_EQ(nlohmann::json::parse(bytes_of(dir_ / "run/run.json"))["step"], 8);
 }
 
 TEST_F(RunTest, AFolderHasOneWriterAtATime) {
@@ -311,7 +316,7 @@ TEST_F(RunTest, ScoresOfSamplesSayHowTheyWereMade) {
 
 TEST_F(RunTest, TheLogAndTheRecordSayWhatHappened) {
   train("run");
-  std::istringstream lines(slurp(dir_ / "run/log.jsonl"));
+  std::istringstream lines(bytes_of(dir_ / "run/log.jsonl"));
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) {
     const auto entry = nlohmann::json::parse(line);
@@ -321,19 +326,19 @@ TEST_F(RunTest, TheLogAndTheRecordSayWhatHappened) {
     EXPECT_TRUE(entry.contains("images_per_second"));
   }
   EXPECT_EQ(count, 4);
-  const auto record = nlohmann::json::parse(slurp(dir_ / "run/run.json"));
+  const auto record = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"));
   EXPECT_EQ(record["step"], 8);
   EXPECT_EQ(record["config"]["train"]["batch_size"], 4);
   EXPECT_EQ(record["data"]["count"], 32);
   const auto page = run_program({"report", path("run")});
   EXPECT_EQ(page.exit_code, 0) << page.err;
-  EXPECT_THAT(slurp(dir_ / "run/index.html"), HasSubstr("<td>8</td>"));
+  EXPECT_THAT(bytes_of(dir_ / "run/index.html"), HasSubstr("<td>8</td>"));
 }
 
 TEST_F(RunTest, CtrlCSavesAndSaysHowToGoOn) {
   const auto result = run_program({"train", "--config", path("c.toml"), "--out", path("run"), "--set",
                                    "train.steps=100000000", "--set", "train.grid_every=0"},
-                                  {.kill_after_ms = 3000});
+                                  {.interrupt_once_there = dir_ / "run/log.jsonl"});
   EXPECT_EQ(result.exit_code, 130) << result.err;
   EXPECT_THAT(error_line(result), HasSubstr("--resume"));
   EXPECT_TRUE(fs::exists(dir_ / "run/checkpoint.safetensors"));
@@ -375,19 +380,20 @@ TEST_F(RunTest, BadSamplingOptionsAreRefused) {
   auto result =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--steps", "11"});
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_THAT(error_line(result), HasSubstr("steps"));
+  EXPECT_EQ(error_line(result),
+            "--steps 11: 11 is not within 1..10, the steps of the trained chain (0 means all of them)");
   result =
       run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--sampler", "dim"});
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_THAT(error_line(result), HasSubstr("--sampler dim: sampler: 'dim' is not one of"));
+  EXPECT_THAT(error_line(result), HasSubstr("--sampler dim: 'dim' is not one of"));
   EXPECT_THAT(error_line(result), HasSubstr("ddim"));
   result = run_program({"sample", "--run", path("run"), "--num", "2", "--out", path("o"), "--steps", "x"});
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_EQ(error_line(result), "--steps x: steps: expected an integer, found a string");
+  EXPECT_EQ(error_line(result), "--steps x: expected an integer, found a string");
   const auto source = "run:" + path("run") + "?num=2&foo=1";
   result = run_program({"is", "--fake", source, "--features", "fashion-mnist-small"});
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_EQ(error_line(result), "source '" + source + "': unknown key 'foo'");
+  EXPECT_EQ(error_line(result), "source '" + source + "': foo: unknown key 'sample.foo'");
   result = run_program({"sample", "--run", path("none"), "--num", "2", "--out", path("o")});
   EXPECT_EQ(result.exit_code, 3) << result.err;
   result = run_program({"sample", "--run", path("run"), "--num", "0", "--out", path("o")});

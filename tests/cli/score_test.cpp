@@ -211,7 +211,7 @@ TEST(Score, APartOfAFileOfPoints) {
 
 TEST(Score, AScoreOfManyPointsHearsCtrlC) {
   const auto result = run_program({"score", "--real", "swiss-roll?num=300000", "--fake", "moons?num=300000"},
-                                  {.kill_after_ms = 4000});
+                                  {.interrupt_once_said = "sliced Wasserstein distance"});
   EXPECT_EQ(result.exit_code, 130);
   EXPECT_THAT(error_line(result), HasSubstr("interrupted while scoring points"));
   EXPECT_EQ(result.out, "");

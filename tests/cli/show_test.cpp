@@ -1,16 +1,13 @@
 #include "base/core/file_io.h"
 #include "base/data/image_codec.h"
 #include "tests/support/gif_reader.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/run_fixture.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
-#include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 #include <torch/types.h>
 
 // `show` through the program.
@@ -21,10 +18,8 @@ namespace fs = std::filesystem;
 
 using nlohmann::json;
 using ::testing::ElementsAre;
-using testing::error_line;
 using ::testing::HasSubstr;
 using testing::read_gif;
-using testing::run_program;
 
 const std::string kImages =
     "[data]\nsource = 'gaussian-noise:8x8x3?num=16'\n"
@@ -52,35 +47,12 @@ std::vector<int64_t> lefts_of(const at::Tensor& image, const at::Tensor& picture
   return {found.data_ptr<int64_t>(), found.data_ptr<int64_t>() + found.numel()};
 }
 
-class Show : public ::testing::Test {
+class Show : public testing::RunFixture {
  protected:
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
-
   void train(const std::string& run, const std::string& config) const {
     std::ofstream(dir_ / "c.toml") << config;
-    ok({"train", "--config", path("c.toml"), "--out", path(run)});
+    done({"train", "--config", path("c.toml"), "--out", path(run)});
   }
-
-  void ok(const std::vector<std::string>& arguments) const {
-    const auto result = run_program(arguments);
-    ASSERT_EQ(result.exit_code, 0) << result.err;
-  }
-
-  json record_of(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.end(), {"--json", "-"});
-    const auto result = run_program(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return json::parse(result.out, nullptr, /*allow_exceptions=*/false);
-  }
-
-  void expect_refusal(int exit_code, const std::vector<std::string>& arguments,
-                      const std::string& substance) {
-    const auto result = run_program(arguments);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_THAT(error_line(result), HasSubstr(substance));
-  }
-
-  testing::TempDir dir_;
 };
 
 TEST_F(Show, ForwardNeedsNoRun) {
@@ -108,14 +80,14 @@ TEST_F(Show, ForwardOfAFolderShowsItsImages) {
   fs::create_directory(dir_ / "faces");
   const auto png = data::encode_png(torch::constant_pad_nd(image, {2, 2}));
   core::write_file(dir_ / "faces/a.png", {png.data(), png.size()});
-  ok({"show", "forward", "--data", path("faces") + "?crop=center&side=6&num=1", "--steps", "50", "--rescale",
-      "true", "--scale", "1", "--columns", "4", "--strip", path("s.png")});
+  done({"show", "forward", "--data", path("faces") + "?crop=center&side=6&num=1", "--steps", "50",
+        "--rescale", "true", "--scale", "1", "--columns", "4", "--strip", path("s.png")});
   const auto strip = read_png(dir_ / "s.png");
   EXPECT_EQ(lefts_of(image, strip).size(), 1U) << "x_0 as it is, and nothing like it later";
-  expect_refusal(2, {"show", "forward", "--data", path("faces"), "--num", "2", "--strip", path("t.png")},
-                 "num=2 does not fit");
-  expect_refusal(2, {"show", "forward", "--data", path("faces") + "?num=1", "--strip", path("faces/t.png")},
-                 "--strip " + path("faces/t.png") + ": lies in the folder of --data");
+  refused(2, {"show", "forward", "--data", path("faces"), "--num", "2", "--strip", path("t.png")},
+          "num=2 does not fit");
+  refused(2, {"show", "forward", "--data", path("faces") + "?num=1", "--strip", path("faces/t.png")},
+          "--strip " + path("faces/t.png") + ": lies in the folder of --data");
 }
 
 TEST_F(Show, PointsAndTheSchedulesOfAConfiguration) {
@@ -145,8 +117,8 @@ TEST_F(Show, PointsAndTheSchedulesOfAConfiguration) {
 
 TEST_F(Show, ReverseEndsInTheImagesThatSampleDraws) {
   train("run", kImages);
-  ok({"sample", "--run", path("run"), "--num", "5", "--out", path("samples"), "--seed", "3", "--sampler",
-      "ddim", "--steps", "4"});
+  done({"sample", "--run", path("run"), "--num", "5", "--out", path("samples"), "--seed", "3", "--sampler",
+        "ddim", "--steps", "4"});
   const std::vector<std::string> arguments = {
       "show", "reverse", "--run", path("run"), "--num", "5",       "--seed",      "3",     "--sampler",
       "ddim", "--steps", "4",     "--scale",   "1",     "--strip", path("s.png"), "--gif", path("g.gif")};
@@ -177,7 +149,7 @@ TEST_F(Show, ReverseEndsInTheImagesThatSampleDraws) {
 
 TEST_F(Show, ProgressiveEndsInTheSamplesToo) {
   train("run", kImages);
-  ok({"sample", "--run", path("run"), "--num", "2", "--out", path("samples")});
+  done({"sample", "--run", path("run"), "--num", "2", "--out", path("samples")});
   const auto record = record_of({"show", "progressive", "--run", path("run"), "--num", "2", "--scale", "1",
                                  "--columns", "5", "--strip", path("s.png")});
   EXPECT_EQ(record["shows"], "progressive");
@@ -219,27 +191,26 @@ TEST_F(Show, SlipsAreToldBeforeAnyWork) {
   train("run", kImages);
   train("roll", kPoints);
   const auto run = path("run"), strip = path("s.png");
-  expect_refusal(2, {"show"},
-                 "a command is needed: show forward, show reverse, show progressive or show interpolate");
-  expect_refusal(2, {"show", "reverse", "--run", run},
-                 "say what to make: --strip FILE.png, --gif FILE.gif or both");
-  expect_refusal(2, {"show", "forward", "--strip", strip}, "--data is needed, unless --config names");
-  expect_refusal(2, {"show", "forward", "--data", "moons", "--schedule", "cosin", "--strip", strip},
-                 "--schedule cosin: process.kind: 'cosin' is not one of");
-  expect_refusal(2, {"show", "forward", "--data", "moons", "--set", "process.stps=3", "--strip", strip},
-                 "process.stps");
-  expect_refusal(2, {"show", "forward", "--data", "none", "--strip", strip}, "unknown source");
-  expect_refusal(2, {"show", "reverse", "--run", run, "--num", "-1", "--strip", strip}, "--num -1");
-  expect_refusal(2, {"show", "reverse", "--run", run, "--steps", "11", "--strip", strip}, "sample.steps: 11");
-  expect_refusal(2, {"show", "reverse", "--run", run, "--strip", strip, "--json", strip},
-                 "is a file of --json as well");
-  expect_refusal(3, {"show", "reverse", "--run", path("none"), "--strip", strip}, "none");
-  expect_refusal(2, {"show", "interpolate", "--run", path("roll"), "--strip", strip},
-                 "interpolate is for images");
+  refused(2, {"show"},
+          "a command is needed: show forward, show reverse, show progressive or show interpolate");
+  refused(2, {"show", "reverse", "--run", run}, "say what to make: --strip FILE.png, --gif FILE.gif or both");
+  refused(2, {"show", "forward", "--strip", strip}, "--data is needed, unless --config names");
+  refused(2, {"show", "forward", "--data", "moons", "--schedule", "cosin", "--strip", strip},
+          "--schedule cosin: 'cosin' is not one of");
+  refused(2, {"show", "forward", "--data", "moons", "--set", "process.stps=3", "--strip", strip},
+          "process.stps");
+  refused(2, {"show", "forward", "--data", "none", "--strip", strip}, "unknown source");
+  refused(2, {"show", "reverse", "--run", run, "--num", "-1", "--strip", strip}, "--num -1");
+  refused(2, {"show", "reverse", "--run", run, "--steps", "11", "--strip", strip},
+          "--steps 11: 11 is not within 1..10");
+  refused(2, {"show", "reverse", "--run", run, "--strip", strip, "--json", strip},
+          "is a file of --json as well");
+  refused(3, {"show", "reverse", "--run", path("none"), "--strip", strip}, "none");
+  refused(2, {"show", "interpolate", "--run", path("roll"), "--strip", strip}, "interpolate is for images");
   const auto between = [&](std::vector<std::string> more, const std::string& substance, int exit_code = 2) {
     std::vector<std::string> arguments = {"show", "interpolate", "--run", run, "--strip", strip};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    expect_refusal(exit_code, arguments, substance);
+    refused(exit_code, arguments, substance);
   };
   between({"--depth", "11"}, "--depth 11: is not within 0..10");
   between({"--lambda", "1.5"}, "--lambda 1.5: is not within 0..1");

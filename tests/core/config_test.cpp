@@ -178,7 +178,7 @@ TEST(Config, MessagesOnAKeyNameWhoSetIt) {
     });
   };
   EXPECT_EQ(refused("flip=false"), "c.toml: batch_size: expected an integer, found a string");
-  EXPECT_EQ(refused("batch_size=y"), "--set batch_size=y: batch_size: expected an integer, found a string");
+  EXPECT_EQ(refused("batch_size=y"), "--set batch_size=y: expected an integer, found a string");
   auto tree = ConfigTree::from_text("batch_size = 4\n[inner]\nrate = 2\n", "c.toml");
   Outer config;
   tree.set("inner={rat=1}");
@@ -187,7 +187,7 @@ TEST(Config, MessagesOnAKeyNameWhoSetIt) {
   tree.set("inner={rate=1}");
   tree.set("schedule=cosin", "--schedule cosin");
   EXPECT_EQ(message_of<UsageError>([&] { read_config(tree, config); }),
-            "--schedule cosin: schedule: 'cosin' is not one of linear or cosine; did you mean 'cosine'?");
+            "--schedule cosin: 'cosin' is not one of linear or cosine; did you mean 'cosine'?");
   tree.set("schedule=cosine");
   tree.set("iner.rate=1");
   EXPECT_EQ(message_of<UsageError>([&] { read_config(tree, config); }),

@@ -6,8 +6,13 @@
 #include "tests/support/temp_dir.h"
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 namespace ddpm_eval::ddpm {
 namespace {
@@ -52,6 +57,37 @@ TEST(RunConfig, Cifar10ConfigIsTheDefault) {
   defaults.score.num = 5000;
   defaults.score.real = "cifar10:train";
   EXPECT_EQ(core::config_to_json(defaults), core::config_to_json(shipped("cifar10.toml")));
+}
+
+void add_keys(const nlohmann::json& json, const std::string& path, std::set<std::string>& keys) {
+  for (const auto& [key, value] : json.items()) {
+    const auto full = path.empty() ? key : path + "." + key;
+    if (value.is_object()) {
+      add_keys(value, full, keys);
+    } else {
+      keys.insert(full);
+    }
+  }
+}
+
+TEST(RunConfig, EveryKeyIsInAConfigurationThatIsShipped) {
+  std::set<std::string> keys;
+  add_keys(nlohmann::json::parse(core::config_to_json(RunConfig())), "", keys);
+  EXPECT_GT(keys.size(), 60U);
+  const std::regex section(R"(\[([a-z_.]+)\].*)"), assignment(R"(([a-z_0-9]+) *=.*)");
+  for (const auto& entry : std::filesystem::directory_iterator(testing::source_dir() / "configs")) {
+    std::ifstream file(entry.path());
+    std::string inside;
+    std::smatch match;
+    for (std::string line; std::getline(file, line);) {
+      if (std::regex_match(line, match, section)) {
+        inside = match.str(1);
+      } else if (std::regex_match(line, match, assignment)) {
+        keys.erase(inside + "." + match.str(1));
+      }
+    }
+  }
+  EXPECT_THAT(keys, ::testing::IsEmpty());
 }
 
 TEST(RunConfig, FashionMnistSmallBuilds) {
@@ -131,15 +167,17 @@ TEST(RunConfig, SlipsNameTheKey) {
   EXPECT_THAT(refusal("[sample]\nsteps = 2000\n"), HasSubstr("sample.steps: 2000 is not within 1..1000"));
   EXPECT_THAT(refusal("[train]\nbatch_size = 0\n"), HasSubstr("train.batch_size"));
   EXPECT_EQ(refusal("[train]\nbatch_size = 8\naccumulate = 3\n"),
-            "train.accumulate is 3: does not divide the batch size of 8");
+            "c.toml: train.accumulate: 3 does not divide the batch size of 8");
   EXPECT_THAT(refusal("[train]\nseed = -1\n"), HasSubstr("train.seed"));
   EXPECT_THAT(refusal("[train]\nlearning_rate = 0\n"), HasSubstr("train.learning_rate"));
   EXPECT_THAT(refusal("[data]\nsource = ''\n"), HasSubstr("data.source"));
-  EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n"), HasSubstr("train.flip"));
-  EXPECT_THAT(refusal("[model]\nkind = 'mlp'\n[train]\nflip = false\n"), HasSubstr("sample.clip"));
-  EXPECT_THAT(refusal("[model]\nkind = 'gated-mlp'\n"), HasSubstr("train.flip"));
+  EXPECT_THAT(refusal("[data]\nsource = 'moons'\n[model]\nkind = 'mlp'\n"), HasSubstr("train.flip"));
+  EXPECT_THAT(refusal("[data]\nsource = 'moons'\n[model]\nkind = 'mlp'\n[train]\nflip = false\n"),
+              HasSubstr("sample.clip"));
+  EXPECT_THAT(refusal("[model]\nkind = 'gated-mlp'\n"),
+              HasSubstr("c.toml: model.kind: 'gated-mlp' is for points"));
   EXPECT_THAT(refusal("[sample]\nweights = 'lst'\n"), HasSubstr("sample.weights: 'lst'"));
-  const std::string points = "[model]\nkind = 'mlp'\n[train]\nflip = false\n";
+  const std::string points = "[data]\nsource = 'moons'\n[model]\nkind = 'mlp'\n[train]\nflip = false\n";
   EXPECT_THAT(refusal(points + "precision = 'bf16'\n[sample]\nclip = false\n"), HasSubstr("train.precision"));
   EXPECT_THAT(refusal(points + "[sample]\nclip = false\nprecision = 'bf16'\n"),
               HasSubstr("sample.precision"));

@@ -164,10 +164,11 @@ TEST(ForeignModel, AConfigurationThatCannotBeBuiltNamesItsFile) {
     return message;
   };
   EXPECT_THAT(refusal("config.json", "norm_num_groups", 3),
-              HasSubstr("config.json: model.unet.groups: 3 groups"));
+              HasSubstr("config.json: norm_num_groups: 3 groups"));
   EXPECT_THAT(refusal("config.json", "layers_per_block", 2),
               EndsWith("tensor 'down_blocks.0.resnets.1.norm1.weight' is missing"));
-  EXPECT_THAT(refusal("scheduler_config.json", "num_train_timesteps", 0), HasSubstr("process.steps: 0"));
+  EXPECT_THAT(refusal("scheduler_config.json", "num_train_timesteps", 0),
+              HasSubstr("scheduler_config.json: num_train_timesteps: 0 is not"));
 }
 
 TEST(ForeignModel, FilesOfWeightsNeedTheirConfigurationAndSide) {
@@ -211,9 +212,9 @@ TEST(ForeignModel, FilesOfWeightsNeedTheirConfigurationAndSide) {
     EXPECT_THAT(refusal({.source = file, .config = config, .side = side}),
                 HasSubstr("is not within 1..65536"));
   }
-  EXPECT_THAT(
-      message_of<core::DataError>([&] { read_foreign_model({.source = file, .config = config, .side = 7}); }),
-      HasSubstr("small.toml: images of side 7"));
+  EXPECT_THAT(message_of<core::UsageError>(
+                  [&] { read_foreign_model({.source = file, .config = config, .side = 7}); }),
+              HasSubstr("small.toml: model.unet.multipliers: images of side 7"));
 }
 
 }  // namespace

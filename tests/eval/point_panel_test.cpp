@@ -46,12 +46,28 @@ TEST(PointPanel, MorePointsAreDarkerInAnyOrder) {
   EXPECT_TRUE(torch::equal(point_panel(cloud, view, options), point_panel(cloud.flip(0), view, options)));
 }
 
-TEST(PointPanel, PointsOutsideOfTheViewAreLeftOut) {
+TEST(PointPanel, PointsOutsideOfTheViewAreMarkedOnItsEdge) {
   const PlaneView view{0, 0, 1};
   const PanelOptions options{.side = 100, .numbers = false};
   const auto outside = torch::tensor({5.0F, 0.0F, 0.0F, -1e30F}).view({2, 2});
-  EXPECT_TRUE(
-      torch::equal(point_panel(outside, view, options), point_panel(torch::zeros({0, 2}), view, options)));
+  const auto panel = point_panel(outside, view, options),
+             empty = point_panel(torch::zeros({0, 2}), view, options);
+  const auto changed = (panel != empty).any(0);
+  EXPECT_EQ(changed.sum().item<int64_t>(), 2 * 9);
+  EXPECT_TRUE(changed[50][99].item<bool>()) << "to the right";
+  EXPECT_TRUE(changed[99][50].item<bool>()) << "below";
+  EXPECT_EQ(panel[0][50][99].item<int>(), 176);
+}
+
+TEST(PointPanel, AnOutlierDoesNotSetTheView) {
+  auto points = torch::linspace(-1, 1, 1000).view({500, 2}).clone();
+  const auto plain = view_of(points);
+  EXPECT_NEAR(plain.half, 1.04, 0.01) << "the ends of a shape are no outliers";
+  points[7][0] = 1e6F;
+  points[8][1] = -1e6F;
+  const auto view = view_of(points);
+  EXPECT_LT(view.half, 2 * plain.half);
+  EXPECT_NEAR(view.half, 1.04 * (2 + 0.5 * 1.98) / 2, 0.03) << "half of the bulk's width beyond it at most";
 }
 
 TEST(PointPanel, AGifCanHoldItsColours) {

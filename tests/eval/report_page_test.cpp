@@ -49,6 +49,28 @@ TEST(ReportPage, NoTextOfARecordOrALogIsMarkup) {
                     HasSubstr("<td>" + kSafeScript + "</td>")));
 }
 
+TEST(ReportPage, ScoresOfTheTrainingAreACurveWithItsBest) {
+  const TempDir dir;
+  const auto line = [](int step, const core::Json& value) {
+    return core::Json({{"step", step},
+                       {"value", value},
+                       {"metric", kScript},
+                       {"count", 50},
+                       {"seed", 0},
+                       {"real", "moons"},
+                       {"real_count", 60}})
+               .dump() +
+           "\n";
+  };
+  put_file(dir / "scores.jsonl", line(10, 4.0) + line(20, 1.5) + line(30, nullptr) + line(40, 2.0));
+  const auto page = render_run_page(dir.path());
+  EXPECT_THAT(page, AllOf(HasSubstr("<polyline"), HasSubstr("<circle"),
+                          HasSubstr("50 samples of seed 0 against moons, N = 60; the best: 1.5 at step 20."),
+                          HasSubstr(kSafeScript), Not(HasSubstr("<script"))));
+  put_file(dir / "scores.jsonl", line(30, nullptr));
+  EXPECT_THAT(render_run_page(dir.path()), HasSubstr("No score could be had."));
+}
+
 TEST(ReportPage, TheFoldersNameIsNotMarkup) {
   const TempDir dir;
   const auto folder = dir / "<b>bold";

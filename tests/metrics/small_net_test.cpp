@@ -218,7 +218,7 @@ TEST(SmallNet, RefusesUnsuitableData) {
   EXPECT_THAT(message_of<core::UsageError>([] {
                 SmallNetTask({2, 16, 4, 8}, {}, quadrants(4));
               }),
-              HasSubstr("net.channels = 2: must be 1 or 3"));
+              HasSubstr("net.channels: 2 is neither 1 nor 3"));
 }
 
 }  // namespace

@@ -64,6 +64,21 @@ std::string slurp(const std::filesystem::path& path) {
   ::_exit(127);
 }
 
+/// Whether it is time to interrupt; empty if it never is.
+std::function<bool(int)> interrupt_of(const ProgramOptions& options, const std::filesystem::path& err) {
+  if (options.interrupt_when) {
+    return options.interrupt_when;
+  }
+  if (!options.interrupt_once_there.empty()) {
+    return [file = options.interrupt_once_there](int) { return std::filesystem::exists(file); };
+  }
+  if (!options.interrupt_once_said.empty()) {
+    return
+        [text = options.interrupt_once_said, err](int) { return slurp(err).find(text) != std::string::npos; };
+  }
+  return {};
+}
+
 }  // namespace
 
 ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options) {
@@ -79,15 +94,10 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
     become_program(arguments, options,
                    options.standard_output.empty() ? dir / "out" : options.standard_output, dir / "err");
   }
-  if (options.kill_after_ms > 0) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(options.kill_after_ms));
-    ::kill(child, SIGINT);
-  }
   int status = 0;
   bool ended = false;
-  if (!options.interrupt_once_there.empty()) {
-    while (!(ended = ::waitpid(child, &status, WNOHANG) == child) &&
-           !std::filesystem::exists(options.interrupt_once_there)) {
+  if (const auto due = interrupt_of(options, dir / "err")) {
+    while (!(ended = ::waitpid(child, &status, WNOHANG) == child) && !due(child)) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     if (!ended) {

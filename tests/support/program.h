@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,12 @@ struct ProgramResult {
 };
 
 struct ProgramOptions {
-  std::vector<std::string> environment{};        ///< added to the test's own; "NAME" alone: taken from it
-  std::filesystem::path working_folder{};        ///< empty: the test's own
-  std::filesystem::path standard_output{};       ///< where it goes; empty: into ProgramResult::out
-  bool interrupted_before_start = false;         ///< SIGINT is pending when the program begins
-  int kill_after_ms = 0;                         ///< SIGINT after so long; 0: never
+  std::vector<std::string> environment{};     ///< added to the test's own; "NAME" alone: taken from it
+  std::filesystem::path working_folder{};     ///< empty: the test's own
+  std::filesystem::path standard_output{};    ///< where it goes; empty: into ProgramResult::out
+  bool interrupted_before_start = false;      ///< SIGINT is pending when the program begins
+  std::string interrupt_once_said{};          ///< SIGINT as soon as this is on standard error; empty: never
+  std::function<bool(int)> interrupt_when{};  ///< SIGINT as soon as this is true of the process
   std::filesystem::path interrupt_once_there{};  ///< SIGINT as soon as this file is there; empty: never
 };
 
