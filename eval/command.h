@@ -20,6 +20,7 @@ struct Session {
 // One function per command, each in its own file under eval/commands/: it adds its subcommand with options
 // and help to `program` and, when chosen, sets session.action. Results go to stdout, everything else to
 // stderr.
+void add_ablate_command(CLI::App& program, Session& session);
 void add_data_command(CLI::App& program, Session& session);
 void add_export_command(CLI::App& program, Session& session);
 void add_features_command(CLI::App& program, Session& session);

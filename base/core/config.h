@@ -66,6 +66,9 @@ class ConfigTree {
   /// How messages name `key`: as it was set by an override of just this key ("--steps 5"), else whatever set
   /// it and the key ("c.toml: train.steps").
   std::string name_of(const std::string& key) const;
+  /// The whole tree as a JSON object, the keys of each table in the file's order: for what is no fixed list
+  /// of fields.
+  std::string to_json() const;
 
   struct Impl;
   Impl& impl() { return *impl_; }

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/json.h"
+#include "base/core/record.h"
 #include "base/core/text.h"
 
 #include <algorithm>
@@ -15,13 +16,11 @@
 namespace ddpm_eval::core {
 namespace {
 
+Json table_to_json(const toml::table& table);
+
 Json to_json(const toml::node& node) {
   if (const auto* table = node.as_table()) {
-    Json object = Json::object();
-    for (const auto& [key, value] : *table) {
-      object[std::string(key.str())] = to_json(value);
-    }
-    return object;
+    return table_to_json(*table);
   }
   if (const auto* array = node.as_array()) {
     Json list = Json::array();
@@ -45,6 +44,22 @@ Json to_json(const toml::node& node) {
   std::ostringstream text;  // dates and times, which no field of ours takes
   text << toml::node_view<const toml::node>(node);
   return text.str();
+}
+
+/// Keys in the file's order; the parser's own is by name.
+Json table_to_json(const toml::table& table) {
+  using Entry = std::pair<toml::source_position, std::pair<std::string, const toml::node*>>;
+  std::vector<Entry> entries;
+  for (const auto& [key, value] : table) {
+    entries.push_back({key.source().begin, {std::string(key.str()), &value}});
+  }
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.first < b.first; });
+  Json object = Json::object();
+  for (const auto& [unused, entry] : entries) {
+    object[entry.first] = to_json(*entry.second);
+  }
+  return object;
 }
 
 /// Far more than any key of ours has. The parser and its tables recurse once a part, and it limits only how
@@ -237,5 +252,7 @@ void ConfigTree::set(std::string_view assignment, const std::string& named) {
   (*place)[key.substr(begin)] = std::move(value);
   impl_->overrides.emplace_back(key, origin);
 }
+
+std::string ConfigTree::to_json() const { return json_text(impl_->root); }
 
 }  // namespace ddpm_eval::core

@@ -1,0 +1,91 @@
+#pragma once
+
+#include "eval/ablation/grid.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+// The folder of a grid: grid.toml and base.toml, copies of what it was made from, and for each cell and seed
+// a job's folder <cell>/seed-<s> with
+//   definition.json  what its numbers depend on, written first
+//   run/             the training, in the first of the cells that share it
+//   nll/             the evaluation of the bound
+//   training.json    beside run/, once training and bound are done: how they ended
+//   samples.npy      or samples/
+//   log.txt          what was said on the way
+//   failed.json      why the job could not be done
+//   record.json      the result, written last: the job is done
+namespace ddpm_eval::eval {
+
+struct GridJob {
+  size_t cell = 0;
+  int64_t seed = 0;
+};
+
+enum class JobState { kWaiting, kRunning, kDone, kDiverged, kFailed };
+
+class GridFolder {
+ public:
+  /// Opens what an earlier call has made. Throws DataError for a folder that holds no grid, and what
+  /// read_grid() and check() throw.
+  static GridFolder open(const std::filesystem::path& folder);
+
+  /// Makes the folder for the grid in `file`, or opens it for more of the same. Throws UsageError for a
+  /// folder that holds something else, and as check(); nothing is written then.
+  static GridFolder create(const std::filesystem::path& folder, const std::filesystem::path& file);
+
+  const Grid& grid() const { return grid_; }
+  const std::filesystem::path& path() const { return path_; }
+
+  /// All jobs, seed by seed, so that what is there early can be compared.
+  std::vector<GridJob> jobs() const;
+
+  std::filesystem::path job_folder(const GridJob& job) const;
+  /// Of the job that trains for `job`.
+  std::filesystem::path owner_folder(const GridJob& job) const;
+
+  /// The job's record, if it is done. Throws DataError for one that is damaged, of another schema or of
+  /// something else.
+  std::optional<core::Json> record(const GridJob& job) const;
+  /// What training.json of its owner says, if it is there. Throws as record().
+  std::optional<core::Json> training(const GridJob& job) const;
+  /// What failed.json says, if it is there.
+  std::optional<core::Json> failure(const GridJob& job) const;
+
+  /// Takes the lock of the job's folder for a moment to tell whether somebody works there.
+  JobState state(const GridJob& job) const;
+
+  /// Throws UsageError naming the cell if the folder holds jobs that are not the grid's, or that were made
+  /// from another definition than its cells have now.
+  void check() const;
+
+ private:
+  GridFolder(std::filesystem::path folder, Grid grid) : path_(std::move(folder)), grid_(std::move(grid)) {}
+
+  std::filesystem::path path_;
+  Grid grid_;
+};
+
+/// Reads a grid's file and the base configuration that it names.
+Grid read_grid_file(const std::filesystem::path& file);
+
+/// Names of files in a job's folder.
+inline constexpr const char* kDefinitionFile = "definition.json";
+inline constexpr const char* kTrainingFile = "training.json";
+inline constexpr const char* kJobRecordFile = "record.json";
+inline constexpr const char* kFailureFile = "failed.json";
+inline constexpr const char* kJobLogFile = "log.txt";
+
+/// Kinds of the records above.
+inline constexpr const char* kJobKind = "ablation job";
+inline constexpr const char* kTrainingKind = "ablation training";
+
+/// definition.json of a job.
+core::Json job_definition(const Grid& grid, const GridJob& job);
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "eval/ablation/grid_folder.h"
+#include "eval/ablation/grid_table.h"
+
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+
+/// What is known of every job, as make_grid_table() takes it.
+std::vector<std::vector<JobOutcome>> collect_outcomes(const GridFolder& folder);
+
+/// Writes table.json, table.md, table.csv and table.tex into the folder and returns the record. The same
+/// results give the same bytes.
+core::Json write_grid_tables(const GridFolder& folder);
+
+/// What `ablate --dry-run` prints: every cell with what distinguishes it and what a job of it takes.
+std::string describe_cells(const Grid& grid);
+
+/// What `ablate status` prints: the state of every job, how far its training is, and the time left by the
+/// jobs that are done.
+std::string describe_status(const GridFolder& folder);
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "eval/command.h"
+
+#include <filesystem>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+
+class GridFolder;
+struct GridJob;
+
+/// How often a job is tried that fails for reasons outside of it: resources, a worker killed.
+inline constexpr int kOutsideAttempts = 2;
+
+/// Writes failed.json of a job. `attempts` counts this one; `outside` is whether another try may succeed.
+void write_failure(const GridFolder& folder, const GridJob& job, int code, const std::string& message,
+                   int attempts, bool outside);
+
+/// Whether nothing more is to be done for the job: it is done, or has failed for good.
+bool is_settled(const GridFolder& folder, const GridJob& job);
+
+/// The process that does jobs of the grid in `folder`, until all are settled: those that nobody else works
+/// on, in order. What a job says goes to its log.txt. The process that has started it reads lines on standard
+/// output: "job N", the index of the job that it begins, and "error CODE MESSAGE", why it ends early.
+void run_grid_worker(const std::filesystem::path& folder, const Session& session);
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+// The words of a grid's table, before they are Markdown or LaTeX.
+namespace ddpm_eval::eval {
+
+/// What is printed where there is no number, as the paper does.
+inline constexpr const char* kDash = "–";
+
+struct TextTable {
+  std::string caption;
+  std::vector<std::vector<std::string>> rows;  ///< the first one is the header
+};
+
+struct TableText {
+  std::vector<TextTable> tables;
+  std::vector<std::string> remarks;  ///< on all of it
+  std::vector<std::string> notes;    ///< those that cells refer to, as " [1]"
+};
+
+/// From what make_grid_table() gave: a list of cells, or where these have column labels a table for each
+/// metric.
+TableText table_text(const nlohmann::ordered_json& table);
+
+/// What was published for a cell, if it may stand beside ours, or kDash.
+std::string published_text(const nlohmann::ordered_json& cell, const std::string& metric);
+
+}  // namespace ddpm_eval::eval
