@@ -48,7 +48,7 @@ ddpm::RunConfig resolve(const NamedText& base, const Grid& grid, const std::vect
                         const GridCell& cell, const std::string& origin) {
   auto tree = core::ConfigTree::from_text(base.text, base.origin);
   const auto lay = [&](const GridSetting& setting, const std::string& where) {
-    tree.set(setting.key + "=" + setting.value, where);
+    tree.set(setting.key + "=" + setting.value, where + ": " + setting.key);
   };
   for (const auto& setting : common) {
     lay(setting, fmt::format("{}: set", origin));

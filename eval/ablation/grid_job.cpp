@@ -30,7 +30,8 @@ std::vector<Setting> sampler_settings(const ddpm::RunConfig& config, const std::
   std::vector<Setting> settings;
   const auto sampler = Json::parse(core::config_to_json(config.sample));
   for (const auto& [key, value] : sampler.items()) {
-    settings.push_back({"sample." + key + "=" + core::json_text(value), "cell '" + cell + "'"});
+    settings.push_back(
+        {"sample." + key + "=" + core::json_text(value), fmt::format("cell '{}': sample.{}", cell, key)});
   }
   return settings;
 }
@@ -109,9 +110,9 @@ class Job {
     LikelihoodRequest request;
     request.run = run;
     request.data = grid_.likelihood.data;
-    const std::string origin = "[likelihood]";
-    request.settings = {{fmt::format("strata={}", grid_.likelihood.strata), origin},
-                        {fmt::format("micro_batch={}", grid_.likelihood.micro_batch), origin}};
+    request.settings = {
+        {fmt::format("strata={}", grid_.likelihood.strata), "likelihood.strata"},
+        {fmt::format("micro_batch={}", grid_.likelihood.micro_batch), "likelihood.micro_batch"}};
     request.seed = static_cast<uint64_t>(grid_.likelihood.seed);
     request.out = place_ / "nll";
     const std::string metric = grid_.is_for_points() ? "nats_per_dim" : "bits_per_dim";

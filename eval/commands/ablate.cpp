@@ -52,7 +52,7 @@ void run_ablate(const AblateOptions& options, const Session& session) {
     return;
   }
   if (options.grid.empty()) {
-    throw core::UsageError("ablate: --grid is needed: a TOML file; see configs/grids/");
+    throw core::UsageError("ablate: --grid is needed: a TOML file; see configs/");
   }
   if (options.dry_run) {
     const auto grid = read_grid_file(options.grid);
@@ -86,7 +86,7 @@ void add_ablate_command(CLI::App& program, Session& session) {
   auto* command = program.add_subcommand(
       "ablate", "Train, sample and score the cells of a grid from several seeds, and tabulate them");
   auto options = std::make_shared<AblateOptions>();
-  command->add_option("--grid", options->grid, "A TOML file; see configs/grids/");
+  command->add_option("--grid", options->grid, "A TOML file; see configs/");
   command->add_option(
       "--out", options->out,
       "The folder of the results; what is there is gone on with, also by several machines at once");

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,10 +54,11 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   };
   expect_error({"fidd", "--help"}, "unknown command 'fidd'; did you mean 'fid'?");
   expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
-  expect_error({"knn", "--help"},
-               "unknown command 'knn'; choose train, sample, show, fid, is, score, stats, nll, report, "
-               "features, data, "
-               "weights, import, export or info");
+  expect_error(
+      {"knn", "--help"},
+      "unknown command 'knn'; choose train, sample, show, fid, is, score, stats, nll, ablate, report, "
+      "features, data, "
+      "weights, import, export or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   expect_error({"features", "trian", "--out", "x"},
                "unknown command 'features trian'; did you mean 'features train'?");
@@ -189,20 +191,15 @@ TEST(Program, AnInterruptEndsTheWaitForAPipe) {
   auto result = run_program({"train", "--config", pipe, "--out", (dir / "run").string()});
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_EQ(error_line(result), pipe + ": nobody writes to this pipe");
-  const int silent_writer = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
-  const auto has_it_open = [&](int process) {
-    std::error_code error;
-    const auto folder = "/proc/" + std::to_string(process) + "/fd";
-    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-      if (std::filesystem::read_symlink(entry.path(), error) == pipe) {
-        return true;
-      }
-    }
-    return false;
+  const int writer = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(::write(writer, "#", 1), 1);
+  const auto has_read = [writer](int) {
+    int waiting = 0;
+    return ::ioctl(writer, FIONREAD, &waiting) == 0 && waiting == 0;
   };
-  result = run_program({"train", "--config", pipe, "--out", (dir / "run").string()},
-                       {.interrupt_when = has_it_open});
-  ::close(silent_writer);
+  result =
+      run_program({"train", "--config", pipe, "--out", (dir / "run").string()}, {.interrupt_when = has_read});
+  ::close(writer);
   EXPECT_EQ(result.exit_code, 130) << result.err;
   EXPECT_EQ(error_line(result), "interrupted while " + pipe + " was read");
 }

@@ -1,6 +1,7 @@
 #include "ddpm/run_config.h"
 
 #include "base/core/error.h"
+#include "base/core/file_io.h"
 #include "ddpm/model_factory.h"
 #include "tests/support/errors.h"
 #include "tests/support/temp_dir.h"
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <regex>
 #include <set>
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -76,7 +78,11 @@ TEST(RunConfig, EveryKeyIsInAConfigurationThatIsShipped) {
   EXPECT_GT(keys.size(), 60U);
   const std::regex section(R"(\[([a-z_.]+)\].*)"), assignment(R"(([a-z_0-9]+) *=.*)");
   for (const auto& entry : std::filesystem::directory_iterator(testing::source_dir() / "configs")) {
-    std::ifstream file(entry.path());
+    const std::string text = core::read_text(entry.path());
+    if (text.find("\nconfig = ") != std::string::npos) {
+      continue;  // an ablation grid, whose keys are others
+    }
+    std::istringstream file(text);
     std::string inside;
     std::smatch match;
     for (std::string line; std::getline(file, line);) {

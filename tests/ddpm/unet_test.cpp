@@ -282,9 +282,10 @@ TEST(UNet, RefusesWhatCannotBeBuilt) {
   const auto refusal = [](UNetConfig config, UNetShape shape) {
     return message_of<core::UsageError>([&] { UNet(config, shape, ParameterMaker(0)); });
   };
-  EXPECT_EQ(refusal({.attention_resolutions = {}}, {.image_side = 28}),
-            "images of side 28 cannot be halved 3 times; model.unet.multipliers with 4 levels needs a side "
-            "divisible by 8");
+  EXPECT_EQ(
+      refusal({.attention_resolutions = {}}, {.image_side = 28}),
+      "model.unet.multipliers: images of side 28 cannot be halved 3 times; 4 levels need a side divisible "
+      "by 8");
   EXPECT_EQ(refusal({.attention_resolutions = {12}}, {}),
             "model.unet.attention_resolutions: no level has side 12; the levels have 32, 16, 8, 4");
   EXPECT_EQ(refusal({.base_channels = 48}, {}),

@@ -178,7 +178,7 @@ TEST(Loop, BatchesThatCannotBeSplitAreRefused) {
   SplitTask split;
   TrainState state = new_state(split, config);
   EXPECT_THAT(message_of<core::UsageError>([&] { run_loop(split, config, {}, state); }),
-              HasSubstr("accumulate is 5: does not divide the batch size of 12"));
+              HasSubstr("accumulate: 5 does not divide the batch size of 12"));
   config.accumulate = 2;
   ConvTask normed;  // batch norm
   TrainState other = new_state(normed, config);

@@ -8,6 +8,8 @@
 #include <limits>
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 namespace ddpm_eval::training {
 namespace {
@@ -77,8 +79,20 @@ TEST(TrainLog, CannotBeWritten) {
   const TempDir folder;
   std::filesystem::create_directory(folder / "log.jsonl");
   EXPECT_THROW(TrainLog(folder / "log.jsonl", 0), core::Error);
-  TrainLog full("/dev/full", 0);
-  EXPECT_THAT(message_of<core::ResourceError>([&] { full.append(LogLine{}); }), HasSubstr("/dev/full"));
+  EXPECT_EQ(message_of<core::DataError>([] { TrainLog("/dev/full", 0); }),
+            "/dev/full: is a device or a terminal, not a file or a pipe");
+  // As on a full disk: no file of this process may grow beyond a byte.
+  const auto path = folder / "full.jsonl";
+  TrainLog full(path, 0);
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto on_excess = ::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit one_byte = {1, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &one_byte), 0);
+  const auto message = message_of<core::ResourceError>([&] { full.append(LogLine{}); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, on_excess);
+  EXPECT_THAT(message, HasSubstr(path.string()));
 }
 
 TEST(LogWindow, MeansAndExactRoundTrip) {
