@@ -2,7 +2,6 @@
 
 #include "base/core/target_clones.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 
@@ -10,10 +9,12 @@
 // the kernels.
 namespace ddpm_eval::ddpm::detail {
 
-/// e^x to 3e-7 of itself for x in [-87, 88], clamped outside: 2^k times a polynomial for e^r, |r| <= ln(2)/2.
+/// e^x to 3e-7 of itself for x in [-87, 88], clamped outside, NaN of NaN: 2^k times a polynomial for e^r, |r|
+/// <= ln(2)/2.
 DDPM_EVAL_INLINE float exponential(float x) {
   constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  x = std::min(88.0F, std::max(-87.0F, x));
+  x = x < -87.0F ? -87.0F : x;           // comparisons that a NaN gets through
+  x = x > 88.0F ? 88.0F : x;
   const float shifted = x * 1.44269504F + kShift;
   const float k = shifted - kShift;
   // ln 2 in two parts, the first of few bits, so that k times it is exact.

@@ -165,7 +165,8 @@ void make_folders(const fs::path& folder) {
 
 FolderLock::FolderLock(const fs::path& folder)
     : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  is_real_ = descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
+  if (descriptor_ >= 0 && !is_real_ && errno == EWOULDBLOCK) {
     ::close(descriptor_);
     throw ResourceError("{}: another process is writing there; wait for it or choose another folder",
                         folder.string());
@@ -269,7 +270,7 @@ void remove_abandoned_files(const fs::path& folder) {
     }
   }
   for (const auto& path : abandoned) {
-    fs::remove(path, error);
+    TemporaryName::remove_abandoned(path);
   }
 }
 

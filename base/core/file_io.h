@@ -34,8 +34,12 @@ class FolderLock {
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
+  /// False where the file system has no locks on folders: nobody is kept out then.
+  bool is_real() const { return is_real_; }
+
  private:
   int descriptor_ = -1;
+  bool is_real_ = false;
 };
 
 /// kSynced: on the disk before commit() returns. kLater: whenever the operating system writes it, which a

@@ -94,6 +94,8 @@ TemporaryName::~TemporaryName() {
   }
 }
 
+void TemporaryName::remove_abandoned(const fs::path& path) { sweep(path); }
+
 bool TemporaryName::is_one(std::string_view name) {
   const size_t mark = name.rfind(kTemporaryMark);
   if (mark == std::string_view::npos || mark == 0) {

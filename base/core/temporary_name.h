@@ -27,6 +27,8 @@ class TemporaryName {
   /// Whether a file may have been named so by this class or an earlier one: something, ".tmp-", digits, which
   /// a dash may part.
   static bool is_one(std::string_view name);
+  /// Deletes what a dead writer has left at `path`, and nothing that a live one holds.
+  static void remove_abandoned(const std::filesystem::path& path);
 
  private:
   std::filesystem::path path_;

@@ -82,7 +82,7 @@ Raster decode_png(const ByteView& file, const ImageHeader& header) {
   png.next = bytes.data();
   png.left = bytes.size();
   if (!read_png(png, header, raster, rows.data())) {
-    if (png.message[0] == '\0') {
+    if (png.message[0] == '\0' || std::strstr(png.message, "ut of memory") != nullptr) {
       throw std::bad_alloc();
     }
     throw BadImage{fmt::format("damaged PNG: {}", png.message)};

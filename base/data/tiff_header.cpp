@@ -23,6 +23,9 @@ enum Tag : uint32_t {
   kSampleFormat = 339,
 };
 
+/// CMYK and as many more; whole pixels are held while they are decoded.
+constexpr uint32_t kMaxSamples = 8;
+
 class Directory {
  public:
   explicit Directory(const ByteView& file)
@@ -105,6 +108,10 @@ ImageHeader walk_tiff(const ByteView& file) {
   if (bits > 16 || format != 1) {
     throw BadImage{fmt::format("TIFF of {}-bit {} samples; unsigned integers up to 16 bits are supported",
                                bits, format == 3 ? "floating-point" : "integer")};
+  }
+  if (const uint32_t samples = directory.first(kSamplesPerPixel, 1); samples > kMaxSamples) {
+    throw BadImage{
+        fmt::format("TIFF of {} samples a pixel, more than the {} that are read", samples, kMaxSamples)};
   }
   // Pillow does not read 16-bit samples of other kinds either.
   if (photometric > 6 || photometric == 4 || (bits == 16 && photometric != 1 && photometric != 2)) {

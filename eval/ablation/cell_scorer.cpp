@@ -1,5 +1,6 @@
 #include "eval/ablation/cell_scorer.h"
 
+#include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
@@ -40,6 +41,18 @@ void stop_when_interrupted(int64_t, int64_t) {
   }
 }
 
+/// Whether a file of points says of itself just this.
+bool is_of(const fs::path& points, const core::Json& provenance) {
+  auto found = read_sample_provenance(points);
+  return found.is_object() && found.contains("npy_sha256") &&
+         (found.erase("npy_sha256"), found == provenance);
+}
+
+std::string digest_of(const at::Tensor& values) {
+  const auto bytes = values.contiguous();
+  return core::sha256_hex({static_cast<const char*>(bytes.data_ptr()), bytes.nbytes()});
+}
+
 class PointCells final : public CellScorer {
  public:
   PointCells(const Grid& grid, const Session& session)
@@ -50,8 +63,11 @@ class PointCells final : public CellScorer {
     }
     const auto real = open_points(score_.real, score_.num, session);
     real_ = real.points;
-    context_ = {
-        {"real", score_.real}, {"real_count", real_.size(0)}, {"count", score_.num}, {"seed", score_.seed}};
+    context_ = {{"real", score_.real},
+                {"real_count", real_.size(0)},
+                {"real_sha256", digest_of(real_)},
+                {"count", score_.num},
+                {"seed", score_.seed}};
     if (!real.kind.empty()) {
       context_["floor"] = floor_of(real.kind);
     }
@@ -95,14 +111,14 @@ class PointCells final : public CellScorer {
     return {{"sliced_wasserstein_distance", floor[kGridFloorDraws / 2]}, {"draws", kGridFloorDraws}};
   }
 
+  /// Those that an interrupted job has left, if they are what this run draws.
   at::Tensor samples(const LoadedRun& run, const fs::path& path) const {
-    std::error_code error;
-    if (fs::exists(path, error)) {
+    const auto provenance = sample_provenance(run, score_.num);
+    if (is_of(path, provenance)) {
       return data::parse_npy(core::read_file(path), path.string());
     }
     auto points = sample_points_of(run, {.first = 0, .count = score_.num}, progress_);
-    const auto npy = data::to_npy(points);
-    core::write_file(path, {npy.data(), npy.size()});
+    write_points(path, points, provenance);
     return points;
   }
 
@@ -142,6 +158,7 @@ class ImageCells final : public CellScorer {
     }
     context_ = {{"real", score_.real},
                 {"real_count", real_.moments.count},
+                {"real_sha256", digest_of(real_.moments.mean)},
                 {"count", score_.num},
                 {"seed", score_.seed},
                 {"features", features}};

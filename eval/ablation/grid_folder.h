@@ -49,7 +49,7 @@ class GridFolder {
   /// Of the job that trains for `job`.
   std::filesystem::path owner_folder(const GridJob& job) const;
 
-  /// The job's record, if it is done. Throws DataError for one that is damaged, of another schema or of
+  /// The job's record, if it is done. Throws DataError for one that is damaged, of a later schema or of
   /// something else.
   std::optional<core::Json> record(const GridJob& job) const;
   /// What training.json of its owner says, if it is there. Throws as record().

@@ -101,8 +101,8 @@ class Job {
     return {owner_place_ / "run", std::move(settings), static_cast<uint64_t>(grid_.score.seed)};
   }
 
-  /// A term that is not finite is a problem of the model. A damaged state of the evaluation is none: it is
-  /// put aside once.
+  /// A term that is not finite is a problem of the model. A damaged run or a damaged state of the evaluation
+  /// is none: the one fails the job, the other is put aside once.
   void evaluate_bound(const SamplingRequest& run, CellScores& scores) const {
     if (grid_.likelihood.data.empty()) {
       return;
@@ -116,18 +116,21 @@ class Job {
     request.seed = static_cast<uint64_t>(grid_.likelihood.seed);
     request.out = place_ / "nll";
     const std::string metric = grid_.is_for_points() ? "nats_per_dim" : "bits_per_dim";
+    load_run(run);
     for (const bool last_try : {false, true}) {
+      std::error_code ignored;
+      const bool goes_on = fs::exists(request.out, ignored);
       try {
         const auto record = evaluate_likelihood(request, session_);
         scores.metrics[metric] = record.at("metrics").at(metric);
         scores.metrics[metric + "_error"] = record.at("metrics").at(metric + "_error");
         return;
       } catch (const core::DataError& error) {
-        if (last_try) {
-          scores.problems[metric] = error.what();
-        }
-        std::error_code ignored;
         fs::remove_all(request.out, ignored);
+        if (last_try || !goes_on) {
+          scores.problems[metric] = error.what();
+          return;
+        }
       }
     }
   }

@@ -74,7 +74,7 @@ class GridRunner {
       if (core::interrupt_requested() && !asked_to_stop_) {
         asked_to_stop_ = true;
         for (const auto& worker : workers_) {
-          ::kill(worker.process, SIGINT);
+          ::kill(worker.process, SIGTERM);  // SIGINT is ignored where a script put this into the background
         }
       }
       collect();

@@ -118,17 +118,47 @@ Json cell_json(const Grid& grid, size_t index, const std::vector<JobOutcome>& ou
   return json;
 }
 
-/// Versions and threads that took part, for a note where they are several.
+/// What jobs were scored against and with, which must be one thing.
+void require_one_context(const Grid& grid, const std::vector<std::vector<JobOutcome>>& outcomes) {
+  const Json* first = nullptr;
+  std::string first_name;
+  for (size_t cell = 0; cell < outcomes.size(); ++cell) {
+    for (size_t i = 0; i < outcomes[cell].size(); ++i) {
+      const auto& record = outcomes[cell][i].record;
+      if (!record.is_object() || !record.contains("score")) {
+        continue;
+      }
+      const auto name = fmt::format("{}, seed {}", grid.cells[cell].name, grid.seeds[i]);
+      if (first == nullptr) {
+        first = &record["score"];
+        first_name = name;
+      }
+      for (const auto& [key, value] : record["score"].items()) {
+        if (!first->contains(key) || (*first)[key] != value) {
+          throw core::NotComparableError(
+              "'{}' and '{}' were scored with different {}; remove the record.json of those that are out of "
+              "date",
+              first_name, name, key);
+        }
+      }
+    }
+  }
+}
+
+/// Versions, machines and threads that took part, for a note where they are several.
 std::vector<std::string> mixtures(const std::vector<std::vector<JobOutcome>>& outcomes) {
   std::set<std::string> makers;
   std::set<std::string> threads;
+  std::set<std::string> machines;
   for (const auto& cell : outcomes) {
     for (const auto& outcome : cell) {
       if (outcome.record.is_object()) {
         const auto tool = outcome.record.value("tool", Json::object());
         makers.insert(fmt::format("{} ({})", tool.value("version", "?"), tool.value("commit", "?")));
-        threads.insert(
-            core::json_text(outcome.record.value("runtime", Json::object()).value("threads", Json())));
+        const auto runtime = outcome.record.value("runtime", Json::object());
+        threads.insert(core::json_text(runtime.value("threads", Json())));
+        machines.insert(fmt::format("{} with {} kernels and LibTorch {}", runtime.value("device", "?"),
+                                    runtime.value("cpu_capability", "?"), runtime.value("libtorch", "?")));
       }
     }
   }
@@ -146,6 +176,10 @@ std::vector<std::string> mixtures(const std::vector<std::vector<JobOutcome>>& ou
   if (threads.size() > 1) {
     notes.push_back("Jobs were done with several numbers of threads, on which last digits depend: " +
                     joined(threads) + ".");
+  }
+  if (machines.size() > 1) {
+    notes.push_back(
+        "Jobs were done on several kinds of machines, whose last digits differ: " + joined(machines) + ".");
   }
   return notes;
 }
@@ -204,6 +238,7 @@ void add_comparisons(std::vector<Comparison> comparisons, Json& table) {
 
 Json make_grid_table(const Grid& grid, const std::vector<std::vector<JobOutcome>>& outcomes) {
   DDPM_CHECK(outcomes.size() == grid.cells.size(), "{} cells", outcomes.size());
+  require_one_context(grid, outcomes);
   Json table = core::new_record("ablation table");
   table.erase("created");
   table["title"] = grid.title;

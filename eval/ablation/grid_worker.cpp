@@ -92,6 +92,10 @@ class GridWorker {
     } catch (const core::ResourceError&) {
       return false;
     }
+    if (!lock->is_real()) {
+      throw core::ResourceError("{}: its file system has no locks on folders, by which jobs are shared out",
+                                folder_.path().string());
+    }
     if (is_settled(folder_, job)) {  // by another process, since it was looked at
       return true;
     }

@@ -157,6 +157,15 @@ TEST(ImageCodec, ABrokenPngChecksumIsAProblem) {
   EXPECT_THAT(problem_of(png), HasSubstr("damaged PNG: wrong checksum"));
 }
 
+TEST(ImageCodec, ATiffOfManySamplesIsRefusedFromItsHeader) {
+  std::string tiff = golden("rgb.tiff");
+  const size_t field =
+      tiff.find(std::string("\x15\x01\x03\x00\x01\x00\x00\x00", 8));  // SamplesPerPixel, a short
+  ASSERT_NE(field, std::string::npos);
+  tiff[field + 8] = 9;
+  EXPECT_EQ(problem_of(tiff), "TIFF of 9 samples a pixel, more than the 8 that are read");
+}
+
 TEST(ImageCodec, DamagedPixelsOfATiffAreAProblemInTheWordsOfLibtiff) {
   struct {
     const char* name;

@@ -45,6 +45,17 @@ TEST(Attention, ValueAndGradientEqualLibTorchsInFloat64) {
   }
 }
 
+TEST(Attention, WhatIsNotFiniteStaysSo) {
+  for (const float bad : {INFINITY, NAN}) {
+    for (const int64_t place : {0, 21, 40}) {  // in lanes, and in what is left after them
+      std::vector<float> row(41, 0.5F);
+      row[static_cast<size_t>(place)] = bad;
+      detail::softmax_rows(1, 41, row.data());
+      EXPECT_TRUE(std::isnan(row[0]) && std::isnan(row[40])) << bad << " at " << place;
+    }
+  }
+}
+
 /// softmax(q k^T / sqrt(c)) v, one number at a time.
 TEST(Attention, IsItsFormula) {
   const auto qkv = draws("qkv", {1, 4, 9}).to(torch::kFloat64);
