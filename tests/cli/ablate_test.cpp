@@ -188,7 +188,7 @@ TEST_F(AblateTest, JobsSideBySideAndAgainGiveTheSameBytes) {
 }
 
 TEST_F(AblateTest, KilledAtAnyMomentItEndsInTheSameBytes) {
-  put_file(dir_ / "grid.toml", grid_text(300));
+  put_file(dir_ / "grid.toml", grid_text(100));
   ASSERT_EQ(ablate("whole").exit_code, 0);
   int kills = 0;
   for (const char* until :
