@@ -92,7 +92,7 @@ struct ShowOptions {
 /// that it reads, `show` draws.
 template <class Request, class InputsOf, class Show>
 void finish_command(CLI::App& command, Session& session, const std::shared_ptr<ShowOptions<Request>>& options,
-                    const InputsOf& inputs_of, const Show& show) {
+                    InputsOf inputs_of, Show show) {
   add_picture_options(command, options->request.film, options->json);
   command.callback([&command, &session, options, inputs_of, show] {
     session.action = [&command, options, inputs_of, show] {
