@@ -133,7 +133,8 @@ void DiffusionProcess::require_eps_prediction() const {
     throw core::UsageError(
         core::Key{"process.kind"},
         "eps-prediction cannot use this schedule: alpha_bar_T is 0, so x_0 cannot be had from eps at the "
-        "last step; choose another than 'jsd'");
+        "last step; choose a schedule whose last beta is below 1 (not 'jsd', and not one that few steps and "
+        "process.rescale bring to 1)");
   }
 }
 

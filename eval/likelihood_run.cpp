@@ -77,9 +77,16 @@ Json evaluation_key(const LikelihoodRequest& request, const LikelihoodSettings& 
           {"seed", settings.options.seed}};
 }
 
+/// What evaluations of versions that did not know the key were of; null for what all of them have.
+Json default_of(const std::string& key) {
+  return key == "network_precision"
+             ? Json(ddpm::word_of(ddpm::precision_words(), tensor::Precision::kFloat32))
+             : Json();
+}
+
 void require_same_evaluation(const fs::path& path, const Json& stored, const Json& key) {
   for (const auto& [name, value] : key.items()) {
-    if (!stored.is_object() || !stored.contains(name) || stored.at(name) != value) {
+    if (!stored.is_object() || stored.value(name, default_of(name)) != value) {
       throw core::UsageError("{}: is of an evaluation with another {}; choose another --out", path.string(),
                              name);
     }

@@ -20,13 +20,25 @@ namespace {
 
 using core::Json;
 
+constexpr const char* kRecordKind = "samples";
 constexpr const char* kNpySha256 = "npy_sha256";
+constexpr int64_t kMaxProvenance = 1 << 20;  ///< bytes of a record of how samples were made
 
 bool is_npz(const fs::path& path) { return path.extension() == ".npz"; }
 
 /// Of points, which an .npy has no room for beside it: points.npy has points.samples.json.
 fs::path provenance_file(const fs::path& source) {
   return source.extension() == ".npy" ? points_provenance_file(source) : source / data::kSampleProvenance;
+}
+
+/// Whether a file tells of samples of this program, whichever they are.
+bool is_samples_record(const fs::path& path) {
+  try {
+    const auto json = core::parse_json(core::read_text(path, kMaxProvenance), core::kMaxEmbeddedJsonDepth);
+    return json.is_object() && json.contains("kind") && json["kind"] == kRecordKind;
+  } catch (const core::Error&) {
+    return false;
+  }
 }
 
 /// Samples may only be added to others of the same making.
@@ -75,7 +87,7 @@ int64_t continue_folder(const fs::path& folder, const Json& provenance, int64_t 
 }  // namespace
 
 Json sample_provenance(const LoadedRun& run, int64_t count) {
-  auto provenance = core::new_record("samples");
+  auto provenance = core::new_record(kRecordKind);
   provenance.erase("created");
   for (const auto& [key, value] : run.record.items()) {
     if (key != "run") {
@@ -99,7 +111,7 @@ Json read_sample_provenance(const fs::path& source) {
   std::string text;
   try {
     text = is_npz(source) ? data::NpzReader(source).read_text(data::kSampleProvenance)
-                          : core::read_text(provenance_file(source), 1 << 20);
+                          : core::read_text(provenance_file(source), kMaxProvenance);
   } catch (const core::DataError&) {
     return {};
   }
@@ -116,6 +128,13 @@ Json read_sample_provenance(const fs::path& source) {
 
 void require_replaceable(const fs::path& target) {
   std::error_code error;
+  const auto beside = target.extension() == ".npy" ? points_provenance_file(target) : fs::path();
+  if (fs::exists(beside, error) && !is_samples_record(beside)) {
+    throw core::UsageError(
+        "--out {}: what is known of the samples would go into {}, which is there and is something else; choose "
+        "another name, or remove it first",
+        target.string(), beside.string());
+  }
   if (fs::is_regular_file(target, error) && read_sample_provenance(target).is_null()) {
     throw core::UsageError(
         "--out {}: is there, and not samples of this program; choose another name, or remove it first",

@@ -13,6 +13,11 @@ packages=(
   dataset-fashion-mnist
 )
 
+if ! command -v apt-get > /dev/null || ! command -v dpkg-query > /dev/null; then
+  echo "not a Debian system: nothing is installed, and what is missing will be told by cmake (Debian's names: ${packages[*]})" >&2
+  exit 0
+fi
+
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

@@ -103,6 +103,9 @@ void parse_part(SourceSpec& spec) {
       spec.subset.first = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
     } else if (key == "num") {
       spec.subset.count = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
+      if (*spec.subset.count == 0) {
+        throw UsageError("source '{}': num=0 leaves nothing; expected 1 or more", spec.text);
+      }
       if (made_up && *spec.subset.count > kMaxMadeUp) {
         throw UsageError("source '{}': num={} is above {}, the most that is made up", spec.text, value,
                          kMaxMadeUp);

@@ -104,6 +104,12 @@ void sample_images(const SampleCommand& command, const LoadedRun& run, const Pro
 }
 
 void sample_points(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
+  for (const auto& setting : command.request.settings) {
+    if (setting.assignment.starts_with("sample.rounding=")) {
+      throw core::UsageError("{}: has no effect on points, which are not rounded; leave it out",
+                             setting.origin);
+    }
+  }
   if (command.out.extension() != ".npy") {
     throw core::UsageError("--out {}: points are written to an .npy file", command.out.string());
   }

@@ -144,6 +144,11 @@ TEST_F(Nll, AFinishedEvaluationStays) {
     EXPECT_EQ(refused.exit_code, 2) << refused.err;
     EXPECT_THAT(error_line(refused), HasSubstr(path("out/nll.json") + ": " + substance));
   }
+  // One of a version that knew float32 alone is of that precision.
+  auto older = record;
+  older.erase("network_precision");
+  std::ofstream(dir_ / "out/nll.json") << older;
+  EXPECT_EQ(nll("run", "out"), older);
   // A record without what the command shows is made anew.
   auto damaged = record;
   damaged["parts"].erase("denoising");

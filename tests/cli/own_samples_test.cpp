@@ -142,6 +142,21 @@ TEST_F(OwnSamples, FilesOfUnknownOriginAreNotReplaced) {
   }
 }
 
+TEST_F(OwnSamples, AFileWhereTheirMakingWouldBeToldIsNotReplaced) {
+  train("run", kTinyPoints);
+  for (const auto* foreign : {"{\"kind\": \"score\"}", "[1, 2]", "a year's work"}) {
+    testing::put_file(dir_ / "x.samples.json", foreign);
+    refused(2, sample("run", "x.npy"), "would go into " + path("x.samples.json") + ", which is there");
+    EXPECT_EQ(bytes_of(dir_ / "x.samples.json"), foreign);
+    EXPECT_FALSE(fs::exists(dir_ / "x.npy"));
+  }
+}
+
+TEST_F(OwnSamples, PointsAreNotRounded) {
+  train("run", kTinyPoints);
+  refused(2, sample("run", "x.npy", {"--rounding", "truncate"}), "--rounding: has no effect on points");
+}
+
 TEST_F(OwnSamples, FoldersOfModelsAreNotMixedWith) {
   train("run", kTinyImages);
   refused(2, sample("run", "run"),

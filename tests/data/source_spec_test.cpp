@@ -102,6 +102,9 @@ TEST(SourceSpec, WrongWordsNameTheNearest) {
 TEST(SourceSpec, WrongQueries) {
   EXPECT_THAT(usage_error("mnist?nun=5"), HasSubstr("unknown key 'nun'; did you mean 'num'?"));
   EXPECT_THAT(usage_error("mnist?num=-5"), HasSubstr("num=-5 is no count"));
+  for (const auto* nothing : {"mnist?num=0", "moons?num=0", "run:r?num=0", "folder/?num=0"}) {
+    EXPECT_THAT(usage_error(nothing), HasSubstr("num=0 leaves nothing; expected 1 or more"));
+  }
   EXPECT_THAT(usage_error("mnist?num=5x"), HasSubstr("num=5x is no count"));
   EXPECT_THAT(usage_error("mnist?num=99999999999999999999"), HasSubstr("is no count"));
   EXPECT_THAT(usage_error("run:r?num=-5"), HasSubstr("num=-5 is no count"));
