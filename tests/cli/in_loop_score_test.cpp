@@ -1,7 +1,6 @@
 #include "tests/support/run_fixture.h"
 
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 // Runs that are scored while they are trained, through the program.
@@ -25,7 +24,7 @@ const std::string kPoints =
 
 class InLoopScoreTest : public testing::RunFixture {
  protected:
-  InLoopScoreTest() { std::ofstream(dir_ / "c.toml") << kPoints; }
+  InLoopScoreTest() { testing::put_file(dir_ / "c.toml", kPoints); }
 
   testing::ProgramResult train(const std::string& run, std::vector<std::string> extra = {},
                                const testing::ProgramOptions& options = {}) const {
@@ -53,7 +52,7 @@ TEST_F(InLoopScoreTest, TheBestWeightsAreKeptAndReportedOnOtherSamples) {
     EXPECT_EQ(score["weights"], "ema");
     best = score["value"] < best["value"] ? score : best;
   }
-  const auto record = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"))["score"];
+  const auto record = testing::json_of(dir_ / "run/run.json")["score"];
   EXPECT_EQ(record["step"], best["step"]);
   EXPECT_EQ(record["seed"], 1);
   EXPECT_EQ(record["chosen_by"]["value"], best["value"]);
@@ -138,16 +137,13 @@ TEST_F(InLoopScoreTest, OtherScoresAndMissingWeightsAreTold) {
 }
 
 TEST_F(InLoopScoreTest, ImagesAreScoredOnFeatures) {
-  std::ofstream(dir_ / "i.toml")
-      << "[data]\nsource = 'gaussian-noise:28x28x1?num=16'\n[model.unet]\nbase_channels = 8\n"
-         "multipliers = [1]\nres_blocks = 1\nattention_resolutions = []\ndropout = 0.0\ngroups = 4\n"
-         "[process]\nsteps = 4\n[train]\nsteps = 2\nbatch_size = 2\n"
-         "[sample]\nsampler = 'ddim'\nsteps = 2\nmicro_batch = 4\n"
-         "[score]\nevery = 1\nnum = 6\nreal = 'gaussian-noise:28x28x1?num=20'\n"
-         "features = 'fashion-mnist-small'\n";
-  const auto result = run_program({"train", "--config", path("i.toml"), "--out", path("run")});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  const auto record = nlohmann::json::parse(bytes_of(dir_ / "run/run.json"))["score"];
+  RunFixture::train("run",
+                    testing::kTinyImages +
+                        "[score]\nevery = 1\nnum = 6\n"
+                        "real = 'gaussian-noise:28x28x1?num=20'\n"
+                        "features = 'fashion-mnist-small'\n",
+                    {"--set", "train.steps=2"});
+  const auto record = testing::json_of(dir_ / "run/run.json")["score"];
   EXPECT_EQ(record["metric"], "frechet_distance");
   EXPECT_EQ(record["features"]["name"], "fashion-mnist-small");
   const auto scored = run_program({"fid", "--real", "gaussian-noise:28x28x1?num=20", "--fake",
@@ -160,10 +156,11 @@ TEST_F(InLoopScoreTest, ImagesAreScoredOnFeatures) {
   const auto stats = run_program({"stats", "--data", "gaussian-noise:28x28x1?num=20", "--out", path("s.npz"),
                                   "--features", "fashion-mnist-small"});
   ASSERT_EQ(stats.exit_code, 0) << stats.err;
-  const auto again = run_program({"train", "--config", path("i.toml"), "--out", path("stored"), "--set",
-                                  "score.real='" + path("s.npz") + "'", "--set", "score.features=''"});
+  const auto again =
+      run_program({"train", "--config", path("run.toml"), "--out", path("stored"), "--set", "train.steps=2",
+                   "--set", "score.real='" + path("s.npz") + "'", "--set", "score.features=''"});
   ASSERT_EQ(again.exit_code, 0) << again.err;
-  const auto stored = nlohmann::json::parse(bytes_of(dir_ / "stored/run.json"))["score"];
+  const auto stored = testing::json_of(dir_ / "stored/run.json")["score"];
   EXPECT_NEAR(stored["value"].get<double>(), record["value"].get<double>(), 1e-12)
       << "from a covariance instead of the features themselves";
   EXPECT_EQ(stored["features"], record["features"]);
