@@ -1,6 +1,7 @@
 #include "ddpm/likelihood.h"
 
 #include "base/core/error.h"
+#include "base/core/not_finite.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
 #include "ddpm/sampler.h"
@@ -106,7 +107,7 @@ void LikelihoodBatch::step() {
   const auto reverse = reverse_step(model_.parameterisation, model_.process, exact, t, output, options_.clip);
   const auto terms = bound_terms(model_.process, decoder_, x_0, exact, t, reverse).narrow(0, 0, count_);
   if (!terms.isfinite().all().item<bool>()) {
-    throw core::DataError(
+    throw core::NotFiniteError(
         "the network gives a bound that is not a finite number at t = {}; its training diverged",
         stratum.first);
   }

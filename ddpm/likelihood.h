@@ -49,7 +49,7 @@ class LikelihoodBatch {
 
   bool done() const { return terms_.size() == strata_.size(); }
 
-  /// One pass through the network: the next stratum. Throws DataError if a term is not finite.
+  /// One pass through the network: the next stratum. Throws NotFiniteError if a term is not finite.
   void step();
 
   /// Of the strata done.

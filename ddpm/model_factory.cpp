@@ -94,6 +94,10 @@ Model make_model(const RunConfig& config, at::IntArrayRef row_shape) {
   return assemble(config, row_shape, ParameterMaker(static_cast<uint64_t>(config.train.seed)));
 }
 
+void check_model(const RunConfig& config, at::IntArrayRef row_shape) {
+  make_network(config, row_shape, ParameterMaker::layout());
+}
+
 std::unique_ptr<DdpmTask> make_task(const RunConfig& config, Model& model, const at::Tensor& data) {
   DDPM_CHECK(data.sizes().slice(1) == at::IntArrayRef(model.row_shape), "data is {}", tensor::describe(data));
   const bool standardises = !model.makes_images() && config.data.standardise && data.size(0) > 0;

@@ -34,6 +34,9 @@ struct Model {
 /// the key if the configuration does not suit the data.
 Model make_model(const RunConfig& config, at::IntArrayRef row_shape);
 
+/// Throws what make_model() would, without taking memory for weights.
+void check_model(const RunConfig& config, at::IntArrayRef row_shape);
+
 /// The task that trains `model` on `data` (uint8 [n, C, H, W] or float32 [n, D] in its own units). With
 /// data.standardise, takes the mean and standard deviation of points into the model. `model` must outlive it.
 /// Throws DataError for coordinates that are constant or not finite.

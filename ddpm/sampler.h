@@ -102,7 +102,7 @@ using SampleProgress = std::function<void(int64_t passes_done, int64_t passes_to
 /// is derived anew from the clipped x_0, as improved-diffusion does; with eta = 1 on the full chain it is
 /// then the ancestral sampler with fixedsmall variance, to rounding.
 ///
-/// Throws UsageError for bad options and DataError if the network gives a non-finite sample.
+/// Throws UsageError for bad options and NotFiniteError if the network gives a non-finite sample.
 at::Tensor sample(const DiffusionNetwork& network, const DiffusionProcess& process,
                   const Parameterisation& parameterisation, const SampleOptions& options,
                   std::span<const int64_t> indices, at::IntArrayRef row_shape,

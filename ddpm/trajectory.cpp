@@ -1,6 +1,7 @@
 #include "ddpm/trajectory.h"
 
 #include "base/core/error.h"
+#include "base/core/not_finite.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 void require_finite(const at::Tensor& x) {
   if (!x.isfinite().all().item<bool>()) {
-    throw core::DataError(
+    throw core::NotFiniteError(
         "the network gives samples that are not finite numbers; its training diverged or "
         "its weights are damaged");
   }

@@ -55,6 +55,15 @@ void settle_best(const fs::path& folder, const ddpm::RunConfig& config, const Sc
   training::keep_as_best(folder);
 }
 
+/// Why a score could not be had, such as points that are not finite yet; anything but a finding about the
+/// samples ends the training.
+std::string finding_of(const core::Error& error) {
+  if (error.code() != core::ExitCode::kBadData) {
+    throw;
+  }
+  return error.what();
+}
+
 }  // namespace
 
 InLoopScores::InLoopScores(const ddpm::RunConfig& config, const ddpm::Model& like, fs::path folder,
@@ -93,8 +102,8 @@ std::optional<double> InLoopScores::after_save(const training::TrainState& state
   const auto run = averaged(state.ema.parameters(), config_.score.seed);
   try {
     entry.value = scorer_->score(run, fmt::format("step {}", state.step));
-  } catch (const core::DataError& error) {  // such as points that are not finite yet
-    entry.problem = error.what();
+  } catch (const core::Error& error) {
+    entry.problem = finding_of(error);
   }
   const auto* before = log_->best();
   const bool best = entry.value && (before == nullptr || *entry.value < *before->value);
@@ -119,9 +128,9 @@ core::Json InLoopScores::report() const {
   core::Json json;
   try {
     json["value"] = scorer_->score(run, fmt::format("the best weights, of step {}", best->step));
-  } catch (const core::DataError& error) {
+  } catch (const core::Error& error) {
     json["value"] = core::Json();
-    json["problem"] = error.what();
+    json["problem"] = finding_of(error);
   }
   json.update(context_);
   json["weights"] = "best";

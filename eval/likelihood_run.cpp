@@ -10,6 +10,7 @@
 #include "base/tensor/shape.h"
 #include "ddpm/precision_words.h"
 #include "eval/console.h"
+#include "eval/image_sets.h"
 #include "eval/line_plot.h"
 #include "eval/point_set.h"
 #include "eval/training_data.h"
@@ -44,14 +45,15 @@ struct EvaluationData {
       0;  ///< mean log of the points' standard deviations: nats per dimension back to their own unit
 };
 
-EvaluationData load_data(const std::string& source, const ddpm::Model& model) {
+EvaluationData load_data(const std::string& source, const ddpm::Model& model, ImageSets* sets) {
   const auto spec = data::parse_source(source);
   at::Tensor data;
   if (spec.kind == data::SourceKind::kPoints) {
     data = data::make_points(spec.name, spec.subset.first, spec.subset.count.value_or(kDefaultPoints),
                              spec.seed);
   } else {
-    data = load_all_images({"--data " + source}, spec).images_u8;
+    const core::Key key{"--data " + source};
+    data = (sets != nullptr ? sets->load(key, spec) : load_all_images(key, spec)).images_u8;
   }
   if (data.sizes().slice(1) != at::IntArrayRef(model.row_shape)) {
     throw core::UsageError("--data {}: examples of shape {}, and the run was trained on {}", source,
@@ -87,8 +89,8 @@ Json default_of(const std::string& key) {
 void require_same_evaluation(const fs::path& path, const Json& stored, const Json& key) {
   for (const auto& [name, value] : key.items()) {
     if (!stored.is_object() || stored.value(name, default_of(name)) != value) {
-      throw core::UsageError("{}: is of an evaluation with another {}; choose another --out", path.string(),
-                             name);
+      throw core::UsageError("{}: is of an evaluation with another {}; choose another --out, or remove it",
+                             path.string(), name);
     }
   }
 }
@@ -313,11 +315,11 @@ void LikelihoodSettings::fields(core::ConfigVisitor& v) {
   ddpm::choice(v, "precision", precision, ddpm::precision_words());
 }
 
-Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session) {
+Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session, ImageSets* sets) {
   const auto start = Clock::now();
   const auto run = load_run(request.run);
   const auto settings = read_settings(request, run.model);
-  const auto data = load_data(request.data, run.model);
+  const auto data = load_data(request.data, run.model, sets);
   core::make_folders(request.out);
   const core::FolderLock lock(request.out);
   core::remove_abandoned_files(request.out);

@@ -12,6 +12,8 @@
 
 namespace ddpm_eval::eval {
 
+class ImageSets;
+
 /// How the bound is estimated.
 struct LikelihoodSettings {
   ddpm::LikelihoodOptions options;                            ///< the seed is no field
@@ -31,8 +33,10 @@ struct LikelihoodRequest {
 
 /// Evaluates the bound of a run on data and returns the record, which is also written. Goes on from the state
 /// that an interrupted evaluation has left; a complete one is not repeated. Throws UsageError for data that
-/// does not suit the run or a folder with another evaluation, DataError for a run that cannot be read,
-/// InterruptedError with the state saved.
-core::Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session);
+/// does not suit the run or a folder with another evaluation, DataError for a run or a state that cannot be
+/// read, NotFiniteError for a term that is none, InterruptedError with the state saved. Images come from
+/// `sets` where that is given.
+core::Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session,
+                               ImageSets* sets = nullptr);
 
 }  // namespace ddpm_eval::eval

@@ -5,16 +5,13 @@
 #include "eval/command.h"
 #include "eval/command_line.h"
 #include "eval/console.h"
+#include "eval/failure.h"
 
 #include <cstdio>
-#include <filesystem>
-#include <new>
-#include <stdexcept>
+#include <exception>
 #include <string>
-#include <system_error>
 
 #include <CLI/CLI.hpp>
-#include <c10/util/Exception.h>
 
 namespace {
 
@@ -62,24 +59,9 @@ int run(const Session& session) {
     }
     session.action();
     return finish_output();
-  } catch (const ddpm_eval::core::Error& error) {
-    return fail(error.code(), error.what());
-  } catch (const std::filesystem::filesystem_error& error) {
-    return fail(ExitCode::kResources, error.path1().string() + ": " + error.code().message());
-  } catch (const std::system_error& error) {  // fmt's, when standard output cannot be written
-    return fail(ExitCode::kResources, error.what());
-  } catch (const std::length_error&) {
-    return fail(ExitCode::kResources, "out of memory");
-  } catch (const std::bad_alloc&) {
-    return fail(ExitCode::kResources, "out of memory");
-  } catch (const c10::Error& error) {
-    const std::string text = first_line(error.what_without_backtrace());
-    if (text.find("can't allocate memory") != std::string::npos) {
-      return fail(ExitCode::kResources, "out of memory");
-    }
-    return fail(ExitCode::kBug, "this is a bug, please report it: " + text);
-  } catch (const std::exception& error) {
-    return fail(ExitCode::kBug, std::string("this is a bug, please report it: ") + error.what());
+  } catch (...) {
+    const auto failure = ddpm_eval::eval::classify(std::current_exception());
+    return fail(failure.code, failure.message);
   }
 }
 

@@ -6,8 +6,10 @@
 #include "base/data/image_folder.h"
 #include "base/data/npy.h"
 #include "base/data/npz.h"
+#include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
-#include "eval/console.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -99,6 +101,14 @@ Json sample_provenance(const LoadedRun& run, int64_t count) {
   return provenance;
 }
 
+bool holds_samples(const fs::path& source, const Json& provenance) {
+  auto found = read_sample_provenance(source);
+  if (found.is_object()) {
+    found.erase(kNpySha256);
+  }
+  return found == provenance;
+}
+
 fs::path points_provenance_file(const fs::path& points) {
   return fs::path(points).replace_extension(data::kSampleProvenance);
 }
@@ -160,6 +170,18 @@ SampleOutput open_sample_output(const fs::path& target, const Json& provenance, 
   output.first = continue_folder(target, provenance, micro_batch);
   output.sink = data::make_png_folder_sink(target, output.first);
   return output;
+}
+
+void draw_samples(const LoadedRun& run, const SampleOutput& output, int64_t count,
+                  const std::function<void(int64_t done)>& stop, const ProgressFn& progress) {
+  const int64_t micro_batch = run.options.micro_batch;
+  for (int64_t begin = output.first; begin < count; begin += micro_batch) {
+    const int64_t end = std::min(count, begin + micro_batch);
+    output.sink->write(ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
+                                         [&](int64_t, int64_t) { stop(begin); }));
+    progress(end, count);
+  }
+  output.sink->finish();
 }
 
 void write_sample_grid(const fs::path& samples, int64_t images, const fs::path& target) {

@@ -3,9 +3,11 @@
 #include "base/core/file_io.h"
 #include "base/core/record.h"
 #include "base/data/sinks.h"
+#include "eval/console.h"
 #include "eval/sampling.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 // Where samples go, and what they say of themselves there.
@@ -18,6 +20,9 @@ core::Json sample_provenance(const LoadedRun& run, int64_t count);
 /// The provenance that a folder or an .npz of samples holds, or that lies beside an .npy of points and names
 /// its SHA-256; null: other tools' files, and damaged text.
 core::Json read_sample_provenance(const std::filesystem::path& source);
+
+/// Whether what is at `source` says of itself just `provenance`: the very samples that would be drawn.
+bool holds_samples(const std::filesystem::path& source, const core::Json& provenance);
 
 /// Where the provenance of points is: points.npy has points.samples.json.
 std::filesystem::path points_provenance_file(const std::filesystem::path& points);
@@ -42,6 +47,11 @@ struct SampleOutput {
 /// written or another process is writing there.
 SampleOutput open_sample_output(const std::filesystem::path& target, const core::Json& provenance,
                                 int64_t micro_batch);
+
+/// Draws those of `count` images that `output` lacks, in whole micro-batches of the run, and finishes it.
+/// `stop` is told between the sampler's steps how many samples are there, and throws to end the drawing.
+void draw_samples(const LoadedRun& run, const SampleOutput& output, int64_t count,
+                  const std::function<void(int64_t done)>& stop, const ProgressFn& progress);
 
 /// A PNG of the first images of finished samples side by side.
 void write_sample_grid(const std::filesystem::path& samples, int64_t images,

@@ -6,6 +6,7 @@
 #include "base/data/points.h"
 #include "base/data/source_spec.h"
 #include "eval/console.h"
+#include "eval/image_sets.h"
 
 #include <algorithm>
 #include <cmath>
@@ -49,7 +50,7 @@ data::ImageDataset load_all_images(const core::Key& what, const data::SourceSpec
   return set;
 }
 
-TrainingData load_training_data(const ddpm::RunConfig& config) {
+TrainingData load_training_data(const ddpm::RunConfig& config, ImageSets* sets) {
   return core::about_key({"data.source"}, [&]() -> TrainingData {
     const auto spec = data::parse_source(config.data.source);
     if (spec.kind == data::SourceKind::kPoints) {
@@ -59,7 +60,8 @@ TrainingData load_training_data(const ddpm::RunConfig& config) {
       require_memory({"data.points"}, config.data.points, 2 * sizeof(float));
       return {training_points(config, spec.name, config.data.points), spec.text};
     }
-    auto set = load_all_images({"data.source"}, spec);
+    const core::Key key{"data.source"};
+    const auto set = sets != nullptr ? sets->load(key, spec) : load_all_images(key, spec);
     return {set.images_u8, set.name};
   });
 }

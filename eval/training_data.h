@@ -10,6 +10,8 @@
 
 namespace ddpm_eval::eval {
 
+class ImageSets;
+
 struct TrainingData {
   at::Tensor data;  ///< uint8 [n, C, H, W] or float32 [n, 2]
   std::string name;
@@ -17,7 +19,8 @@ struct TrainingData {
 
 /// What section [data] names. Throws UsageError for a source that does not suit, DataError for one that
 /// cannot be read, ResourceError if the points do not fit into memory.
-TrainingData load_training_data(const ddpm::RunConfig& config);
+/// Images come from `sets` where that is given.
+TrainingData load_training_data(const ddpm::RunConfig& config, ImageSets* sets = nullptr);
 
 /// Throws ResourceError about `what`, a key or a flag with its value, if `rows` rows of so many bytes, the
 /// least that it asks for, are more than this machine's memory.

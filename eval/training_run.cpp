@@ -73,13 +73,13 @@ std::optional<core::Json> finished_record(const fs::path& path, const training::
 }  // namespace
 
 core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start,
-                     const Session& session) {
+                     const Session& session, ImageSets* sets) {
   has_run(folder, start);
   if (config.sample.weights == ddpm::SampleWeights::kBest && config.score.every == 0) {
     throw core::UsageError(core::Key{"sample.weights"},
                            "'best' is the weights that scored best, and score.every = 0 scores none");
   }
-  const auto data = load_training_data(config);
+  const auto data = load_training_data(config, sets);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
   require_memory({"train.batch_size"}, config.train.batch_size,

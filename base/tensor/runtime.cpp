@@ -19,8 +19,6 @@
 namespace ddpm_eval::tensor {
 namespace {
 
-constexpr int kMaxThreads = 1024;  ///< far more than helps; OpenMP aborts where the system has no more
-
 /// A function of the BLAS that was loaded, or null if it has none of that name.
 template <class Function>
 Function* blas_symbol(const char* name) {

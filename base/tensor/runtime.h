@@ -23,8 +23,11 @@ struct RuntimeInfo {
 /// Processors this process may run on (its affinity mask and cgroup quota, not the machine's count).
 int available_processors();
 
+/// Far more than helps; OpenMP aborts where the system has no more.
+inline constexpr int kMaxThreads = 1024;
+
 /// Call once, first thing. `threads` 0 means every available processor. Also selects deterministic
-/// algorithms. Throws UsageError for a negative count or one above 1024.
+/// algorithms. Throws UsageError for a negative count or one above kMaxThreads.
 void configure_runtime(int threads);
 
 RuntimeInfo runtime_info();

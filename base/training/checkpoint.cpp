@@ -6,6 +6,7 @@
 #include "base/core/file_io.h"
 #include "base/core/json.h"
 #include "base/data/safetensors.h"
+#include "base/training/config_difference.h"
 
 #include <charconv>
 #include <set>
@@ -159,55 +160,13 @@ Checkpoint read_checkpoint(const fs::path& path, std::string* sha256 = nullptr) 
   return checkpoint;
 }
 
-/// {"train": {"steps": 5}} -> "train.steps": 5.
-void flatten(const Json& json, const std::string& path, std::vector<std::pair<std::string, Json>>& leaves) {
-  if (!json.is_object()) {
-    leaves.emplace_back(path, json);
-    return;
-  }
-  for (const auto& [key, value] : json.items()) {
-    flatten(value, path.empty() ? key : path + "." + key, leaves);
-  }
-}
-
-/// The first key in which two configurations differ where `same` does not allow it.
-struct Difference {
-  std::string key;
-  std::string stored;  ///< JSON, or "not set"
-  std::string now;
-};
-
-std::optional<Difference> difference_of(const CheckpointHeader& stored, const std::string& config_json,
-                                        const SameRun& same, const std::string& origin) {
+std::optional<ConfigDifference> difference_of(const CheckpointHeader& stored, const std::string& config_json,
+                                              const SameRun& same, const std::string& origin) {
   const Json there = core::parse_json(stored.config_json);
   if (!there.is_object()) {
     throw core::DataError("{}: the stored configuration is not a JSON object", origin);
   }
-  using Leaves = std::vector<std::pair<std::string, Json>>;
-  Leaves old_leaves, new_leaves, defaults;
-  flatten(there, "", old_leaves);
-  flatten(Json::parse(config_json), "", new_leaves);
-  flatten(Json::parse(same.defaults_json), "", defaults);
-  std::set<std::string> settled(same.may_change.begin(), same.may_change.end());
-  const auto value_in = [](const Leaves& leaves, const std::string& key) -> std::optional<Json> {
-    const auto found =
-        std::find_if(leaves.begin(), leaves.end(), [&](const auto& l) { return l.first == key; });
-    return found == leaves.end() ? std::nullopt : std::optional<Json>(found->second);
-  };
-  const auto text = [](const std::optional<Json>& value) { return value ? value->dump() : "not set"; };
-  for (const auto* leaves : {&new_leaves, &old_leaves}) {
-    for (const auto& [key, unused] : *leaves) {
-      if (!settled.insert(key).second) {
-        continue;
-      }
-      const auto before = value_in(old_leaves, key);
-      const auto now = value_in(new_leaves, key);
-      if ((before ? before : value_in(defaults, key)) != now) {
-        return Difference{key, text(before), text(now)};
-      }
-    }
-  }
-  return std::nullopt;
+  return config_difference(there, Json::parse(config_json), same);
 }
 
 SavedWeights load_weights(const fs::path& path, std::string_view parameters, std::string_view buffers) {

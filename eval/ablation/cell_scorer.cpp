@@ -4,10 +4,10 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
+#include "base/core/not_finite.h"
 #include "base/data/image_folder.h"
 #include "base/data/npy.h"
 #include "base/data/points.h"
-#include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
 #include "eval/comparability.h"
 #include "eval/feature_nets.h"
@@ -39,13 +39,6 @@ void stop_when_interrupted(int64_t, int64_t) {
   if (core::interrupt_requested()) {
     throw core::InterruptedError("interrupted while a cell was scored; the same command goes on");
   }
-}
-
-/// Whether a file of points says of itself just this.
-bool is_of(const fs::path& points, const core::Json& provenance) {
-  auto found = read_sample_provenance(points);
-  return found.is_object() && found.contains("npy_sha256") &&
-         (found.erase("npy_sha256"), found == provenance);
 }
 
 std::string digest_of(const at::Tensor& values) {
@@ -80,7 +73,7 @@ class PointCells final : public CellScorer {
     at::Tensor points;
     try {
       points = samples(run, folder / "samples.npy");
-    } catch (const core::DataError& error) {
+    } catch (const core::NotFiniteError& error) {
       for (const char* metric : {"sliced_wasserstein_distance", "energy_distance"}) {
         scores.problems[metric] = error.what();
       }
@@ -114,7 +107,7 @@ class PointCells final : public CellScorer {
   /// Those that an interrupted job has left, if they are what this run draws.
   at::Tensor samples(const LoadedRun& run, const fs::path& path) const {
     const auto provenance = sample_provenance(run, score_.num);
-    if (is_of(path, provenance)) {
+    if (holds_samples(path, provenance)) {
       return data::parse_npy(core::read_file(path), path.string());
     }
     auto points = sample_points_of(run, {.first = 0, .count = score_.num}, progress_);
@@ -172,7 +165,7 @@ class ImageCells final : public CellScorer {
     const std::string inception = standard_ ? "inception_score" : "classifier_score";
     try {
       draw(run, folder / "samples");
-    } catch (const core::DataError& error) {
+    } catch (const core::NotFiniteError& error) {
       scores.problems[frechet] = error.what();
       if (rule_) {
         scores.problems[inception + "_mean"] = error.what();
@@ -204,16 +197,11 @@ class ImageCells final : public CellScorer {
 
  private:
   void draw(const LoadedRun& run, const fs::path& target) const {
-    const int64_t micro_batch = run.options.micro_batch;
-    const auto output = open_sample_output(target, sample_provenance(run, score_.num), micro_batch);
-    const auto progress = console_progress("sampling", "samples", quiet_);
-    for (int64_t begin = output.first; begin < score_.num; begin += micro_batch) {
-      const int64_t end = std::min(score_.num, begin + micro_batch);
-      output.sink->write(
-          ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end), stop_when_interrupted));
-      progress(end, score_.num);
-    }
-    output.sink->finish();
+    const auto output =
+        open_sample_output(target, sample_provenance(run, score_.num), run.options.micro_batch);
+    draw_samples(
+        run, output, score_.num, [&](int64_t done) { stop_when_interrupted(done, score_.num); },
+        console_progress("sampling", "samples", quiet_));
   }
 
   GridScore score_;

@@ -4,7 +4,10 @@
 #include "base/core/record.h"
 #include "base/core/statistics.h"
 #include "base/core/text.h"
+#include "base/data/sinks.h"
 #include "base/data/source_spec.h"
+#include "base/tensor/runtime.h"
+#include "ddpm/likelihood.h"
 #include "eval/ablation/grid_cells.h"
 
 #include <algorithm>
@@ -90,10 +93,47 @@ void check_head(const Grid& grid, const std::string& origin) {
   need(!grid.score.real.empty(), "score.real: names no reference");
   need(grid.score.seed >= 0 && grid.likelihood.seed >= 0,
        "score.seed and likelihood.seed: must not be negative");
-  need(grid.threads >= 0, "threads: must not be negative");
-  data::parse_source(grid.score.real);
+  if (grid.threads < 0 || grid.threads > tensor::kMaxThreads) {
+    throw core::UsageError("{}: threads: expected a number from 0 (those of --threads) to {}, found {}",
+                           origin, tensor::kMaxThreads, grid.threads);
+  }
+  require_one_line(origin, "title", grid.title);
+  require_one_line(origin, "source", grid.source);
+  const auto about = [&](const char* key, const std::string& source) {
+    try {
+      data::parse_source(source);
+    } catch (const core::UsageError& error) {
+      throw core::UsageError("{}: {}: {}", origin, key, error.what());
+    }
+  };
+  about("score.real", grid.score.real);
   if (!grid.likelihood.data.empty()) {
-    data::parse_source(grid.likelihood.data);
+    about("likelihood.data", grid.likelihood.data);
+  }
+}
+
+/// Before the bound of a first cell is evaluated, not after its training.
+void check_likelihood(const Grid& grid, const GridCell& cell, const std::string& origin) {
+  if (grid.likelihood.data.empty()) {
+    return;
+  }
+  ddpm::LikelihoodOptions options;
+  options.strata = grid.likelihood.strata;
+  options.micro_batch = grid.likelihood.micro_batch;
+  try {
+    options.validate(cell.config.process.steps);
+  } catch (const core::UsageError& error) {
+    throw core::UsageError("{}: likelihood.{} (cell '{}')", origin, error.what(), cell.name);
+  }
+}
+
+/// The samples of a cell are kept, in an array of points or in a folder of images.
+void check_count(const Grid& grid, const std::string& origin) {
+  const bool points = grid.is_for_points();
+  const int64_t most = points ? data::kMaxMadeUp : data::kMaxPngFiles;
+  if (grid.score.num > most) {
+    throw core::UsageError("{}: score.num: {} is above {}, the most {}", origin, grid.score.num, most,
+                           points ? "points that are made up" : "images that a folder of samples holds");
   }
 }
 
@@ -250,9 +290,12 @@ Grid read_grid(const NamedText& text, const NamedText& base) {
     grid.cells = crossed(grid.cells, axes[i], i + 1 == axes.size() && has_rows, origin);
   }
   for (auto& cell : grid.cells) {
+    require_usable(cell, origin);
     cell.config = resolve(base, grid, common, cell, origin);
+    check_likelihood(grid, cell, origin);
   }
   require_distinct_cells(grid, origin);
+  check_count(grid, origin);
   if (grid.is_for_points() &&
       (grid.score.inception_score || !grid.score.features.empty() || !grid.score.preset.empty())) {
     throw core::UsageError("{}: score: points are compared without features, preset and Inception Score",
@@ -261,25 +304,6 @@ Grid read_grid(const NamedText& text, const NamedText& base) {
   find_owners(grid);
   check_baseline(grid, origin);
   return grid;
-}
-
-JobCost cost_of(const Grid& grid, size_t index) {
-  const auto& cell = grid.cells.at(index);
-  const auto& config = cell.config;
-  const auto rows = [](int64_t a, int64_t b) { return static_cast<double>(a) * static_cast<double>(b); };
-  const int64_t chain = config.process.steps;
-  JobCost cost;
-  cost.sampling = rows(grid.score.num, config.sample.steps > 0 ? config.sample.steps : chain);
-  if (cell.owner == index) {
-    cost.training = 3 * rows(config.train.loop.steps, config.train.batch_size);
-  }
-  const bool own_bound =
-      cell.owner == index || config.sample.weights != grid.cells[cell.owner].config.sample.weights;
-  if (!grid.likelihood.data.empty() && own_bound) {
-    const auto count = data::parse_source(grid.likelihood.data).subset.count;
-    cost.likelihood = rows(count.value_or(0), grid.likelihood.strata > 0 ? grid.likelihood.strata : chain);
-  }
-  return cost;
 }
 
 }  // namespace ddpm_eval::eval

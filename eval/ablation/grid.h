@@ -70,7 +70,8 @@ struct GridCell {
   std::string not_comparable{};  ///< why the published numbers must not stand beside ours; empty: they may
   bool unstable = false;         ///< what was published for the cell is that it could not be trained
   ddpm::RunConfig config{};      ///< resolved, for the first seed
-  size_t owner = 0;  ///< index of the first cell with the same training; its own if it is that one
+  size_t owner = 0;  ///< index of the cell that trains for all of the same training: the first, until
+                     ///< GridFolder finds that another one has begun; its own if it is that one
 };
 
 struct Grid {
@@ -96,6 +97,16 @@ struct Grid {
   const GridCell* find(const std::string& name) const;
 };
 
+/// A cell trained from a seed.
+struct GridJob {
+  size_t cell = 0;
+  int64_t seed = 0;
+};
+
+/// Files in the folder of a grid, beside the folders of its cells.
+inline constexpr const char* kGridFiles[] = {"grid.toml", "base.toml", "table.json",
+                                             "table.md",  "table.csv", "table.tex"};
+
 /// A text and the name of the file that it is from, for messages.
 struct NamedText {
   std::string text;
@@ -107,17 +118,9 @@ std::string base_config_path(const NamedText& grid);
 
 /// Cells that `[[cells]]` lists, crossed with all values of `[axes]`; the first axis varies slowest. Throws
 /// UsageError naming file, cell and key for unknown keys, keys that the grid itself sets, values that
-/// contradict one another or the base, cells of one name or one configuration, more than core::kMaxSignFlips
-/// seeds and an unknown baseline.
+/// contradict one another or the base, numbers beyond reason, cells of one name or one configuration, names
+/// that no folder can have, labels of more than one line, more than core::kMaxSignFlips seeds and an unknown
+/// baseline.
 Grid read_grid(const NamedText& grid, const NamedText& base);
-
-/// Rows through the network that a job of this cell takes, a training step's backward pass counted as two,
-/// with and without its training.
-struct JobCost {
-  double training = 0;
-  double sampling = 0;
-  double likelihood = 0;
-};
-JobCost cost_of(const Grid& grid, size_t cell);
 
 }  // namespace ddpm_eval::eval

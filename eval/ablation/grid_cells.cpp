@@ -2,7 +2,11 @@
 
 #include "base/core/error.h"
 #include "base/core/record.h"
+#include "base/core/temporary_name.h"
+#include "base/core/text.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace ddpm_eval::eval {
@@ -69,6 +73,8 @@ std::string last_part(const std::string& key) { return key.substr(key.rfind('.')
 constexpr std::string_view kNameCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=-";
 
+constexpr size_t kMaxFolderName = 255;  ///< of Linux's file systems, in bytes
+
 /// `text` as a part of a folder's name.
 std::string file_safe(std::string text) {
   for (char& c : text) {
@@ -121,6 +127,37 @@ std::vector<GridAxis> read_axes(const Json& object, const std::string& origin) {
     axes.push_back(std::move(axis));
   }
   return axes;
+}
+
+void require_one_line(const std::string& origin, const std::string& key, const std::string& text) {
+  if (core::printable(text) != text) {
+    throw core::UsageError("{}: {}: '{}' holds a control character; write it as one line of plain text",
+                           origin, key, core::excerpt(text));
+  }
+}
+
+void require_usable(const GridCell& cell, const std::string& origin) {
+  const auto refuse = [&](const std::string& why) {
+    throw core::UsageError("{}: cell '{}': name: {}", origin, core::excerpt(cell.name), why);
+  };
+  if (cell.name.size() > kMaxFolderName) {
+    refuse(fmt::format("has {} bytes, and a folder's name {} at most; shorten it", cell.name.size(),
+                       kMaxFolderName));
+  }
+  if (std::ranges::find(kGridFiles, cell.name) != std::end(kGridFiles)) {
+    refuse("is that of a file which the grid itself has in its folder; choose another");
+  }
+  if (core::TemporaryName::is_one(cell.name)) {
+    refuse("is as those of temporary files, which are swept away; choose another");
+  }
+  const auto where = fmt::format("{}: cell '{}'", origin, cell.name);
+  require_one_line(where, "row", cell.row);
+  require_one_line(where, "column", cell.column);
+  require_one_line(where, "not_comparable", cell.not_comparable);
+  for (const auto& [metric, value] : cell.published) {
+    require_one_line(where, "published", metric);
+    require_one_line(where, "published." + metric, value);
+  }
 }
 
 GridCell read_cell(Json object, const std::string& origin) {

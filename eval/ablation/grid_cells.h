@@ -37,6 +37,12 @@ struct GridAxis {
 
 std::vector<GridAxis> read_axes(const core::Json& object, const std::string& origin);
 
+/// Throws UsageError naming `key` if `text`, which tables show, has line breaks or other control characters.
+void require_one_line(const std::string& origin, const std::string& key, const std::string& text);
+
+/// Throws UsageError for a name that no folder of a cell can have, and for labels that are not one line.
+void require_usable(const GridCell& cell, const std::string& origin);
+
 /// One of [[cells]].
 GridCell read_cell(core::Json object, const std::string& origin);
 

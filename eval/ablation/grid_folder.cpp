@@ -2,8 +2,10 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/file_lock.h"
 #include "base/core/record.h"
 #include "base/core/temporary_name.h"
+#include "eval/ablation/grid_definition.h"
 
 #include <algorithm>
 #include <system_error>
@@ -48,41 +50,57 @@ bool is_free(const fs::path& folder) {
   return true;
 }
 
-std::optional<Json> read_kind(const fs::path& path, const std::string& kind) {
-  if (!is_there(path)) {
-    return std::nullopt;
+/// Whether a record has what is read of it.
+bool is_sound(const Json& record, std::string_view kind) {
+  const auto is_object = [&](const char* key) { return record.contains(key) && record[key].is_object(); };
+  if (!record.contains("kind") || record["kind"] != kind || !record.contains("outcome")) {
+    return false;
   }
-  auto record = core::read_record(path);
-  if (!record.contains("kind") || record["kind"] != kind || !record.contains("outcome") ||
-      !record["outcome"].is_string()) {
-    throw core::DataError("{}: is not the record of an {}; remove it to do the job again", path.string(),
-                          kind);
+  if (record["outcome"] == "diverged") {
+    return is_object("divergence") && core::has_integer(record["divergence"], "first_step") &&
+           record["divergence"].contains("reason") && record["divergence"]["reason"].is_string() &&
+           record["divergence"].contains("loss") && record["divergence"].contains("grad_norm");
   }
-  return record;
+  const bool is_trained =
+      kind == kJobKind || (core::has_integer(record, "step") && core::has_integer(record, "parameters") &&
+                           core::has_number(record, "seconds") && core::has_number(record, "seconds_here"));
+  return record["outcome"] == "trained" && is_object("metrics") && is_object("problems") && is_trained;
 }
 
-/// The first key that differs, as "config.objective.loss", with both values; empty if none does.
-std::string first_difference(const Json& now, const Json& then, const std::string& prefix) {
-  if (now.is_object() && then.is_object()) {
-    for (const auto& [key, value] : now.items()) {
-      const auto full = prefix.empty() ? key : prefix + "." + key;
-      if (!then.contains(key)) {
-        return full + " was not there";
-      }
-      if (auto difference = first_difference(value, then[key], full); !difference.empty()) {
-        return difference;
-      }
+/// Whether any job of the cell has trained or begun to.
+bool has_begun(const fs::path& cell_folder) {
+  return std::ranges::any_of(folders_in(cell_folder), [](const fs::path& folder) {
+    return is_there(folder / "run") || is_there(folder / kTrainingFile);
+  });
+}
+
+/// A cell that comes before one of the same training must not train again what that one has: of those that
+/// share a training, the first that has begun it goes on owning it.
+void leave_trainings_where_they_are(Grid& grid, const fs::path& folder) {
+  std::map<size_t, size_t> begun;
+  for (size_t i = 0; i < grid.cells.size(); ++i) {
+    if (has_begun(folder / grid.cells[i].name)) {
+      begun.try_emplace(grid.cells[i].owner, i);
     }
-    for (const auto& [key, unused] : then.items()) {
-      if (!now.contains(key)) {
-        return (prefix.empty() ? key : prefix + "." + key) + " is not there any more";
-      }
-    }
-    return {};
   }
-  return now == then
-             ? std::string()
-             : fmt::format("{} is {} and was {}", prefix, core::json_text(now), core::json_text(then));
+  for (auto& cell : grid.cells) {
+    if (const auto found = begun.find(cell.owner); found != begun.end()) {
+      cell.owner = found->second;
+    }
+  }
+}
+
+/// Earlier versions lock the job's folder itself.
+bool is_worked_on(const fs::path& job_folder) {
+  if (core::FileLock::is_held(job_folder / kJobLockFile)) {
+    return true;
+  }
+  try {
+    const core::FolderLock probe(job_folder);
+    return false;
+  } catch (const core::ResourceError&) {
+    return true;
+  }
 }
 
 /// Only written where it would change, so that another machine at work on the folder is not disturbed.
@@ -94,18 +112,13 @@ void keep_copy(const fs::path& target, const std::string& text) {
 
 }  // namespace
 
-Json job_definition(const Grid& grid, const GridJob& job) {
-  Json definition = {{"schema", core::kRecordSchema},
-                     {"kind", "ablation definition"},
-                     {"cell", grid.cells.at(job.cell).name},
-                     {"seed", job.seed}};
-  definition.update(grid.definition_of(job.cell));
-  return definition;
-}
-
 Grid read_grid_file(const fs::path& file) {
   const auto text = read_named(file);
   return read_grid(text, read_named(base_config_path(text)));
+}
+
+GridFolder::GridFolder(fs::path folder, Grid grid) : path_(std::move(folder)), grid_(std::move(grid)) {
+  leave_trainings_where_they_are(grid_, path_);
 }
 
 GridFolder GridFolder::open(const fs::path& folder) {
@@ -146,16 +159,34 @@ fs::path GridFolder::job_folder(const GridJob& job) const {
   return path_ / grid_.cells.at(job.cell).name / fmt::format("seed-{}", job.seed);
 }
 
-fs::path GridFolder::owner_folder(const GridJob& job) const {
-  return job_folder({grid_.cells.at(job.cell).owner, job.seed});
+fs::path GridFolder::owner_folder(const GridJob& job) const { return job_folder(owner_of(job)); }
+
+GridJob GridFolder::owner_of(const GridJob& job) const { return {grid_.cells.at(job.cell).owner, job.seed}; }
+
+const Json* GridFolder::keep(Kept& kept, const GridJob& job, const char* file, const char* kind) const {
+  const std::pair key(job.cell, job.seed);
+  if (const auto found = kept.find(key); found != kept.end()) {
+    return &found->second;
+  }
+  const auto path = job_folder(job) / file;
+  if (!is_there(path)) {
+    return nullptr;
+  }
+  auto record = core::read_record(path);
+  if (!is_sound(record, kind)) {
+    throw core::DataError("{}: is not the record of an {}; remove it to do the job again", path.string(),
+                          kind);
+  }
+  require_own(grid_, job, path, record);
+  return &kept.emplace(key, std::move(record)).first->second;
 }
 
-std::optional<Json> GridFolder::record(const GridJob& job) const {
-  return read_kind(job_folder(job) / kJobRecordFile, kJobKind);
+const Json* GridFolder::record(const GridJob& job) const {
+  return keep(records_, job, kJobRecordFile, kJobKind);
 }
 
-std::optional<Json> GridFolder::training(const GridJob& job) const {
-  return read_kind(owner_folder(job) / kTrainingFile, kTrainingKind);
+const Json* GridFolder::training(const GridJob& job) const {
+  return keep(trainings_, owner_of(job), kTrainingFile, kTrainingKind);
 }
 
 std::optional<Json> GridFolder::failure(const GridJob& job) const {
@@ -171,16 +202,10 @@ std::optional<Json> GridFolder::failure(const GridJob& job) const {
 }
 
 JobState GridFolder::state(const GridJob& job) const {
-  if (const auto done = record(job)) {
+  if (const auto* done = record(job)) {
     return done->at("outcome") == "diverged" ? JobState::kDiverged : JobState::kDone;
   }
-  const auto folder = job_folder(job);
-  if (!is_there(folder)) {
-    return JobState::kWaiting;
-  }
-  try {
-    const core::FolderLock probe(folder);
-  } catch (const core::ResourceError&) {
+  if (const auto folder = job_folder(job); is_there(folder) && is_worked_on(folder)) {
     return JobState::kRunning;
   }
   return failure(job) ? JobState::kFailed : JobState::kWaiting;
@@ -199,7 +224,6 @@ void GridFolder::check() const {
           path_.string(), name);
     }
     for (const auto& folder : folders_in(cell_folder)) {
-      const auto definition_path = folder / kDefinitionFile;
       const auto seed = std::find_if(grid_.seeds.begin(), grid_.seeds.end(), [&](int64_t one) {
         return folder.filename() == fmt::format("seed-{}", one);
       });
@@ -207,19 +231,26 @@ void GridFolder::check() const {
         throw core::UsageError("{}: is of a seed that the grid does not have; choose another --out",
                                folder.string());
       }
-      const GridJob job{static_cast<size_t>(cell - grid_.cells.begin()), *seed};
-      record(job);  // one of another schema or of something else is told before any work
-      if (!is_there(definition_path)) {
-        continue;
-      }
-      auto then = core::read_record(definition_path);
-      const auto difference = first_difference(job_definition(grid_, job), then, "");
-      if (!difference.empty()) {
-        throw core::UsageError(
-            "{}: cell '{}' has run with another definition: {}; choose another --out, or put the grid back",
-            definition_path.string(), name, difference);
-      }
+      check_job({static_cast<size_t>(cell - grid_.cells.begin()), *seed}, folder);
     }
+  }
+}
+
+void GridFolder::check_job(const GridJob& job, const fs::path& folder) const {
+  const auto path = folder / kDefinitionFile;
+  if (is_there(path)) {
+    const auto then = core::read_record(path);
+    require_own(grid_, job, path, then);
+    const auto difference = definition_difference(job_definition(grid_, job), then);
+    if (!difference.empty() && has_results(folder)) {
+      throw core::UsageError(
+          "{}: cell '{}' has run with another definition: {}; choose another --out, or put the grid back",
+          path.string(), grid_.cells[job.cell].name, difference);
+    }
+  }
+  record(job);
+  if (grid_.cells[job.cell].owner == job.cell) {
+    training(job);
   }
 }
 

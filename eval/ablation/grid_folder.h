@@ -4,28 +4,26 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 // The folder of a grid: grid.toml and base.toml, copies of what it was made from, and for each cell and seed
 // a job's folder <cell>/seed-<s> with
-//   definition.json  what its numbers depend on, written first
-//   run/             the training, in the first of the cells that share it
+//   definition.json  what its numbers depend on, written first; records name it by its SHA-256
+//   run/             the training, in one of the cells that share it
 //   nll/             the evaluation of the bound
 //   training.json    beside run/, once training and bound are done: how they ended
 //   samples.npy      or samples/
 //   log.txt          what was said on the way
+//   job.lock         locked by the process that does the job; means nothing by itself
 //   failed.json      why the job could not be done
 //   record.json      the result, written last: the job is done
 namespace ddpm_eval::eval {
-
-struct GridJob {
-  size_t cell = 0;
-  int64_t seed = 0;
-};
 
 enum class JobState { kWaiting, kRunning, kDone, kDiverged, kFailed };
 
@@ -49,43 +47,48 @@ class GridFolder {
   /// Of the job that trains for `job`.
   std::filesystem::path owner_folder(const GridJob& job) const;
 
-  /// The job's record, if it is done. Throws DataError for one that is damaged, of a later schema or of
-  /// something else.
-  std::optional<core::Json> record(const GridJob& job) const;
-  /// What training.json of its owner says, if it is there. Throws as record().
-  std::optional<core::Json> training(const GridJob& job) const;
+  /// The job's record, if it is done, else null. It is read once: what is done does not change. Throws
+  /// DataError for one that is damaged, of a later schema, of something else or of another job
+  /// (require_own()).
+  const core::Json* record(const GridJob& job) const;
+  /// What training.json of its owner says, if it is there. As record().
+  const core::Json* training(const GridJob& job) const;
   /// What failed.json says, if it is there.
   std::optional<core::Json> failure(const GridJob& job) const;
 
-  /// Takes the lock of the job's folder for a moment to tell whether somebody works there.
+  /// Takes the lock of the job for a moment to tell whether somebody works on it.
   JobState state(const GridJob& job) const;
 
-  /// Throws UsageError naming the cell if the folder holds jobs that are not the grid's, or that were made
-  /// from another definition than its cells have now.
+  /// Throws UsageError naming the cell if the folder holds jobs that are not the grid's, or whose numbers
+  /// were made from another definition than its cells have now; DataError as record() and training().
   void check() const;
 
  private:
-  GridFolder(std::filesystem::path folder, Grid grid) : path_(std::move(folder)), grid_(std::move(grid)) {}
+  using Kept = std::map<std::pair<size_t, int64_t>, core::Json>;
+
+  GridFolder(std::filesystem::path folder, Grid grid);
+  GridJob owner_of(const GridJob& job) const;
+  const core::Json* keep(Kept& kept, const GridJob& job, const char* file, const char* kind) const;
+  void check_job(const GridJob& job, const std::filesystem::path& folder) const;
 
   std::filesystem::path path_;
   Grid grid_;
+  mutable Kept records_;
+  mutable Kept trainings_;
 };
 
 /// Reads a grid's file and the base configuration that it names.
 Grid read_grid_file(const std::filesystem::path& file);
 
 /// Names of files in a job's folder.
-inline constexpr const char* kDefinitionFile = "definition.json";
 inline constexpr const char* kTrainingFile = "training.json";
 inline constexpr const char* kJobRecordFile = "record.json";
 inline constexpr const char* kFailureFile = "failed.json";
 inline constexpr const char* kJobLogFile = "log.txt";
+inline constexpr const char* kJobLockFile = "job.lock";
 
 /// Kinds of the records above.
 inline constexpr const char* kJobKind = "ablation job";
 inline constexpr const char* kTrainingKind = "ablation training";
-
-/// definition.json of a job.
-core::Json job_definition(const Grid& grid, const GridJob& job);
 
 }  // namespace ddpm_eval::eval

@@ -2,9 +2,13 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/not_finite.h"
 #include "base/core/record.h"
 #include "base/tensor/runtime.h"
+#include "base/training/checkpoint.h"
+#include "base/training/config_difference.h"
 #include "base/training/train_log.h"
+#include "eval/ablation/grid_definition.h"
 #include "eval/console.h"
 #include "eval/likelihood_run.h"
 #include "eval/sampling.h"
@@ -38,45 +42,60 @@ std::vector<Setting> sampler_settings(const ddpm::RunConfig& config, const std::
 
 class Job {
  public:
-  Job(const GridFolder& folder, const GridJob& job, const CellScorer& scorer, const Session& session)
+  Job(const GridFolder& folder, const GridJob& job, const GridTools& tools)
       : grid_(folder.grid()),
         job_(job),
         cell_(grid_.cells.at(job.cell)),
         config_(grid_.config_of(job.cell, job.seed)),
         place_(folder.job_folder(job)),
         owner_place_(folder.owner_folder(job)),
-        scorer_(scorer),
-        session_(session) {}
+        tools_(tools) {}
 
   void run(const GridFolder& folder) {
     core::remove_abandoned_files(place_);
-    core::write_record(place_ / kDefinitionFile, job_definition(grid_, job_));
-    auto training = folder.training(job_);
-    if (!training) {
+    keep_definition();
+    if (folder.training(job_) == nullptr) {
       DDPM_CHECK(place_ == owner_place_, "the training of {} is not there", place_.string());
-      training = train();
-      core::write_record(place_ / kTrainingFile, *training);
+      core::write_record(place_ / kTrainingFile, train());
     }
-    auto record = core::new_record(kJobKind);
-    record["cell"] = cell_.name;
-    record["seed"] = job_.seed;
-    record["outcome"] = training->at("outcome");
+    const auto& training = *folder.training(job_);
+    auto record = new_record_of_job(kJobKind);
+    record["outcome"] = training.at("outcome");
     if (record["outcome"] == "diverged") {
-      record["divergence"] = training->at("divergence");
+      record["divergence"] = training.at("divergence");
     } else {
-      score(*training, record);
+      score(training, record);
     }
     record["runtime"] = tensor::runtime_context();
     core::write_record(place_ / kJobRecordFile, record);
   }
 
  private:
-  Json train() {
+  /// That which results were made from stays, as they name it, though keys may have changed that no number
+  /// depends on.
+  void keep_definition() {
+    const auto path = place_ / kDefinitionFile;
+    std::error_code error;
+    if (!has_results(place_) || !fs::exists(path, error)) {
+      core::write_record(path, job_definition(grid_, job_));
+    }
+    digest_ = definition_digest(core::read_record(path));
+  }
+
+  Json new_record_of_job(const char* kind) const {
+    auto record = core::new_record(kind);
+    record["cell"] = cell_.name;
+    record["seed"] = job_.seed;
+    record[kDefinitionDigest] = digest_;
+    return record;
+  }
+
+  Json train() const {
     const auto start = std::chrono::steady_clock::now();
-    auto training = core::new_record(kTrainingKind);
+    auto training = new_record_of_job(kTrainingKind);
     training["outcome"] = "trained";
     try {
-      const auto run = train_run(config_, place_ / "run", Start::kResume, session_);
+      const auto run = train_run(config_, place_ / "run", Start::kResume, tools_.session, &tools_.sets);
       training["step"] = run.at("step");
       training["parameters"] = run.at("parameters");
       training["seconds"] = run.at("seconds");
@@ -101,8 +120,25 @@ class Job {
     return {owner_place_ / "run", std::move(settings), static_cast<uint64_t>(grid_.score.seed)};
   }
 
-  /// A term that is not finite is a problem of the model. A damaged run or a damaged state of the evaluation
-  /// is none: the one fails the job, the other is put aside once.
+  /// A checkpoint that was put there from another cell or seed would be sampled without a word.
+  void require_own_run(const Json& training) const {
+    const auto run = owner_place_ / "run";
+    const auto header = training::read_header(run);
+    const auto own = grid_.config_of(cell_.owner, job_.seed);
+    const auto difference = training::config_difference(
+        core::parse_json(header.config_json), Json::parse(core::config_to_json(own)), own.same_run());
+    if (difference || header.step != training.at("step")) {
+      throw core::DataError(
+          "{}: is of another run: {} there, {} here; put the job's own back, or remove {} to train it again",
+          (run / training::kCheckpointFile).string(),
+          difference ? fmt::format("{} is {}", difference->key, difference->stored)
+                     : fmt::format("step {}", header.step),
+          difference ? difference->now : core::json_text(training.at("step")), owner_place_.string());
+    }
+  }
+
+  /// A term that is not finite is a problem of the model. A damaged state of the evaluation is none: it is
+  /// put aside once.
   void evaluate_bound(const SamplingRequest& run, CellScores& scores) const {
     if (grid_.likelihood.data.empty()) {
       return;
@@ -116,20 +152,21 @@ class Job {
     request.seed = static_cast<uint64_t>(grid_.likelihood.seed);
     request.out = place_ / "nll";
     const std::string metric = grid_.is_for_points() ? "nats_per_dim" : "bits_per_dim";
-    load_run(run);
     for (const bool last_try : {false, true}) {
-      std::error_code ignored;
-      const bool goes_on = fs::exists(request.out, ignored);
       try {
-        const auto record = evaluate_likelihood(request, session_);
+        const auto record = evaluate_likelihood(request, tools_.session, &tools_.sets);
         scores.metrics[metric] = record.at("metrics").at(metric);
         scores.metrics[metric + "_error"] = record.at("metrics").at(metric + "_error");
         return;
-      } catch (const core::DataError& error) {
-        fs::remove_all(request.out, ignored);
-        if (last_try || !goes_on) {
-          scores.problems[metric] = error.what();
-          return;
+      } catch (const core::NotFiniteError& error) {
+        scores.problems[metric] = error.what();
+        return;
+      } catch (const core::UsageError& error) {  // the settings were checked: it is what lies there
+        throw core::DataError("{}", error.what());
+      } catch (const core::DataError&) {
+        std::error_code ignored;
+        if (last_try || fs::remove_all(request.out, ignored) == 0) {
+          throw;
         }
       }
     }
@@ -137,9 +174,10 @@ class Job {
 
   void score(const Json& training, Json& record) const {
     const auto start = std::chrono::steady_clock::now();
+    require_own_run(training);
     const auto settings = sampler_settings(config_, cell_.name);
     const auto run = load_run(sampling_request(settings));
-    auto scores = scorer_.score(run, place_);
+    auto scores = tools_.scorer.score(run, place_);
     const bool same_weights = config_.sample.weights == grid_.cells.at(cell_.owner).config.sample.weights;
     if (same_weights) {
       scores.metrics.update(training.at("metrics"));
@@ -149,7 +187,7 @@ class Job {
     }
     record["metrics"] = std::move(scores.metrics);
     record["problems"] = std::move(scores.problems);
-    record["score"] = scorer_.context();
+    record["score"] = tools_.scorer.context();
     record["run"] = run.record;
     record["training"] = {{"cell", grid_.cells.at(cell_.owner).name},
                           {"step", training.at("step")},
@@ -165,15 +203,14 @@ class Job {
   ddpm::RunConfig config_;
   fs::path place_;
   fs::path owner_place_;
-  const CellScorer& scorer_;
-  const Session& session_;
+  const GridTools& tools_;
+  std::string digest_;  ///< of the definition
 };
 
 }  // namespace
 
-void run_grid_job(const GridFolder& folder, const GridJob& job, const CellScorer& scorer,
-                  const Session& session) {
-  Job(folder, job, scorer, session).run(folder);
+void run_grid_job(const GridFolder& folder, const GridJob& job, const GridTools& tools) {
+  Job(folder, job, tools).run(folder);
 }
 
 }  // namespace ddpm_eval::eval

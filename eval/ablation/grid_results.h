@@ -3,6 +3,7 @@
 #include "eval/ablation/grid_folder.h"
 #include "eval/ablation/grid_table.h"
 
+#include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -16,11 +17,8 @@ std::vector<std::vector<JobOutcome>> collect_outcomes(const GridFolder& folder);
 /// results give the same bytes.
 core::Json write_grid_tables(const GridFolder& folder);
 
-/// What `ablate --dry-run` prints: every cell with what distinguishes it and what a job of it takes.
+/// What `ablate --dry-run` prints: every cell with what distinguishes it and what a job of it takes. Throws
+/// as cost_of().
 std::string describe_cells(const Grid& grid);
-
-/// What `ablate status` prints: the state of every job, how far its training is, and the time left by the
-/// jobs that are done.
-std::string describe_status(const GridFolder& folder);
 
 }  // namespace ddpm_eval::eval

@@ -5,6 +5,7 @@
 #include "base/tensor/runtime.h"
 #include "eval/ablation/grid_worker.h"
 #include "eval/console.h"
+#include "eval/failure.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -186,8 +187,7 @@ class GridRunner {
     if (!folder_.record(job)) {
       display_.say(fmt::format("{}: {}{}", name_of(job), how,
                                attempts < kOutsideAttempts ? "; it is done once more" : ""));
-      write_failure(folder_, job, static_cast<int>(core::ExitCode::kResources), how, attempts,
-                    /*outside=*/true);
+      write_failure(folder_, job, {core::ExitCode::kResources, how}, attempts);
     }
     start();
   }
@@ -212,7 +212,7 @@ class GridRunner {
   }
 
   void tell_end(const GridJob& job) const {
-    if (const auto record = folder_.record(job)) {
+    if (const auto* record = folder_.record(job)) {
       if (record->at("outcome") == "diverged") {
         display_.say(fmt::format("{}: diverged at step {}", name_of(job),
                                  record->at("divergence").at("first_step").get<int64_t>()));
@@ -259,16 +259,16 @@ class GridRunner {
 
 }  // namespace
 
-GridParallelism parallelism_of(const Grid& grid, int jobs, int threads) {
-  if (jobs < 0 || jobs > 1024) {
-    throw core::UsageError("--jobs {}: expected a number from 0 (as many as fit) to 1024", jobs);
+GridParallelism parallelism_of(const Grid& grid, int64_t jobs, int threads) {
+  if (jobs < 0 || jobs > kMaxGridJobs) {
+    throw core::UsageError("--jobs {}: expected a number from 0 (as many as fit) to {}", jobs, kMaxGridJobs);
   }
   const int available = threads > 0 ? threads : tensor::available_processors();
   if (grid.threads > 0) {
-    const int each = static_cast<int>(std::min<int64_t>(grid.threads, 1024));
-    return {jobs > 0 ? jobs : std::max(1, available / each), each};
+    const int each = static_cast<int>(grid.threads);
+    return {jobs > 0 ? static_cast<int>(jobs) : std::max(1, available / each), each};
   }
-  const int together = jobs > 0 ? jobs : 1;
+  const int together = jobs > 0 ? static_cast<int>(jobs) : 1;
   return {together, std::max(1, available / together)};
 }
 

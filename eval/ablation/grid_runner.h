@@ -5,6 +5,9 @@
 
 namespace ddpm_eval::eval {
 
+/// Far more than any machine works on.
+inline constexpr int64_t kMaxGridJobs = 1024;
+
 /// How many jobs at a time, and of how many threads each.
 struct GridParallelism {
   int jobs = 1;
@@ -13,7 +16,8 @@ struct GridParallelism {
 
 /// What --jobs (0: as many as fit) and --threads (0: every available processor) come to for a grid. A grid
 /// that fixes the threads of a job has the same numbers whatever both say.
-GridParallelism parallelism_of(const Grid& grid, int jobs, int threads);
+/// Throws UsageError for more than kMaxGridJobs.
+GridParallelism parallelism_of(const Grid& grid, int64_t jobs, int threads);
 
 /// Does all jobs of the grid in worker processes of this program, and shows how far they are. Failures of
 /// earlier calls are tried again, and a job whose worker is killed once more. Throws InterruptedError when

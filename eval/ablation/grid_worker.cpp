@@ -2,15 +2,19 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/file_lock.h"
 #include "base/core/interrupt.h"
 #include "base/core/record.h"
+#include "base/core/text.h"
 #include "base/data/source_spec.h"
 #include "eval/ablation/grid_job.h"
 #include "eval/console.h"
+#include "eval/failure.h"
+#include "eval/image_sets.h"
 
 #include <chrono>
 #include <cstdio>
-#include <new>
+#include <exception>
 #include <thread>
 
 #include <fcntl.h>
@@ -86,15 +90,15 @@ class GridWorker {
   bool try_job(size_t index, const GridJob& job) {
     const auto place = folder_.job_folder(job);
     core::make_folders(place);
-    std::optional<core::FolderLock> lock;
-    try {
-      lock.emplace(place);
-    } catch (const core::ResourceError&) {
+    const auto lock = core::FileLock::take(place / kJobLockFile);
+    if (!lock) {
       return false;
     }
-    if (!lock->is_real()) {
-      throw core::ResourceError("{}: its file system has no locks on folders, by which jobs are shared out",
-                                folder_.path().string());
+    std::optional<core::FolderLock> old_lock;  // of earlier versions, which know no other
+    try {
+      old_lock.emplace(place);
+    } catch (const core::ResourceError&) {
+      return false;
     }
     if (is_settled(folder_, job)) {  // by another process, since it was looked at
       return true;
@@ -108,30 +112,16 @@ class GridWorker {
   void attempt(const GridJob& job) {
     const auto before = folder_.failure(job);
     const int attempts = 1 + (before ? before->value("attempts", 0) : 0);
-    const auto failed = [&](core::ExitCode code, const std::string& message, bool outside) {
-      print_error(message);
-      write_failure(folder_, job, static_cast<int>(code), message, attempts, outside);
-    };
     try {
-      run_grid_job(folder_, job, *scorer_, session_);
+      run_grid_job(folder_, job, {*scorer_, sets_, session_});
       std::error_code ignored;
       fs::remove(folder_.job_folder(job) / kFailureFile, ignored);
     } catch (const core::InterruptedError&) {
       throw;
-    } catch (const core::Error& error) {
-      failed(error.code(), error.what(), error.code() == core::ExitCode::kResources);
-    } catch (const std::bad_alloc&) {
-      failed(core::ExitCode::kResources, "out of memory", true);
-    } catch (const std::system_error& error) {
-      failed(core::ExitCode::kResources, error.what(), true);
-    } catch (const std::exception& error) {
-      const std::string text = error.what();
-      const auto line = text.substr(0, text.find('\n'));
-      if (text.find("can't allocate memory") != std::string::npos) {  // LibTorch's
-        failed(core::ExitCode::kResources, "out of memory", true);
-      } else {
-        failed(core::ExitCode::kBug, line, false);
-      }
+    } catch (...) {
+      const auto failure = classify(std::current_exception());
+      print_error(failure.message);
+      write_failure(folder_, job, failure, attempts);
     }
   }
 
@@ -144,7 +134,7 @@ class GridWorker {
     if (const auto& held_out = folder_.grid().likelihood.data; !held_out.empty()) {
       const auto spec = data::parse_source(held_out);
       if (spec.kind != data::SourceKind::kPoints) {
-        data::load_image_dataset(spec);
+        sets_.load({"likelihood.data"}, spec);
       }
     }
   }
@@ -152,17 +142,17 @@ class GridWorker {
   const GridFolder& folder_;
   const Session& session_;
   std::unique_ptr<CellScorer> scorer_;
+  ImageSets sets_;
 };
 
 }  // namespace
 
-void write_failure(const GridFolder& folder, const GridJob& job, int code, const std::string& message,
-                   int attempts, bool outside) {
+void write_failure(const GridFolder& folder, const GridJob& job, const Failure& failure, int attempts) {
   auto record = core::new_record("ablation failure");
-  record["code"] = code;
-  record["message"] = message;
+  record["code"] = static_cast<int>(failure.code);
+  record["message"] = failure.message;
   record["attempts"] = attempts;
-  record["outside"] = outside;
+  record["outside"] = failure.code == core::ExitCode::kResources;
   core::write_record(folder.job_folder(job) / kFailureFile, record);
 }
 
@@ -191,8 +181,9 @@ void run_grid_worker(const fs::path& path, const Session& session) {
         std::this_thread::sleep_for(std::chrono::milliseconds(200));
       }
     }
-  } catch (const core::Error& error) {
-    tell(fmt::format("error {} {}", static_cast<int>(error.code()), error.what()));
+  } catch (...) {
+    const auto failure = classify(std::current_exception());
+    tell(fmt::format("error {} {}", static_cast<int>(failure.code), core::printable(failure.message)));
     throw;
   }
 }

@@ -10,14 +10,14 @@
 namespace ddpm_eval::eval {
 
 class GridFolder;
+struct Failure;
 struct GridJob;
 
 /// How often a job is tried that fails for reasons outside of it: resources, a worker killed.
 inline constexpr int kOutsideAttempts = 2;
 
-/// Writes failed.json of a job. `attempts` counts this one; `outside` is whether another try may succeed.
-void write_failure(const GridFolder& folder, const GridJob& job, int code, const std::string& message,
-                   int attempts, bool outside);
+/// Writes failed.json of a job. `attempts` counts this one. Another try may succeed where resources ran out.
+void write_failure(const GridFolder& folder, const GridJob& job, const Failure& failure, int attempts);
 
 /// Whether nothing more is to be done for the job: it is done, or has failed for good.
 bool is_settled(const GridFolder& folder, const GridJob& job);

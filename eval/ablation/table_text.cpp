@@ -218,6 +218,47 @@ bool is_matrix(const Json& table) {
                              [](const Json& cell) { return !cell.at("column").get<std::string>().empty(); });
 }
 
+/// Comparisons whose pairs are too few for the test to reach the level.
+int64_t unstated_comparisons(const Json& table) {
+  int64_t count = 0;
+  for (const auto& cell : table.at("cells")) {
+    for (const auto& [metric, result] : cell.at("results").items()) {
+      count += result.contains("difference") && !result["difference"].at("stated").get<bool>() ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+/// On the stars, or why there are none. A pair is a seed for which cell and baseline have a number; where
+/// some have none, pairs are fewer than seeds.
+std::string significance_text(const Json& table, const std::string& baseline) {
+  const auto& significance = table.at("significance");
+  const auto comparisons = significance.at("comparisons").get<int64_t>();
+  const auto needed = significance.at("seeds_needed").get<int64_t>();
+  if (significance.at("stated").get<bool>()) {
+    auto text = fmt::format(
+        "* differs from the baseline ({}): p < 0.05 in a two-sided paired sign-flip test over seeds, by "
+        "Holm's "
+        "correction over the table's {} comparisons.",
+        baseline, comparisons);
+    if (const auto unstated = unstated_comparisons(table); unstated > 0) {
+      text += fmt::format(" Of {} of them it is not stated, as fewer than {} seeds have both numbers.",
+                          unstated, needed);
+    }
+    return text;
+  }
+  const auto seeds = table.at("seeds").size();
+  const auto pairs = significance.at("pairs").get<size_t>();
+  const auto with = pairs == seeds
+                        ? fmt::format("{} seed{}", seeds, seeds > 1 ? "s" : "")
+                        : fmt::format("at most {} of {} seeds that have both numbers", pairs, seeds);
+  return fmt::format(
+      "Significance is not stated: with {} the smallest p of a paired sign-flip test is {:.3g} by Holm's "
+      "correction over the table's {} comparisons; {} {} would do.",
+      with, significance.at("smallest_p").get<double>(), comparisons, needed,
+      pairs == seeds ? "seeds" : "such seeds");
+}
+
 /// What has to be said of the whole table.
 std::vector<std::string> remarks(const Json& table) {
   std::vector<std::string> lines;
@@ -234,25 +275,12 @@ std::vector<std::string> remarks(const Json& table) {
     label += ", " + column;
   }
   const auto& significance = table.at("significance");
-  const auto comparisons = significance.at("comparisons").get<int64_t>();
-  if (comparisons > 0) {
+  if (significance.at("comparisons").get<int64_t>() > 0) {
     if (!is_matrix(table)) {
       lines.push_back(
           fmt::format("Difference: paired by seed, to the baseline ({}), ± its standard error.", label));
     }
-    if (significance.at("stated").get<bool>()) {
-      lines.push_back(
-          fmt::format("* differs from the baseline ({}): p < 0.05 in a two-sided paired sign-flip test over "
-                      "seeds, by Holm's "
-                      "correction over the table's {} comparisons.",
-                      label, comparisons));
-    } else {
-      lines.push_back(fmt::format(
-          "Significance is not stated: with {} seed{} the smallest p of a paired sign-flip test is {:.3g} by "
-          "Holm's correction over the table's {} comparisons; {} seeds would do.",
-          seeds, seeds > 1 ? "s" : "", significance.at("smallest_p").get<double>(), comparisons,
-          significance.at("seeds_needed").get<int64_t>()));
-    }
+    lines.push_back(significance_text(table, label));
   }
   if (table.contains("floor")) {
     lines.push_back(fmt::format(

@@ -1,6 +1,8 @@
 #include "base/core/error.h"
+#include "eval/ablation/grid_check.h"
 #include "eval/ablation/grid_results.h"
 #include "eval/ablation/grid_runner.h"
+#include "eval/ablation/grid_status.h"
 #include "eval/ablation/grid_worker.h"
 #include "eval/command.h"
 #include "eval/console.h"
@@ -17,7 +19,7 @@ namespace {
 struct AblateOptions {
   std::filesystem::path grid;
   std::filesystem::path out;
-  int jobs = 0;
+  int64_t jobs = 0;
   bool dry_run = false;
   bool worker = false;
   std::string json;
@@ -28,7 +30,7 @@ void require_no_failure(const GridFolder& folder) {
   size_t failed = 0;
   std::optional<core::Error> first;
   for (const auto& job : folder.jobs()) {
-    const auto failure = folder.record(job) ? std::nullopt : folder.failure(job);
+    const auto failure = folder.record(job) != nullptr ? std::nullopt : folder.failure(job);
     if (!failure) {
       continue;
     }
@@ -46,6 +48,19 @@ void require_no_failure(const GridFolder& folder) {
   }
 }
 
+struct CheckedGrid {
+  Grid grid;
+  GridParallelism parallelism;
+};
+
+/// Whatever can be told of the request before any work.
+CheckedGrid read_checked_grid(const AblateOptions& options, const Session& session) {
+  auto grid = read_grid_file(options.grid);
+  const auto parallelism = parallelism_of(grid, options.jobs, session.threads);
+  check_grid(grid, options.grid.string());
+  return {std::move(grid), parallelism};
+}
+
 void run_ablate(const AblateOptions& options, const Session& session) {
   if (options.worker) {
     run_grid_worker(options.out, session);
@@ -55,21 +70,19 @@ void run_ablate(const AblateOptions& options, const Session& session) {
     throw core::UsageError("ablate: --grid is needed: a TOML file; see configs/");
   }
   if (options.dry_run) {
-    const auto grid = read_grid_file(options.grid);
-    parallelism_of(grid, options.jobs, session.threads);
-    fmt::print("{}", describe_cells(grid));
+    fmt::print("{}", describe_cells(read_checked_grid(options, session).grid));
     return;
   }
   if (options.out.empty()) {
     throw core::UsageError("ablate: --out is needed: the folder of the grid's results");
   }
   std::vector<FlagFile> outputs = {{"--json", options.json}};
-  for (const char* name : {"grid.toml", "base.toml", "table.json", "table.md", "table.csv", "table.tex"}) {
+  for (const char* name : kGridFiles) {
     outputs.push_back({"--out", options.out / name});
   }
   require_distinct(outputs);
   require_json_target(options.json);
-  const auto parallelism = parallelism_of(read_grid_file(options.grid), options.jobs, session.threads);
+  const auto parallelism = read_checked_grid(options, session).parallelism;
   const auto folder = GridFolder::create(options.out, options.grid);
   run_grid(folder, parallelism, session);
   const auto table = write_grid_tables(folder);
@@ -78,6 +91,27 @@ void run_ablate(const AblateOptions& options, const Session& session) {
     print_line("Table as Markdown, CSV, LaTeX and JSON: {}", (options.out / "table.md").string());
   }
   require_no_failure(folder);
+}
+
+struct StatusOptions {
+  std::filesystem::path folder;
+  std::string json;
+};
+
+void run_status(const StatusOptions& options) {
+  if (options.folder.empty()) {
+    throw core::UsageError("ablate status: names no folder; it is the --out of the grid");
+  }
+  std::vector<FlagFile> inputs;
+  for (const char* name : kGridFiles) {
+    inputs.push_back({"folder", options.folder / name});
+  }
+  require_distinct({{"--json", options.json}}, inputs);
+  require_json_target(options.json);
+  const auto status = grid_status(GridFolder::open(options.folder));
+  if (!write_json(options.json, status)) {
+    fmt::print("{}", describe_status(status));
+  }
 }
 
 }  // namespace
@@ -97,11 +131,10 @@ void add_ablate_command(CLI::App& program, Session& session) {
   add_json_option(*command, options->json);
 
   auto* status = command->add_subcommand("status", "The state of a grid's jobs");
-  auto folder = std::make_shared<std::filesystem::path>();
-  status->add_option("folder", *folder, "The folder of the results")->required();
-  status->callback([folder, &session] {
-    session.action = [folder] { fmt::print("{}", describe_status(GridFolder::open(*folder))); };
-  });
+  auto asked = std::make_shared<StatusOptions>();
+  status->add_option("folder", asked->folder, "The folder of the results");
+  add_json_option(*status, asked->json);
+  status->callback([asked, &session] { session.action = [asked] { run_status(*asked); }; });
   command->callback([options, status, &session] {
     if (!status->parsed()) {
       session.action = [options, &session] { run_ablate(*options, session); };

@@ -1,7 +1,6 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
-#include "base/tensor/noise.h"
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
 #include "eval/console.h"
@@ -90,14 +89,9 @@ void sample_images(const SampleCommand& command, const LoadedRun& run, const Pro
   }
   const char* advice = output.lock ? "the same command goes on from there"
                                    : "an .npz appears only when whole: the same command begins anew";
-  for (int64_t begin = output.first; begin < command.count; begin += run.options.micro_batch) {
-    const int64_t end = std::min(command.count, begin + run.options.micro_batch);
-    output.sink->write(
-        ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
-                          [&](int64_t, int64_t) { stop_if_asked(begin, command.count, advice); }));
-    progress(end, command.count);
-  }
-  output.sink->finish();
+  draw_samples(
+      run, output, command.count, [&](int64_t done) { stop_if_asked(done, command.count, advice); },
+      progress);
   if (!command.grid.empty()) {
     write_sample_grid(command.out, std::min(kGridImages, command.count), command.grid);
   }

@@ -1,19 +1,11 @@
-#include "tests/support/files.h"
-#include "tests/support/program.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/ablate_fixture.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <map>
-#include <sstream>
 #include <thread>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <signal.h>
 
 // The ablation grid through the program, on a network small enough for a test.
@@ -22,43 +14,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using testing::bytes_of;
 using testing::error_line;
+using testing::grid_text;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::ProgramOptions;
+using testing::kGridBase;
 using testing::ProgramResult;
 using testing::put_file;
 using testing::run_program;
-using testing::TempDir;
-
-std::string read_all(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-const std::string kBase =
-    "[data]\nsource = 'swiss-roll'\npoints = 500\n[model]\nkind = 'mlp'\n[model.mlp]\nwidth = 8\nlayers = 1\n"
-    "[process]\nkind = 'cosine'\nsteps = 10\n[train]\nflip = false\nbatch_size = 8\nwarmup_steps = 0\n"
-    "log_every = 5\ncheckpoint_every = 5\n[sample]\nclip = false\nmicro_batch = 50\n";
-
-/// Three cells from two trainings.
-std::string grid_text(int steps, const std::string& more = {}) {
-  return "title = 'Tiny'\nconfig = 'base.toml'\nseeds = 2\nbaseline = 'eps'\nthreads = 1\n[budget]\nsteps "
-         "= " +
-         std::to_string(steps) +
-         "\n[score]\nnum = 60\nreal = 'swiss-roll?num=60&seed=1'\n[likelihood]\ndata = "
-         "'swiss-roll?num=20&seed=2'\n" +
-         "[[cells]]\nname = 'eps'\n[[cells]]\nname = 'short'\nset = { sample.steps = 4 }\n" +
-         "[[cells]]\nname = 'mu'\nset = { objective.prediction = 'mu', objective.loss = 'bound' }\n" + more;
-}
+using testing::with;
 
 /// A process whose command line has all of `words`, or 0.
 pid_t find_process(const std::vector<std::string>& words) {
   std::error_code error;
   for (fs::directory_iterator it("/proc", error), end; !error && it != end; it.increment(error)) {
-    const auto line = read_all(it->path() / "cmdline");
+    const auto line = bytes_of(it->path() / "cmdline");
     const bool all = std::ranges::all_of(
         words, [&](const std::string& word) { return line.find(word) != std::string::npos; });
     if (!line.empty() && all) {
@@ -121,39 +92,7 @@ class Background {
   std::thread thread_;
 };
 
-class AblateTest : public ::testing::Test {
- protected:
-  AblateTest() {
-    put_file(dir_ / "base.toml", kBase);
-    put_file(dir_ / "grid.toml", grid_text(20));
-  }
-
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
-
-  ProgramResult ablate(const std::string& out, std::vector<std::string> extra = {},
-                       const ProgramOptions& options = {}, const std::string& grid = "grid.toml") const {
-    std::vector<std::string> arguments = {"ablate", "--grid", path(grid), "--out", path(out)};
-    arguments.insert(arguments.end(), extra.begin(), extra.end());
-    return run_program(arguments, options);
-  }
-
-  std::string refusal(const std::string& out, const std::string& grid = "grid.toml") const {
-    const auto result = ablate(out, {}, {}, grid);
-    EXPECT_EQ(result.exit_code, 2) << result.err;
-    return error_line(result);
-  }
-
-  std::map<std::string, std::string> tables(const std::string& out) const {
-    std::map<std::string, std::string> found;
-    for (const char* name : {"table.json", "table.md", "table.csv", "table.tex"}) {
-      found[name] = read_all(dir_ / out / name);
-      EXPECT_FALSE(found[name].empty()) << name;
-    }
-    return found;
-  }
-
-  TempDir dir_;
-};
+using AblateTest = testing::AblateFixture;
 
 TEST_F(AblateTest, JobsSideBySideAndAgainGiveTheSameBytes) {
   const auto one = ablate("one", {"--jobs", "1"});
@@ -166,7 +105,7 @@ TEST_F(AblateTest, JobsSideBySideAndAgainGiveTheSameBytes) {
   // Cells that differ in sampling alone have one training, whose bound they share.
   EXPECT_TRUE(fs::exists(dir_ / "one/eps/seed-1/run/checkpoint.safetensors"));
   EXPECT_FALSE(fs::exists(dir_ / "one/short/seed-1/run"));
-  const auto table = nlohmann::json::parse(read_all(dir_ / "one/table.json"));
+  const auto table = nlohmann::json::parse(bytes_of(dir_ / "one/table.json"));
   EXPECT_EQ(table["cells"][1]["results"]["nats_per_dim"]["values"],
             table["cells"][0]["results"]["nats_per_dim"]["values"]);
   EXPECT_NE(table["cells"][1]["results"]["energy_distance"]["values"],
@@ -174,11 +113,11 @@ TEST_F(AblateTest, JobsSideBySideAndAgainGiveTheSameBytes) {
   EXPECT_EQ(table["floor"]["draws"], 5);
 
   // What is there is not done again.
-  const auto record = read_all(dir_ / "one/mu/seed-0/record.json");
+  const auto record = bytes_of(dir_ / "one/mu/seed-0/record.json");
   fs::remove(dir_ / "one/table.md");
   const auto again = ablate("one");
   ASSERT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_EQ(read_all(dir_ / "one/mu/seed-0/record.json"), record);
+  EXPECT_EQ(bytes_of(dir_ / "one/mu/seed-0/record.json"), record);
   EXPECT_EQ(tables("one"), tables("two"));
 
   const auto status = run_program({"ablate", "status", path("one")});
@@ -224,8 +163,8 @@ TEST_F(AblateTest, AJobWhoseWorkerIsKilledIsDoneOnceMore) {
   ASSERT_TRUE(eventually([&] { return fs::exists(job / "definition.json"); }));
   ::kill(find_process(worker), SIGKILL);
   ASSERT_TRUE(eventually([&] { return fs::exists(job / "failed.json"); }));
-  const auto log = read_all(job / "log.txt");
-  ASSERT_TRUE(eventually([&] { return read_all(job / "log.txt") != log && find_process(worker) != 0; }));
+  const auto log = bytes_of(job / "log.txt");
+  ASSERT_TRUE(eventually([&] { return bytes_of(job / "log.txt") != log && find_process(worker) != 0; }));
   ::kill(find_process(worker), SIGKILL);
   // It goes on with the next job.
   ASSERT_TRUE(eventually([&] { return fs::exists(dir_ / "out/mu/seed-0/definition.json"); }));
@@ -241,11 +180,10 @@ TEST_F(AblateTest, AJobWhoseWorkerIsKilledIsDoneOnceMore) {
 }
 
 TEST_F(AblateTest, DivergenceIsAResult) {
-  auto base = kBase;
-  put_file(dir_ / "base.toml", base.replace(base.find("warmup_steps"), 0, "learning_rate = 1e30\n"));
+  put_file(dir_ / "base.toml", with(kGridBase, "warmup_steps", "learning_rate = 1e30\nwarmup_steps"));
   const auto result = ablate("out");
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  const auto record = nlohmann::json::parse(read_all(dir_ / "out/short/seed-0/record.json"));
+  const auto record = nlohmann::json::parse(bytes_of(dir_ / "out/short/seed-0/record.json"));
   EXPECT_EQ(record["outcome"], "diverged");
   EXPECT_THAT(result.out, HasSubstr("2 of 2 trainings diverged: seed 0, first bad step "));
   EXPECT_THAT(run_program({"ablate", "status", path("out")}).out, HasSubstr("6 diverged"));
@@ -269,23 +207,19 @@ TEST_F(AblateTest, AnotherGridsResultsAreLeftAlone) {
       refusal("out", "edited.toml"),
       HasSubstr("definition.json: cell 'eps' has run with another definition: config.train.steps is 21 and "
                 "was 20; choose another --out"));
-  auto fewer = grid_text(20);
-  put_file(dir_ / "other.toml", fewer.replace(fewer.find("'short'"), 7, "'brief'"));
+  put_file(dir_ / "other.toml", with(grid_text(20), "'short'", "'brief'"));
   EXPECT_THAT(refusal("out", "other.toml"), HasSubstr("holds 'short', which is no cell of this grid"));
-  auto seeds = grid_text(20);
-  put_file(dir_ / "seeds.toml", seeds.replace(seeds.find("seeds = 2"), 9, "seeds = 1"));
+  put_file(dir_ / "seeds.toml", with(grid_text(20), "seeds = 2", "seeds = 1"));
   EXPECT_THAT(refusal("out", "seeds.toml"), HasSubstr("seed-1: is of a seed that the grid does not have"));
   fs::create_directory(dir_ / "photographs");
   put_file(dir_ / "photographs/a.txt", "mine");
   EXPECT_THAT(refusal("photographs"), HasSubstr("is not empty and holds no grid"));
   EXPECT_THAT(fs::exists(dir_ / "photographs/grid.toml"), false);
   EXPECT_EQ(tables("out"), before);
-  EXPECT_EQ(read_all(dir_ / "out/grid.toml"), grid_text(20));
+  EXPECT_EQ(bytes_of(dir_ / "out/grid.toml"), grid_text(20));
 
   // Words that no number depends on may change, and seeds may be added.
-  auto more = grid_text(20);
-  more.replace(more.find("'Tiny'"), 6, "'Less tiny'");
-  put_file(dir_ / "more.toml", more.replace(more.find("seeds = 2"), 9, "seeds = 3"));
+  put_file(dir_ / "more.toml", with(with(grid_text(20), "'Tiny'", "'Less tiny'"), "seeds = 2", "seeds = 3"));
   const auto grown = ablate("out", {}, {}, "more.toml");
   EXPECT_EQ(grown.exit_code, 0) << grown.err;
   EXPECT_THAT(grown.out, HasSubstr("# Less tiny\n"));
@@ -295,7 +229,7 @@ TEST_F(AblateTest, AnotherGridsResultsAreLeftAlone) {
 TEST_F(AblateTest, RecordsOfAnotherSchemaOrKindAreTold) {
   ASSERT_EQ(ablate("out").exit_code, 0);
   const auto file = dir_ / "out/mu/seed-1/record.json";
-  auto record = nlohmann::json::parse(read_all(file));
+  auto record = nlohmann::json::parse(bytes_of(file));
   record["schema"] = 99;
   put_file(file, record.dump());
   auto result = ablate("out");
@@ -322,9 +256,7 @@ TEST_F(AblateTest, BadRequestsAreRefusedBeforeAnyWork) {
   EXPECT_THAT(line({"ablate", "status", path("nothing")}, 3), HasSubstr("holds no grid"));
   put_file(dir_ / "axes.toml", grid_text(20, "[axes]\nsampel.steps = [4]\n"));
   EXPECT_THAT(refusal("out", "axes.toml"), HasSubstr("unknown key 'sampel'; did you mean 'sample'?"));
-  auto images = grid_text(20);
-  put_file(dir_ / "images.toml",
-           images.replace(images.find("'swiss-roll?num=60&seed=1'"), 26, "'fashion-mnist:test'"));
+  put_file(dir_ / "images.toml", with(grid_text(20), "'swiss-roll?num=60&seed=1'", "'fashion-mnist:test'"));
   EXPECT_THAT(refusal("refused", "images.toml"), HasSubstr("score.real: fashion-mnist:test holds no points"));
   EXPECT_FALSE(fs::exists(dir_ / "refused/eps"));
   EXPECT_FALSE(fs::exists(dir_ / "out"));

@@ -1,6 +1,7 @@
 #include "ddpm/sampler.h"
 
 #include "base/core/error.h"
+#include "base/core/not_finite.h"
 #include "base/tensor/noise.h"
 #include "ddpm/schedule.h"
 #include "ddpm/unet.h"
@@ -275,7 +276,7 @@ TEST(Sampler, NonFiniteSamplesAreAnError) {
   const FormulaNetwork broken([](const at::Tensor& x, const at::Tensor&) {
     return torch::full_like(x, std::numeric_limits<float>::quiet_NaN());
   });
-  EXPECT_THAT(message_of<core::DataError>(
+  EXPECT_THAT(message_of<core::NotFiniteError>(
                   [&] { sample(broken, brief_process(), {}, {}, tensor::index_range(0, 1), {1}); }),
               HasSubstr("not finite"));
 }

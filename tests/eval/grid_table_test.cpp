@@ -141,6 +141,32 @@ TEST(GridTable, SeedsThatDivergedLeaveThePairsOfTheOthers) {
   EXPECT_THAT(text, HasSubstr("Not run yet for seeds 1."));
 }
 
+TEST(GridTable, TheRemarkCountsPairsAndNotSeeds) {
+  const auto grid =
+      small_grid(10,
+                 "[[cells]]\nname = 'a'\n[[cells]]\nname = 'b'\nset = { objective.loss = 'bound' }\n"
+                 "[[cells]]\nname = 'c'\nset = { objective.prediction = 'x_0' }\n");
+  // Four comparisons need 4 x 2 / 2^n < 0.05, eight seeds; of c five are left.
+  auto few = ten(0.1, 0);
+  for (size_t i = 0; i < 5; ++i) {
+    few[i] = diverged(3, "loss", "nan");
+  }
+  auto table = make_grid_table(grid, {ten(0, 0), ten(0.1, 0), few});
+  EXPECT_THAT(
+      table_markdown(table),
+      HasSubstr("over the table's 4 comparisons. Of 2 of them it is not stated, as fewer than 8 seeds "
+                "have both numbers.\n"));
+  EXPECT_THAT(table_markdown(make_grid_table(grid, {ten(0, 0), ten(0.1, 0), ten(0.1, 0)})),
+              HasSubstr("over the table's 4 comparisons.\n"));
+
+  table = make_grid_table(grid, {ten(0, 0), few, few});
+  EXPECT_THAT(
+      table_markdown(table),
+      HasSubstr("Significance is not stated: with at most 5 of 10 seeds that have both numbers the "
+                "smallest p of a paired sign-flip test is 0.25 by Holm's correction over the table's 4 "
+                "comparisons; 8 such seeds would do."));
+}
+
 TEST(GridTable, ColumnsMakeATableForEachMetric) {
   const auto grid = read_grid({"config = 'b.toml'\nseeds = 1\nbaseline = 'variance=fixedlarge_steps=9'\n"
                                "[budget]\nsteps = 20\n[score]\nnum = 30\nreal = 'swiss-roll'\n[axes]\n"

@@ -1,6 +1,7 @@
 #include "eval/ablation/grid.h"
 
 #include "base/core/file_io.h"
+#include "eval/ablation/grid_check.h"
 #include "eval/ablation/grid_folder.h"
 #include "tests/support/errors.h"
 #include "tests/support/temp_dir.h"

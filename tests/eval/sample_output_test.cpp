@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <torch/types.h>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -26,6 +27,20 @@ TEST(SampleProvenance, DamagedTextAndManyBracketsAreNone) {
   EXPECT_TRUE(read_sample_provenance(dir.path()).is_null());
   put_file(dir / "samples.json", "{\"seed\": " + std::string(500'000, '[') + std::string(500'000, ']') + "}");
   EXPECT_TRUE(read_sample_provenance(dir.path()).is_null());
+}
+
+TEST(HoldsSamples, OnlyThoseOfTheVeryProvenance) {
+  const TempDir dir;
+  const auto file = dir / "points.npy";
+  const core::Json provenance = {{"schema", 1}, {"kind", "samples"}, {"seed", 3}};
+  EXPECT_FALSE(holds_samples(file, provenance));
+  write_points(file, torch::zeros({2, 2}), provenance);
+  EXPECT_TRUE(holds_samples(file, provenance));
+  auto other = provenance;
+  other["seed"] = 4;
+  EXPECT_FALSE(holds_samples(file, other));
+  put_file(file, "replaced");
+  EXPECT_FALSE(holds_samples(file, provenance)) << "the file is no longer the one that the text is of";
 }
 
 }  // namespace
