@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 BUILD := build/release
 
 .DEFAULT_GOAL := build
-.PHONY: deps configure build demo tests test lint bench asan clean
+.PHONY: deps configure build demo tests test test-browser lint bench asan clean
 
 deps:
 	@tools/install-deps.sh
@@ -24,6 +24,11 @@ tests: configure
 
 test: tests
 	@ctest --preset release -j $(JOBS)
+
+# The pages of `report` in a real browser.
+test-browser: build
+	@tools/install-deps.sh browser
+	@tests/browser/run.sh $(BUILD)/bin/ddpm-eval
 
 lint: deps
 	@tools/lint.sh

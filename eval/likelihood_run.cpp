@@ -10,8 +10,9 @@
 #include "base/tensor/shape.h"
 #include "ddpm/precision_words.h"
 #include "eval/console.h"
+#include "eval/gnuplot.h"
 #include "eval/image_sets.h"
-#include "eval/line_plot.h"
+#include "eval/plot.h"
 #include "eval/point_set.h"
 #include "eval/training_data.h"
 
@@ -290,19 +291,29 @@ Json result_json(const ddpm::BoundReport& report, bool images) {
   return result;
 }
 
+/// The terms as a table and, where gnuplot is installed, as a plot.
 void write_curve(const fs::path& folder, const ddpm::BoundReport& report, const std::string& unit) {
   std::string csv = "first_t,steps,term,term_error,x_0_mse\n";
-  LinePlot plot{"The bound's terms along the chain", "t", unit + " per step", {}, /*log_y=*/true};
+  PlotSeries terms{"", {}, Marks::kLine, Interval::kBand};
   for (const auto& point : report.curve) {
-    csv += fmt::format("{},{},{},{},{}\n", point.stratum.first, point.stratum.count, point.term.mean,
-                       point.term.error, point.x_0_mse);
-    plot.points.emplace_back(
-        static_cast<double>(point.stratum.first) + static_cast<double>(point.stratum.count - 1) / 2,
-        point.term.mean);
+    const double mean = point.term.mean, error = point.term.error;
+    csv +=
+        fmt::format("{},{},{},{},{}\n", point.stratum.first, point.stratum.count, mean, error, point.x_0_mse);
+    const double t =
+        static_cast<double>(point.stratum.first) + static_cast<double>(point.stratum.count - 1) / 2;
+    terms.points.push_back({t, mean, mean - error, mean + error});
   }
   core::write_file(folder / "curve.csv", csv);
-  if (std::any_of(plot.points.begin(), plot.points.end(), [](const auto& p) { return p.second > 0; })) {
-    core::write_file(folder / "curve.svg", render_svg(plot));
+  CurvePlot curve{"t", unit + " per step", {std::move(terms)}};
+  curve.log_y = true;
+  const Plot plot = std::move(curve);
+  if (!has_points(plot)) {
+    return;
+  }
+  if (const auto drawn = draw_plots({&plot, 1}, Paper::kWhite)) {
+    core::write_file(folder / "curve.svg", drawn->front());
+  } else {
+    print_warning(fmt::format("{}: no curve.svg: {}", folder.string(), kNoGnuplot));
   }
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what ddpm-eval needs to build and test, from Debian 12's own packages. Does nothing when all is there.
+# Installs what ddpm-eval needs to build, run and test, from Debian 12's own packages. Does nothing when all is there.
+# Usage: tools/install-deps.sh [browser]; with `browser`, what `make test-browser` needs instead.
 set -euo pipefail
 
 packages=(
@@ -9,9 +10,14 @@ packages=(
   libzip-dev zlib1g-dev libarchive-dev libgif-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev
   libcurl4-openssl-dev libssl-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
+  gnuplot-nox
   clang-14 clang-format clang-tidy
   dataset-fashion-mnist
 )
+
+if [ "${1:-}" = browser ]; then
+  packages=(chromium chromium-driver curl jq)
+fi
 
 if ! command -v apt-get > /dev/null || ! command -v dpkg-query > /dev/null; then
   echo "not a Debian system: nothing is installed, and what is missing will be told by cmake (Debian's names: ${packages[*]})" >&2

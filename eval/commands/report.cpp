@@ -1,8 +1,10 @@
+#include "eval/report/report.h"
+
 #include "base/core/file_io.h"
 #include "eval/command.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
-#include "eval/report_page.h"
+#include "eval/gnuplot.h"
 #include "eval/run_files.h"
 
 #include <filesystem>
@@ -10,26 +12,47 @@
 #include <CLI/CLI.hpp>
 
 namespace ddpm_eval::eval {
+namespace {
+
+/// What the page must not be written over.
+std::vector<FlagFile> report_inputs(const std::filesystem::path& path) {
+  auto inputs = files_of_run("the report", path);
+  for (const char* name : {kScoreFile, kGridFile, "grid.toml", "base.toml", "table.json", "table.md",
+                           "table.csv", "table.tex"}) {
+    inputs.push_back({"the report", path / name});
+  }
+  inputs.push_back({"the report", path});
+  return inputs;
+}
+
+}  // namespace
 
 void add_report_command(CLI::App& program, Session& session) {
-  auto* command =
-      program.add_subcommand("report", "A self-contained HTML page of a run's scores, samples and log");
+  auto* command = program.add_subcommand(
+      "report",
+      "A self-contained HTML page of a run, an ablation grid, a score or a history of measurements");
   struct Options {
-    std::filesystem::path folder;
+    std::filesystem::path path;
     std::filesystem::path out;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("folder", options->folder, "The run")->required();
-  command->add_option("--out", options->out, "The page to write; default: index.html in the folder");
+  command
+      ->add_option(
+          "path", options->path,
+          "The folder of a run or a grid; a .json record of `score` or `nll`; a .jsonl file of a history, or "
+          "a folder of such")
+      ->required();
+  command->add_option("--out", options->out,
+                      "The page to write; default: index.html in the folder, NAME.html beside a file");
   command->callback([options, &session] {
     session.action = [options] {
-      const auto target = options->out.empty() ? options->folder / "index.html" : options->out;
-      auto inputs = files_of_run("the run", options->folder);
-      for (const char* name : {kScoreFile, kGridFile}) {
-        inputs.push_back({"the run", options->folder / name});
+      const auto target = options->out.empty() ? default_page(options->path) : options->out;
+      require_distinct({{"--out", target}}, report_inputs(options->path));
+      const auto page = make_report(options->path, target);
+      if (page.lacks_plots) {
+        print_warning(fmt::format("{}: no plots: {}", target.string(), kNoGnuplot));
       }
-      require_distinct({{"--out", target}}, inputs);
-      core::write_file(target, render_run_page(options->folder));
+      core::write_file(target, page.html);
       print_line("{}", target.string());
     };
   });

@@ -1,4 +1,4 @@
-#include "eval/report_page.h"
+#include "eval/report/report.h"
 
 #include "base/core/error.h"
 #include "base/core/record.h"
@@ -22,14 +22,13 @@ using testing::TempDir;
 const std::string kScript = "<script>alert('x')</script>";
 const std::string kSafeScript = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;";
 
-TEST(ReportPage, EscapesWhatHtmlReads) {
-  EXPECT_EQ(escape_html("a & b < c > d \" e ' f"), "a &amp; b &lt; c &gt; d &quot; e &#39; f");
-  EXPECT_EQ(escape_html("&lt;"), "&amp;lt;");
-  EXPECT_EQ(escape_html("Fréchet, 1e-6"), "Fréchet, 1e-6");
+/// The page of a folder's run.
+std::string page_of(const std::filesystem::path& folder) {
+  return run_page(folder, folder / "index.html").html;
 }
 
 // Names of sources, networks and metrics come from files, and a page is opened in a browser.
-TEST(ReportPage, NoTextOfARecordOrALogIsMarkup) {
+TEST(RunPage, NoTextOfARecordOrALogIsMarkup) {
   const TempDir dir;
   auto record = core::new_record("score");
   record["metrics"] = {{kScript, 1.5}};
@@ -39,17 +38,16 @@ TEST(ReportPage, NoTextOfARecordOrALogIsMarkup) {
   record["yardsticks"] = {{{"source", kScript}, {"count", 2}, {"metrics", {{kScript, kScript}}}}};
   core::write_record(dir / "score.json", record);
   put_file(dir / "log.jsonl", core::Json({{kScript, kScript}}).dump() + "\n");
-  const auto page = render_run_page(dir.path());
+  const auto page = page_of(dir.path());
   EXPECT_THAT(page, Not(HasSubstr("<script")));
-  EXPECT_THAT(page,
-              AllOf(HasSubstr("<td>samples: " + kSafeScript + ".npy</td>"),
-                    HasSubstr("<td>yardstick: " + kSafeScript + "</td>"),
-                    HasSubstr("Against " + kSafeScript + ", N = " + kSafeScript + "."),
-                    HasSubstr("Features: " + kSafeScript + "."), HasSubstr("<th>" + kSafeScript + "</th>"),
-                    HasSubstr("<td>" + kSafeScript + "</td>")));
+  EXPECT_THAT(page, AllOf(HasSubstr(">samples: " + kSafeScript + ".npy</th>"),
+                          HasSubstr(">yardstick: " + kSafeScript + "</th>"),
+                          HasSubstr("Against " + kSafeScript + ", N = " + kSafeScript + "."),
+                          HasSubstr("Features: " + kSafeScript + "."), HasSubstr(">" + kSafeScript + "</th>"),
+                          HasSubstr("<td>" + kSafeScript + "</td>")));
 }
 
-TEST(ReportPage, ScoresOfTheTrainingAreACurveWithItsBest) {
+TEST(RunPage, ScoresOfTheTrainingAreACurveWithItsBest) {
   const TempDir dir;
   const auto line = [](int step, const core::Json& value) {
     return core::Json({{"step", step},
@@ -63,55 +61,56 @@ TEST(ReportPage, ScoresOfTheTrainingAreACurveWithItsBest) {
            "\n";
   };
   put_file(dir / "scores.jsonl", line(10, 4.0) + line(20, 1.5) + line(30, nullptr) + line(40, 2.0));
-  const auto page = render_run_page(dir.path());
-  EXPECT_THAT(page, AllOf(HasSubstr("<polyline"), HasSubstr("<circle"),
+  const auto page = page_of(dir.path());
+  EXPECT_THAT(page, AllOf(HasSubstr("<svg role=\"img\""), HasSubstr("<text>the best</text>"),
                           HasSubstr("50 samples of seed 0 against moons, N = 60; the best: 1.5 at step 20."),
                           HasSubstr(kSafeScript), Not(HasSubstr("<script"))));
   put_file(dir / "scores.jsonl", line(30, nullptr));
-  EXPECT_THAT(render_run_page(dir.path()), HasSubstr("No score could be had."));
+  EXPECT_THAT(page_of(dir.path()), HasSubstr("No score could be had."));
 }
 
-TEST(ReportPage, TheFoldersNameIsNotMarkup) {
+TEST(RunPage, TheFoldersNameIsNotMarkup) {
   const TempDir dir;
   const auto folder = dir / "<b>bold";
   std::filesystem::create_directories(folder);
   put_file(folder / "log.jsonl", "{\"step\": 1}\n");
-  const auto page = render_run_page(folder);
-  EXPECT_THAT(page, AllOf(HasSubstr("<title>ddpm-eval: &lt;b&gt;bold</title>"), Not(HasSubstr("<b>"))));
+  const auto page = page_of(folder);
+  EXPECT_THAT(page, AllOf(HasSubstr("<title>&lt;b&gt;bold – Training run</title>"),
+                          HasSubstr("<h1>&lt;b&gt;bold</h1>"), Not(HasSubstr("<b>bold"))));
 }
 
-TEST(ReportPage, AForeignRecordIsADataError) {
+TEST(RunPage, AForeignRecordIsADataError) {
   const TempDir dir;
   put_file(dir / "score.json", "{\"schema\": 1, \"metrics\": {}}");
-  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+  EXPECT_THAT(message_of<core::DataError>([&] { page_of(dir.path()); }),
               HasSubstr("score.json: not a score record: fake is missing"));
   put_file(dir / "score.json", R"({"schema": 1, "metrics": {}, "fake": "x"})");
-  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+  EXPECT_THAT(message_of<core::DataError>([&] { page_of(dir.path()); }),
               HasSubstr("score.json: not a score record: fake.source is missing"));
   put_file(dir / "score.json",
            R"({"schema": 1, "metrics": 1, "fake": {"source": 1, "count": {}}, "yardsticks": [3]})");
-  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+  EXPECT_THAT(message_of<core::DataError>([&] { page_of(dir.path()); }),
               HasSubstr("score.json: not a score record: yardsticks[]."));
 }
 
-TEST(ReportPage, ManyBracketsAreADataError) {
+TEST(RunPage, ManyBracketsAreADataError) {
   const TempDir dir;
   const auto brackets = std::string(1'000'000, '[') + std::string(1'000'000, ']');
   put_file(dir / "log.jsonl", "{\"step\": " + brackets + "}\n");
-  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+  EXPECT_THAT(message_of<core::DataError>([&] { page_of(dir.path()); }),
               HasSubstr("log.jsonl:1: not a line of a training log"));
   put_file(dir / "score.json", R"({"schema": 1, "metrics": {"x": )" + brackets + "}}");
-  EXPECT_THAT(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+  EXPECT_THAT(message_of<core::DataError>([&] { page_of(dir.path()); }),
               HasSubstr("score.json: not a record"));
 }
 
-TEST(ReportPage, ALineThatIsNoLogIsADataError) {
+TEST(RunPage, ALineThatIsNoLogIsADataError) {
   const TempDir dir;
   put_file(dir / "log.jsonl", "{\"step\": 1}\ngarbage\n{\"step\": 2}\n");
-  EXPECT_EQ(message_of<core::DataError>([&] { render_run_page(dir.path()); }),
+  EXPECT_EQ(message_of<core::DataError>([&] { page_of(dir.path()); }),
             (dir / "log.jsonl").string() + ":2: not a line of a training log");
   put_file(dir / "log.jsonl", "{\"step\": 1}\n{\"st");  // being written
-  EXPECT_THAT(render_run_page(dir.path()), HasSubstr("<td>1</td>"));
+  EXPECT_THAT(page_of(dir.path()), HasSubstr(">1</th>"));
 }
 
 }  // namespace

@@ -1,0 +1,184 @@
+#include "eval/report/grid_plots.h"
+
+#include "base/core/json.h"
+#include "eval/ablation/table_metrics.h"
+#include "eval/report/curves.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Json;
+
+constexpr const char* kFloorMetric = "sliced_wasserstein_distance";
+/// Beyond so many decades small values would be one blot on a linear axis.
+constexpr double kLogDecades = 1.3;
+
+std::string axis_name(const TableMetric& metric) {
+  return fmt::format("{} ({} is better)", metric.name, metric.higher_is_better ? "higher" : "lower");
+}
+
+/// 100 of "steps = 100", as the labels of a grid's last axis are.
+std::optional<double> number_of_label(const std::string& label) {
+  const size_t at = label.rfind("= ");
+  if (at == std::string::npos) {
+    return std::nullopt;
+  }
+  double number = 0;
+  const char* end = label.data() + label.size();
+  const auto [after, problem] = std::from_chars(label.data() + at + 2, end, number);
+  return problem == std::errc() && after == end ? std::optional(number) : std::nullopt;
+}
+
+bool columns_are_numbers(const Json& table) {
+  return std::ranges::all_of(table.at("cells"), [](const Json& cell) {
+    return number_of_label(cell.at("column").get<std::string>()).has_value();
+  });
+}
+
+PlotRow row_of(const Json& cell, const std::string& metric) {
+  PlotRow row;
+  row.label = cell.at("row").get<std::string>();
+  if (const auto column = cell.at("column").get<std::string>(); !column.empty()) {
+    row.label += ", " + column;
+  }
+  const auto& result = cell.at("results").at(metric);
+  row.value = kNoNumber;
+  if (!result.contains("mean")) {
+    row.label += ": no number";
+    return row;
+  }
+  const double mean = result["mean"].get<double>(), sd = result["sd"].get<double>();
+  row.value = mean;
+  row.low = mean - sd;
+  row.high = mean + sd;
+  for (const auto& value : result.at("values")) {
+    if (value.is_number() && result.at("count").get<int64_t>() > 1) {
+      row.values.push_back(value.get<double>());
+    }
+  }
+  return row;
+}
+
+PlotFigure rows_figure(const Json& table, const TableMetric& metric) {
+  const std::string key(metric.key);
+  RowPlot plot;
+  plot.x_label = axis_name(metric);
+  PlotSeries all;
+  for (const auto& cell : table.at("cells")) {
+    plot.rows.push_back(row_of(cell, key));
+    if (std::isfinite(plot.rows.back().value)) {
+      all.points.push_back({0, plot.rows.back().value});
+    }
+  }
+  std::string caption = table.at("seeds").size() > 1 ? "Mean over seeds ± standard deviation; rings are seeds"
+                                                     : "One seed: nothing is known of the noise";
+  if (key == kFloorMetric && table.contains("floor")) {
+    plot.line = table["floor"].at(kFloorMetric).get<double>();
+    all.points.push_back({0, *plot.line});
+    caption += "; green: fresh real points";
+  }
+  plot.log_x = suits_log_axis({all}, kLogDecades);
+  return {std::string(metric.name), caption, plot};
+}
+
+PlotFigure lines_figure(const Json& table, const TableMetric& metric) {
+  const std::string key(metric.key);
+  CurvePlot plot;
+  double low = INFINITY, high = 0;
+  for (const auto& cell : table.at("cells")) {
+    const auto label = cell.at("row").get<std::string>();
+    const auto column = cell.at("column").get<std::string>();
+    plot.x_label = column.substr(0, column.rfind(" ="));
+    auto series = std::ranges::find_if(plot.series, [&](const auto& one) { return one.label == label; });
+    if (series == plot.series.end()) {
+      plot.series.push_back({label, {}, Marks::kLineAndPoints, Interval::kBars});
+      series = plot.series.end() - 1;
+    }
+    const auto& result = cell.at("results").at(key);
+    if (result.contains("mean")) {
+      const double x = *number_of_label(column), mean = result["mean"].get<double>();
+      const double sd = result["sd"].get<double>();
+      series->points.push_back({x, mean, sd > 0 ? mean - sd : kNoNumber, mean + sd});
+      low = std::min(low, x);
+      high = std::max(high, x);
+    }
+  }
+  for (auto& series : plot.series) {
+    std::ranges::sort(series.points, {}, &PlotPoint::x);
+  }
+  plot.y_label = metric.name;
+  plot.x_axis = low > 0 && high >= 8 * low ? XAxis::kLog : XAxis::kLinear;
+  plot.log_y = suits_log_axis(plot.series, kLogDecades);
+  return {std::string(metric.name),
+          fmt::format("{} is better; mean over seeds ± standard deviation",
+                      metric.higher_is_better ? "Higher" : "Lower"),
+          plot};
+}
+
+/// Over the seeds of each cell that has `file` in its jobs' folders.
+template <class Read>
+std::vector<PlotSeries> curves_of(const GridFolder& folder, const char* file, const Read& read) {
+  std::vector<PlotSeries> all;
+  const auto& grid = folder.grid();
+  for (size_t cell = 0; cell < grid.cells.size(); ++cell) {
+    std::vector<std::vector<PlotPoint>> curves;
+    for (const int64_t seed : grid.seeds) {
+      const auto path = folder.job_folder({cell, seed}) / file;
+      if (auto curve = file_exists(path) ? read(path) : std::vector<PlotPoint>(); !curve.empty()) {
+        curves.push_back(std::move(curve));
+      }
+    }
+    if (!curves.empty()) {
+      auto label = grid.cells[cell].row;
+      if (!grid.cells[cell].column.empty()) {
+        label += ", " + grid.cells[cell].column;
+      }
+      all.push_back({label, thinned(over_seeds(curves)), Marks::kLine, Interval::kBand});
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<PlotFigure> score_figures(const Json& table) {
+  const bool lines = columns_are_numbers(table);
+  std::vector<PlotFigure> figures;
+  for (const auto& key : table.at("metrics")) {
+    const auto& metric = table_metric(key.get<std::string>());
+    figures.push_back(lines ? lines_figure(table, metric) : rows_figure(table, metric));
+  }
+  return figures;
+}
+
+std::vector<PlotFigure> training_figures(const GridFolder& folder) {
+  const std::string seeds =
+      folder.grid().seeds.size() > 1 ? "Median over seeds, with the least and the greatest" : "One seed";
+  std::vector<PlotFigure> figures;
+  CurvePlot loss{"step", "loss", curves_of(folder, "run/log.jsonl", [](const fs::path& path) {
+                   return log_curve(read_log(path), "loss");
+                 })};
+  loss.log_y = suits_log_axis(loss.series, 0.7);
+  figures.push_back({"Loss", seeds + "; cells with other objectives have losses of another scale", loss});
+  CurvePlot score{"step", "score", curves_of(folder, "run/scores.jsonl", [](const fs::path& path) {
+                    return log_curve(read_log(path), "value");
+                  })};
+  score.log_y = suits_log_axis(score.series);
+  figures.push_back({"Score while it trained", seeds, score});
+  auto bound = curves_of(folder, "nll/curve.csv", read_bound_curve);
+  CurvePlot terms{"t", folder.grid().is_for_points() ? "nats/dim per step" : "bits/dim per step", bound};
+  terms.log_y = suits_log_axis(terms.series);
+  figures.push_back({"The bound's terms along the chain", seeds, terms});
+  return figures;
+}
+
+}  // namespace ddpm_eval::eval
