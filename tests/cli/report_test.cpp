@@ -144,7 +144,7 @@ TEST_F(Report, ARunWithItsAnimationsSamplesAndBound) {
 }
 
 TEST_F(Report, WithoutGnuplotThePageSaysSo) {
-  train("run", testing::kTinyPoints);
+  train("run", testing::kTinyPoints, {"--set", "train.log_every=1"});
   const testing::ProgramOptions without{.environment = {"PATH=/nowhere"}};
   const auto report = run_program({"report", path("run")}, without);
   EXPECT_EQ(report.exit_code, 0);
