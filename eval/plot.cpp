@@ -112,15 +112,43 @@ int64_t seconds_between_dates(double range) {
   }
 }
 
-/// From the first to the last moment, with some room.
-std::string time_axis(const CurvePlot& plot) {
-  double first = kLimit, last = -kLimit;
+/// Of what is drawn.
+struct Range {
+  double low = kLimit, high = -kLimit;
+  void add(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+};
+
+/// The numbers of a linear x axis are at most six, as long ones take that much of the width; gnuplot writes
+/// more.
+std::string x_tics(const Range& range) {
+  const double rough = (range.high - range.low) / 5;
+  if (!(rough > 0) || !(rough < kLimit)) {
+    return "";
+  }
+  const double power = std::pow(10, std::floor(std::log10(rough)));
+  const auto factors = std::array{1.0, 2.0, 5.0, 10.0};
+  const auto enough = std::ranges::find_if(factors, [&](double factor) { return factor * power >= rough; });
+  return fmt::format("set xtics {}\n", (enough == factors.end() ? 10.0 : *enough) * power);
+}
+
+Range x_range(const CurvePlot& plot) {
+  Range range;
   for (const auto& series : plot.series) {
     for (const auto& point : series.points) {
-      first = std::min(first, point.x);
-      last = std::max(last, point.x);
+      if (is_drawable(point, plot)) {
+        range.add(point.x);
+      }
     }
   }
+  return range;
+}
+
+/// From the first to the last moment, with some room.
+std::string time_axis(const CurvePlot& plot) {
+  const auto [first, last] = x_range(plot);
   const double room = std::max(0.04 * (last - first), kDay / 4.0);
   return fmt::format(
       "set xdata time\nset timefmt '%s'\nset format x '%Y-%m-%d' timedate\nset xtics {}\nset rmargin 5\n"
@@ -137,6 +165,8 @@ std::string axes_of(const CurvePlot& plot, bool key) {
       std::ranges::any_of(plot.series, [](const PlotSeries& series) { return series.marks != Marks::kLine; });
   if (plot.x_axis == XAxis::kLog) {
     text += "set logscale x\n";
+  } else if (plot.x_axis == XAxis::kLinear) {
+    text += x_tics(x_range(plot));
   }
   if (plot.log_y) {
     text += "set logscale y\n";
@@ -195,9 +225,7 @@ std::string row_script(const RowPlot& plot, Paper paper) {
       "lmargin 2\n"
       "set rmargin 3\n",
       gnuplot_text(plot.x_label), count - 0.5);
-  if (plot.log_x) {
-    text += "set logscale x\n";
-  }
+  Range range;
   std::string means, values;
   for (int row = 0; row < count; ++row) {
     const auto& one = plot.rows[static_cast<size_t>(row)];
@@ -207,9 +235,12 @@ std::string row_script(const RowPlot& plot, Paper paper) {
       continue;
     }
     const auto [low, high] = drawable_span(one.value, one.low, one.high, plot.log_x);
+    range.add(low);
+    range.add(high);
     means += fmt::format("{} {} {} {}\n", one.value, row, low, high);
     for (const double value : one.values) {
       if (is_drawable(value, plot.log_x)) {
+        range.add(value);
         values += fmt::format("{} {}\n", value, row);
       }
     }
@@ -219,6 +250,7 @@ std::string row_script(const RowPlot& plot, Paper paper) {
     floor +=
         fmt::format("{0} {1}\n{0} {2}\n\n", *plot.line, row - 0.2, row + 0.25);  // not through the labels
   }
+  text += plot.log_x ? std::string("set logscale x\n") : x_tics(range);
   text += datablock("means", means);
   std::string draw;
   if (!floor.empty()) {

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <regex>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -50,6 +51,17 @@ TEST(Plot, CurvesHaveBandsBarsAndAKey) {
                          HasSubstr("<path stroke='rgb(213,  94,   0)'"), HasSubstr("<text>first</text>"),
                          HasSubstr("<text>second</text>"), HasSubstr("<text>step</text>"),
                          HasSubstr("<text>loss</text>")));
+}
+
+TEST(Plot, LongNumbersOfTheXAxisHaveRoom) {
+  CurvePlot curve{"step", "loss", {{"", {{500, 1}, {5000, 2}}}}};
+  const RowPlot rows{"distance", {{"a", 0.0005, 0.0004, 0.0006}, {"b", 0.0045}}};
+  for (const auto& [svg, shown, left_out] :
+       {std::tuple(drawn(curve), ">2000<", ">1500<"), std::tuple(drawn(rows), ">0.002<", ">0.0015<")}) {
+    EXPECT_THAT(svg, AllOf(HasSubstr(shown), Not(HasSubstr(left_out))));
+  }
+  curve.series[0].points.pop_back();
+  EXPECT_THAT(drawn(curve), HasSubstr("<svg")) << "one point has no range";
 }
 
 TEST(Plot, TheSamePlotsGiveTheSameBytes) {
