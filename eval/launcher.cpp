@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace {
@@ -20,6 +21,8 @@ namespace {
 // trained 8 times slower than with this value. On an idle machine it costs up to 5 %, and no waiting at all
 // up to 45 %.
 constexpr const char* kSpins = "10000";
+
+constexpr rlim_t kLeastAddressSpace = rlim_t{1} << 30;  // RLIM_INFINITY is the largest number
 
 constexpr int kResources = 7;  // base/core/error.h's, which this file does without to load nothing
 
@@ -40,8 +43,14 @@ int main(int, char** argv) {
     return fail("the program behind /proc/self/exe", error.value());
   }
   const std::string program = self.parent_path().parent_path() / "libexec" / "ddpm-eval-program";
-  // A signal while the libraries are loaded would end the process without a word. Held back, it is told by
-  // the handler that the program installs first.
+  // Below it libraries fail while they are loaded, and OpenBLAS asks for memory again and again, for ever.
+  rlimit space{};
+  if (::getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur < kLeastAddressSpace) {
+    std::fprintf(stderr, "ddpm-eval: out of memory: the limit on address space (ulimit -v) is below 1 GiB\n");
+    return kResources;
+  }
+  // A signal while the libraries are loaded would end the process without a word. Held back, it is taken by
+  // what the program installs first (base/core/interrupt.h).
   sigset_t held;
   ::sigemptyset(&held);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {

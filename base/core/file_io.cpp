@@ -45,21 +45,15 @@ int write_all(int descriptor, const char* bytes, size_t count) {
   return 0;
 }
 
-/// After a failed call: whether it is to be made again. A pipe may wait for ever for its other end, so that
-/// an interrupt has to end the wait.
-bool is_worth_repeating(const fs::path& path) {
-  const int error = errno;
-  if (error == EINTR && interrupt_requested()) {
+/// Waits a little for something to happen to a pipe; whether its last writer has gone meanwhile. A pipe may
+/// keep its reader waiting for ever, so that an interrupt has to end the wait.
+bool await_pipe(int descriptor, const fs::path& path) {
+  constexpr int kStepMs = 50;
+  if (interrupt_requested()) {
     throw InterruptedError("interrupted while {} was read", path.string());
   }
-  errno = error;
-  return error == EINTR;
-}
-
-/// Waits for something to happen to a pipe; whether its last writer has gone meanwhile.
-bool await_pipe(int descriptor, const fs::path& path, int timeout_ms) {
   pollfd pipe{descriptor, POLLIN, 0};
-  if (::poll(&pipe, 1, timeout_ms) < 0 && !is_worth_repeating(path)) {
+  if (::poll(&pipe, 1, kStepMs) < 0 && errno != EINTR) {
     throw DataError("{}: {}", path.string(), std::strerror(errno));
   }
   return (pipe.revents & POLLHUP) != 0;
@@ -69,8 +63,7 @@ bool await_pipe(int descriptor, const fs::path& path, int timeout_ms) {
 /// its writer may be on the way, as a shell starts both at once.
 std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max_bytes) {
   constexpr uint64_t kMaxPiped = uint64_t{1} << 30;
-  constexpr int kStepMs = 50;
-  constexpr int kStepsForAWriter = 20;
+  constexpr int kStepsForAWriter = 20;  // of await_pipe()
   const uint64_t limit = std::min(max_bytes, kMaxPiped);
   std::vector<char> bytes;
   std::vector<char> chunk(1 << 16);
@@ -89,11 +82,11 @@ std::vector<char> read_to_end(int descriptor, const fs::path& path, uint64_t max
       if (++step > kStepsForAWriter) {
         throw DataError("{}: nobody writes to this pipe", path.string());
       }
-      has_writer = await_pipe(descriptor, path, kStepMs);
+      has_writer = await_pipe(descriptor, path);
     } else if (errno == EAGAIN) {
       has_writer = true;
-      await_pipe(descriptor, path, -1);
-    } else if (!is_worth_repeating(path)) {
+      await_pipe(descriptor, path);
+    } else if (errno != EINTR) {
       throw DataError("{}: read error: {}", path.string(), std::strerror(errno));
     }
   }
@@ -105,7 +98,7 @@ std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
   Descriptor file{-1};
   do {
     file.value = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  } while (file.value < 0 && is_worth_repeating(path));
+  } while (file.value < 0 && errno == EINTR);
   if (file.value < 0) {
     throw DataError("{}: cannot be opened: {}", path.string(), std::strerror(errno));
   }
@@ -130,7 +123,7 @@ std::vector<char> read_file(const fs::path& path, uint64_t max_bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t got = ::read(file.value, bytes.data() + done, bytes.size() - done);
-    if (got < 0 && is_worth_repeating(path)) {
+    if (got < 0 && errno == EINTR) {
       continue;
     }
     if (got < 0) {

@@ -1,48 +1,76 @@
 #include "base/core/interrupt.h"
 
+#include <atomic>
 #include <csignal>
+#include <ctime>
 #include <initializer_list>
 
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
 namespace ddpm_eval::core {
 namespace {
 
-volatile std::sig_atomic_t requested = 0;
+std::atomic<bool> requested = false;
 
-void on_signal(int) {
-  if (requested != 0) {
+void take_signal() {
+  if (requested.exchange(true)) {
     ::_exit(130);
   }
-  requested = 1;
+}
+
+/// `taken` lives as long as the process.
+void* take_signals(void* taken) {
+  for (;;) {
+    int number = 0;
+    if (::sigwait(static_cast<const sigset_t*>(taken), &number) == 0) {
+      take_signal();
+    }
+  }
 }
 
 }  // namespace
 
 void install_interrupt_handler() {
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  ::sigemptyset(&action.sa_mask);
-  sigset_t handled;
-  ::sigemptyset(&handled);
+  static sigset_t taken;
+  sigset_t ignored;
+  ::sigemptyset(&taken);
+  ::sigemptyset(&ignored);
+  bool any = false;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    ::sigaddset(&handled, number);
     struct sigaction before {};
     ::sigaction(number, nullptr, &before);
     // Whoever started the process with a signal ignored, as nohup and a shell's background jobs do, meant it.
-    if (before.sa_handler != SIG_IGN) {
-      ::sigaction(number, &action, nullptr);
-    }
+    const bool ignore = before.sa_handler == SIG_IGN;
+    ::sigaddset(ignore ? &ignored : &taken, number);
+    any = any || !ignore;
   }
-  // The launcher holds these back while the libraries are loaded.
-  ::sigprocmask(SIG_UNBLOCK, &handled, nullptr);
-  // A closed pipe is an error of the write, told like any other; it must not end a training.
+  ::sigprocmask(SIG_UNBLOCK, &ignored, nullptr);
+  ::sigprocmask(SIG_BLOCK, &taken, nullptr);
+  // A closed pipe or a limit on the size of files is an error of the write, told like any other; it must not
+  // end a training.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  if (!any) {
+    return;
+  }
+  // Those that the launcher has held back while the libraries were loaded.
+  const timespec at_once{};
+  while (::sigtimedwait(&taken, nullptr, &at_once) > 0) {
+    take_signal();
+  }
+  pthread_t thread{};
+  if (::pthread_create(&thread, nullptr, take_signals, &taken) == 0) {
+    ::pthread_detach(thread);
+  } else {
+    ::sigprocmask(SIG_UNBLOCK, &taken,
+                  nullptr);  // a signal then ends the process, which is better than never
+  }
 }
 
-bool interrupt_requested() { return requested != 0; }
+bool interrupt_requested() { return requested; }
 
-void request_interrupt(bool value) { requested = value ? 1 : 0; }
+void request_interrupt(bool value) { requested = value; }
 
 }  // namespace ddpm_eval::core

@@ -67,7 +67,7 @@ class Loop {
     const double loss = backward(entries);
     const double norm = std::isfinite(loss) ? gradient_norm(state_.parameters) : NAN;
     if (const auto reason = divergence(loss, norm); !reason.empty()) {
-      diverged(reason, loss, norm, learning_rate);
+      diverged(reason, {state_.step + 1, loss, norm, learning_rate});
     }
     const double scale = clip_scale(norm, config_.clip_norm);
     state_.adam.update(state_.parameters, state_.step, learning_rate, scale);
@@ -81,6 +81,7 @@ class Loop {
     state_.window.add("grad_norm", norm);
     state_.window.add("clipped", scale < 1 ? 1 : 0);
     ++state_.step;
+    last_ = {state_.step, loss, norm, learning_rate};
     return loss;
   }
 
@@ -114,8 +115,26 @@ class Loop {
     return state_.watch.diverges(loss, {config_.diverged_factor, config_.diverged_steps}) ? "limit" : "";
   }
 
-  [[noreturn]] void diverged(const std::string& reason, double loss, double norm, double learning_rate) {
-    const int64_t step = state_.step + 1;
+  /// A step, 1-based, and what it saw.
+  struct Step {
+    int64_t number = 0;
+    double loss = 0;
+    double grad_norm = 0;
+    double learning_rate = 0;
+  };
+
+  /// A step may leave weights of which only the next loss would tell: they replace no good state.
+  void require_finite_weights() {
+    const bool finite = std::ranges::all_of(state_.parameters, [](const auto& parameter) {
+      return parameter.tensor.isfinite().all().template item<bool>();
+    });
+    if (!finite) {
+      diverged("weights", last_);
+    }
+  }
+
+  [[noreturn]] void diverged(const std::string& reason, const Step& at) {
+    const auto& [step, loss, norm, learning_rate] = at;
     std::string left = "nothing was saved";
     if (saves()) {
       Divergence record{.step = step,
@@ -126,7 +145,7 @@ class Loop {
                         .learning_rate = learning_rate,
                         .loss_before = {},
                         .checkpoint = saved_step_};
-      if (report_.steps_done > 0) {
+      if (report_.steps_done > 0 && reason != "weights") {
         record.loss_before = report_.last_loss;
       }
       log_->append(record);
@@ -141,8 +160,9 @@ class Loop {
                   "the loss of {:.4g} is above {} times its running median of {:.4g} "
                   "for {} steps",
                   loss, config_.diverged_factor, state_.watch.median(), state_.watch.steps_above())
-        : reason == "loss" ? fmt::format("the loss is {}", loss)
-                           : fmt::format("the gradient norm is {}", norm);
+        : reason == "weights" ? std::string("it left weights that are not finite")
+        : reason == "loss"    ? fmt::format("the loss is {}", loss)
+                              : fmt::format("the gradient norm is {}", norm);
     throw core::DivergedError(
         "training diverged at step {}: {} (learning rate {:.3g}); try a lower learning_rate, a longer "
         "warmup_steps or a smaller clip_norm; {}",
@@ -168,6 +188,7 @@ class Loop {
                      (hooks_.save_after && hooks_.save_after(state_.step));
     bool save_interrupted = false;
     if (saves() && (due || last || interrupted || report_.stopped_by_time)) {
+      require_finite_weights();
       save_checkpoint(run_.path, state_, run_.config_json);
       saved_step_ = state_.step;
       save_interrupted = is_interrupted([&] {
@@ -239,6 +260,7 @@ class Loop {
   double step_seconds_ = 0;
   double window_seconds_ = 0;          ///< of the steps since the last line
   int64_t window_begin_ = 0;           ///< report_.steps_done at the last line
+  Step last_{};                        ///< that this process did
   std::optional<int64_t> saved_step_;  ///< of the checkpoint on the disk
 };
 

@@ -27,9 +27,9 @@ struct LogLine {
 
 /// How and where a run diverged.
 struct Divergence {
-  int64_t step = 0;        ///< 1-based; the step that ended the run, and that did not change the weights
+  int64_t step = 0;        ///< 1-based; the step that ended the run; only for "weights" it did change them
   int64_t first_step = 0;  ///< where it began: before `step` only if a finite loss stayed above its limit
-  std::string reason;      ///< "loss", "gradient" (not finite) or "limit" (LossWatch)
+  std::string reason;      ///< "loss", "gradient", "weights" (not finite) or "limit" (LossWatch)
   double loss = 0;         ///< of `step`
   double grad_norm = 0;    ///< of `step`, before clipping; NaN where the loss is not finite
   double learning_rate = 0;

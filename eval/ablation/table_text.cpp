@@ -48,10 +48,14 @@ std::string value_text(const Json& value) {
 
 std::string divergence_text(const Json& one) {
   const std::string reason = one.at("reason").get<std::string>();
+  const auto place = fmt::format("seed {}, first bad step {}", one.at("seed").get<int64_t>(),
+                                 one.at("first_step").get<int64_t>());
+  if (reason == "weights") {
+    return place + ", which left weights that are not finite";
+  }
   const char* what = reason == "gradient" ? "gradient norm" : "loss";
   const char* above = reason == "limit" ? " above the limit of [stop]" : "";
-  return fmt::format("seed {}, first bad step {}, {} {}{}", one.at("seed").get<int64_t>(),
-                     one.at("first_step").get<int64_t>(), what, value_text(one.at("value")), above);
+  return fmt::format("{}, {} {}{}", place, what, value_text(one.at("value")), above);
 }
 
 /// "2 of 10 trainings diverged: seed 3, first bad step 512, loss nan; ..."

@@ -56,6 +56,29 @@ TEST(LoopDivergence, NonFiniteLossStopsBeforeTheUpdate) {
   EXPECT_FALSE(std::filesystem::exists(folder / "divergence.json")) << "of a start that is over";
 }
 
+TEST(LoopDivergence, WeightsThatAreNotFiniteReplaceNoGoodState) {
+  const TempDir folder;
+  LinearTask task;
+  auto config = toy_config(10);
+  train(task, toy_config(5), folder.path());
+  config.checkpoint_every = 0;
+  LinearTask broken;
+  LoopHooks hooks;
+  hooks.on_step = [&](TrainState const& state, double) {
+    if (state.step == 10) {
+      state.parameters[0].tensor.detach().fill_(INFINITY);
+    }
+  };
+  const auto message = message_of<core::DivergedError>([&] { train(broken, config, folder.path(), hooks); });
+  EXPECT_THAT(message, AllOf(HasSubstr("diverged at step 10: it left weights that are not finite"),
+                             HasSubstr("the last good state, of step 5")));
+  const auto record = core::read_record(folder / "divergence.json");
+  EXPECT_EQ(record["step"], 10);
+  EXPECT_EQ(record["reason"], "weights");
+  EXPECT_EQ(record["checkpoint_step"], 5);
+  EXPECT_EQ(load_model_weights(folder.path()).step, 5);
+}
+
 TEST(LoopDivergence, NonFiniteGradientStopsToo) {
   LinearTask task;
   // Finite in value, infinite in slope: sqrt at 0.

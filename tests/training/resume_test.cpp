@@ -40,7 +40,10 @@ TEST(ResumeChild, DISABLED_Run) {
   LoopHooks hooks;
   hooks.on_step = [&](const TrainState& state, double) {
     if (state.step == signal_at) {
-      ::raise(signal);
+      ::kill(::getpid(), signal);
+      while (!core::interrupt_requested()) {  // taken by another thread
+        ::usleep(100);
+      }
     }
   };
   int code = 0;
