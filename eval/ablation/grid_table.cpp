@@ -54,6 +54,13 @@ std::vector<double> paired(const SeedValues& values, const SeedValues& baseline)
   return differences;
 }
 
+/// Whether a job says why it has no number.
+bool any_has_problem(const std::vector<JobOutcome>& outcomes, const std::string& metric) {
+  return std::ranges::any_of(outcomes, [&](const JobOutcome& outcome) {
+    return outcome.record.is_object() && outcome.record.value("problems", Json::object()).contains(metric);
+  });
+}
+
 Json result_of(const SeedValues& values) {
   Json result;
   result["values"] = Json::array();
@@ -262,7 +269,7 @@ Json make_grid_table(const Grid& grid, const std::vector<std::vector<JobOutcome>
     bool any = false;
     for (const auto& cell : outcomes) {
       values.push_back(values_of(cell, key));
-      any = any || !present(values.back()).empty();
+      any = any || !present(values.back()).empty() || any_has_problem(cell, key);
     }
     if (!any) {
       continue;

@@ -26,8 +26,13 @@ using testing::with;
 
 class AblateFolderTest : public testing::AblateFixture {
  protected:
-  void put_json(const std::string& file, const nlohmann::json& value) const {
+  void put_json(const std::string& file, const nlohmann::ordered_json& value) const {
     put_file(dir_ / file, value.dump());
+  }
+
+  /// With its keys in the file's order, which a table takes over.
+  static nlohmann::ordered_json ordered_of(const fs::path& path) {
+    return nlohmann::ordered_json::parse(bytes_of(path));
   }
 
   /// `from` takes the place of `to`: every command refuses it by name; then `to` is put back.
@@ -77,17 +82,17 @@ TEST_F(AblateFolderTest, RecordsOfEarlierVersionsAreReadAndHeldToWhatTheyTell) {
   for (const char* cell : {"eps", "short", "mu"}) {
     for (const char* seed : {"seed-0", "seed-1"}) {
       const auto folder = std::string("out/") + cell + "/" + seed;
-      auto record = json_of(dir_ / folder / "record.json");
+      auto record = ordered_of(dir_ / folder / "record.json");
       record.erase("definition_sha256");
       put_json(folder + "/record.json", record);
       if (fs::exists(dir_ / folder / "training.json")) {
-        auto training = json_of(dir_ / folder / "training.json");
+        auto training = ordered_of(dir_ / folder / "training.json");
         for (const char* key : {"cell", "seed", "definition_sha256"}) {
           training.erase(key);
         }
         put_json(folder + "/training.json", training);
       }
-      auto definition = json_of(dir_ / folder / "definition.json");
+      auto definition = ordered_of(dir_ / folder / "definition.json");
       definition["config"]["sample"].erase("rounding");  // as before there was such a key
       definition["config"]["train"].erase("accumulate");
       put_json(folder + "/definition.json", definition);
@@ -98,14 +103,14 @@ TEST_F(AblateFolderTest, RecordsOfEarlierVersionsAreReadAndHeldToWhatTheyTell) {
   EXPECT_EQ(tables("out"), before);
 
   for (const auto& [key, value, told] :
-       {std::tuple{"/training/step", nlohmann::json(21), "config.train.steps is 20 and was 21"},
-        std::tuple{"/run/objective/loss", nlohmann::json("simple"),
+       {std::tuple{"/training/step", nlohmann::ordered_json(21), "config.train.steps is 20 and was 21"},
+        std::tuple{"/run/objective/loss", nlohmann::ordered_json("simple"),
                    "config.objective.loss is \"bound\" and was \"simple\""},
-        std::tuple{"/score/count", nlohmann::json(61), "score.num is 60 and was 61"}}) {
+        std::tuple{"/score/count", nlohmann::ordered_json(61), "score.num is 60 and was 61"}}) {
     const auto file = dir_ / "out/mu/seed-0/record.json";
     const auto own = bytes_of(file);
-    auto record = nlohmann::json::parse(own);
-    record[nlohmann::json::json_pointer(key)] = value;
+    auto record = nlohmann::ordered_json::parse(own);
+    record[nlohmann::ordered_json::json_pointer(key)] = value;
     put_json("out/mu/seed-0/record.json", record);
     EXPECT_THAT(refusal("out", "grid.toml", 3),
                 HasSubstr(std::string("record.json: was made from another definition: ") + told + " there;"));

@@ -141,6 +141,15 @@ TEST(GridTable, SeedsThatDivergedLeaveThePairsOfTheOthers) {
   EXPECT_THAT(text, HasSubstr("Not run yet for seeds 1."));
 }
 
+TEST(GridTable, AMetricThatNoCellHasIsADashWithItsReason) {
+  JobOutcome odd = done(4, 1);
+  odd.record["metrics"].erase("nats_per_dim");
+  odd.record["problems"]["nats_per_dim"] = "a term is not finite";
+  const auto table = make_grid_table(small_grid(1, kThree), {{odd}, {odd}, {odd}});
+  EXPECT_EQ(table["metrics"], Json::parse(R"(["sliced_wasserstein_distance", "nats_per_dim"])"));
+  EXPECT_THAT(table_markdown(table), HasSubstr("No number for seeds 0: a term is not finite"));
+}
+
 TEST(GridTable, TheRemarkCountsPairsAndNotSeeds) {
   const auto grid =
       small_grid(10,
