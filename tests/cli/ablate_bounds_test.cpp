@@ -6,14 +6,12 @@
 namespace ddpm_eval {
 namespace {
 
-using testing::error_line;
 using testing::grid_head;
 using testing::grid_text;
 using ::testing::HasSubstr;
 using testing::kEpsCell;
 using testing::kGridBase;
 using testing::put_file;
-using testing::run_program;
 using testing::with;
 
 class AblateBoundsTest : public testing::AblateFixture {

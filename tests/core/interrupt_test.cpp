@@ -99,7 +99,7 @@ TEST(Interrupt, ALimitOnFileSizesIsAnErrorOfTheWrite) {
   EXPECT_EXIT(
       {
         install_interrupt_handler();
-        const rlimit none{0, 0};
+        const rlimit none = {};
         ::setrlimit(RLIMIT_FSIZE, &none);
         std::FILE* file = std::tmpfile();
         const bool refused = file != nullptr && ::write(::fileno(file), "x", 1) == -1 && errno == EFBIG;
