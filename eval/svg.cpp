@@ -128,9 +128,8 @@ std::string tidy_svg(const std::string& document) {
 
 std::string inline_svg(const std::string& document, const std::string& prefix, const std::string& label) {
   std::vector<std::pair<std::string, std::string>> pairs = {
-      {" id='", " id='" + prefix},           {" id=\"", " id=\"" + prefix},
-      {"xlink:href='#", "href='#" + prefix}, {"rgb(0,0,0)", "currentColor"},
-      {"'black'", "'currentColor'"},         {"\"black\"", "\"currentColor\""}};
+      {" id='", " id='" + prefix},    {" id=\"", " id=\"" + prefix}, {"xlink:href='#", "href='#" + prefix},
+      {"rgb(0,0,0)", "currentColor"}, {"'black'", "'currentColor'"}, {"\"black\"", "\"currentColor\""}};
   const auto colour = [&](const std::array<int, 3>& ink, const std::string& variable) {
     pairs.emplace_back(fmt::format("rgb({:3}, {:3}, {:3})", ink[0], ink[1], ink[2]),
                        fmt::format("var(--{})", variable));

@@ -46,7 +46,7 @@ section > :last-child { margin-bottom: 0; }
   linear-gradient(to left, var(--paper) 40%, transparent) 100% 0 / 2.5rem 100% no-repeat local,
   linear-gradient(to right, var(--line), transparent) 0 0 / .7rem 100% no-repeat scroll,
   linear-gradient(to left, var(--line), transparent) 100% 0 / .7rem 100% no-repeat scroll; }
-table { border-collapse: collapse; font-size: .94rem; font-variant-numeric: tabular-nums; min-width: min(100%, 24rem); }
+table { border-collapse: separate; border-spacing: 0; font-size: .94rem; font-variant-numeric: tabular-nums; min-width: min(100%, 24rem); }
 caption { text-align: left; font-weight: 600; padding-bottom: .5rem; }
 th, td { padding: .4rem .55rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; vertical-align: top; }
 thead th { color: var(--soft); font-size: .86rem; font-weight: 600; border-bottom-width: 2px; vertical-align: bottom; }
