@@ -141,7 +141,8 @@ void require_replaceable(const fs::path& target) {
   const auto beside = target.extension() == ".npy" ? points_provenance_file(target) : fs::path();
   if (fs::exists(beside, error) && !is_samples_record(beside)) {
     throw core::UsageError(
-        "--out {}: what is known of the samples would go into {}, which is there and is something else; choose "
+        "--out {}: what is known of the samples would go into {}, which is there and is something else; "
+        "choose "
         "another name, or remove it first",
         target.string(), beside.string());
   }

@@ -154,7 +154,8 @@ TEST_F(OwnSamples, AFileWhereTheirMakingWouldBeToldIsNotReplaced) {
 
 TEST_F(OwnSamples, PointsAreNotRounded) {
   train("run", kTinyPoints);
-  refused(2, sample("run", "x.npy", {"--rounding", "truncate"}), "--rounding truncate: has no effect on points");
+  refused(2, sample("run", "x.npy", {"--rounding", "truncate"}),
+          "--rounding truncate: has no effect on points");
 }
 
 TEST_F(OwnSamples, FoldersOfModelsAreNotMixedWith) {

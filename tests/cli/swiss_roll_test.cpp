@@ -1,7 +1,7 @@
 #include "tests/support/run_fixture.h"
 
-// The shipped configuration for points as a user runs it: its samples are nearly as close to fresh data as other
-// fresh data is.
+// The shipped configuration for points as a user runs it: its samples are nearly as close to fresh data as
+// other fresh data is.
 namespace ddpm_eval {
 namespace {
 
