@@ -137,7 +137,9 @@ std::optional<std::string> run_gnuplot(const std::string& script) {
   while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    if (core::interrupt_requested()) {
+    const int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    // A terminal's signal goes to both, and ours may not have been taken yet.
+    if (core::interrupt_requested() || by == SIGINT || by == SIGTERM || by == SIGHUP) {
       throw core::InterruptedError("interrupted while plots were drawn; the same command draws them anew");
     }
     throw core::ResourceError("gnuplot does not draw a plot: {}", last_words(err.read()));

@@ -66,6 +66,16 @@ EvaluationData load_data(const std::string& source, const ddpm::Model& model, Im
   return {(data - model.mean) / model.std, model.std.to(torch::kFloat64).log().mean().item<double>()};
 }
 
+/// Reads from the evaluation's own folder.
+template <class Read>
+auto from_own_folder(const Read& read) {
+  try {
+    return read();
+  } catch (const core::DataError& error) {
+    throw DamagedEvaluationError(error.what());
+  }
+}
+
 /// What the numbers are a function of; an evaluation goes on only with the same.
 Json evaluation_key(const LikelihoodRequest& request, const LikelihoodSettings& settings,
                     const LoadedRun& run, int64_t count) {
@@ -235,20 +245,23 @@ ddpm::BoundReport evaluate(const LikelihoodSettings& settings, const ddpm::Model
   const int64_t n = x_0.size(0);
   const int64_t total = (n + options.micro_batch - 1) / options.micro_batch * passes;
   ddpm::BoundSums sums(strata);
-  auto saved = state.load();
-  if (!saved.empty()) {
-    sums.restore(saved, "state.safetensors");
-    if (sums.count() >= n || sums.count() % options.micro_batch != 0) {
-      throw core::DataError("state.safetensors: holds {} examples, which is no whole part of {}; remove it",
-                            sums.count(), n);
+  auto saved = from_own_folder([&] {
+    auto tensors = state.load();
+    if (!tensors.empty()) {
+      sums.restore(tensors, "state.safetensors");
+      if (sums.count() >= n || sums.count() % options.micro_batch != 0) {
+        throw core::DataError("state.safetensors: holds {} examples, which is no whole part of {}; remove it",
+                              sums.count(), n);
+      }
     }
-  }
+    return tensors;
+  });
   int64_t done = sums.count() / options.micro_batch * passes;
   for (int64_t begin = sums.count(); begin < n; begin += options.micro_batch) {
     const auto rows = x_0.narrow(0, begin, std::min(options.micro_batch, n - begin));
     ddpm::LikelihoodBatch batch(parts, decoder, options, rows, begin);
     if (!saved.empty()) {
-      batch.restore(saved, "state.safetensors");
+      from_own_folder([&] { batch.restore(saved, "state.safetensors"); });
       done += tensor::find(saved, "partial.terms").size(1);
       print_note(fmt::format("goes on after {} of {} passes through the network", done, total));
       saved.clear();
@@ -292,7 +305,8 @@ Json result_json(const ddpm::BoundReport& report, bool images) {
 }
 
 /// The terms as a table and, where gnuplot is installed, as a plot.
-void write_curve(const fs::path& folder, const ddpm::BoundReport& report, const std::string& unit) {
+/// As curve.csv; returns what to draw.
+Plot write_curve(const fs::path& folder, const ddpm::BoundReport& report, const std::string& unit) {
   std::string csv = "first_t,steps,term,term_error,x_0_mse\n";
   PlotSeries terms{"", {}, Marks::kLine, Interval::kBand};
   for (const auto& point : report.curve) {
@@ -306,14 +320,25 @@ void write_curve(const fs::path& folder, const ddpm::BoundReport& report, const 
   core::write_file(folder / "curve.csv", csv);
   CurvePlot curve{"t", unit + " per step", {std::move(terms)}};
   curve.log_y = true;
-  const Plot plot = std::move(curve);
+  return curve;
+}
+
+/// The numbers are there without the picture: what keeps it from being drawn is a warning.
+void draw_curve(const fs::path& folder, const Plot& plot) {
   if (!has_points(plot)) {
     return;
   }
-  if (const auto drawn = draw_plots({&plot, 1}, Paper::kWhite)) {
-    core::write_file(folder / "curve.svg", drawn->front());
-  } else {
-    print_warning(fmt::format("{}: no curve.svg: {}", folder.string(), kNoGnuplot));
+  const auto warn = [&](const std::string& why) {
+    print_warning(fmt::format("{}: no curve.svg: {}", folder.string(), why));
+  };
+  try {
+    if (const auto drawn = draw_plots({&plot, 1}, Paper::kWhite)) {
+      core::write_file(folder / "curve.svg", drawn->front());
+    } else {
+      warn(kNoGnuplot);
+    }
+  } catch (const core::ResourceError& error) {
+    warn(error.what());
   }
 }
 
@@ -336,7 +361,7 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   core::remove_abandoned_files(request.out);
   const auto key = evaluation_key(request, settings, run, data.x_0.size(0));
   StateFile state(request.out / "state.safetensors", key);
-  if (auto finished = finished_record(request.out, key)) {
+  if (auto finished = from_own_folder([&] { return finished_record(request.out, key); })) {
     print_note(fmt::format("{}: was complete; its record stays", request.out.string()));
     state.remove();
     return std::move(*finished);
@@ -367,9 +392,10 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
     record["makers"] = state.makers();
   }
   record["seconds"] = std::chrono::duration<double>(Clock::now() - start).count();
-  write_curve(request.out, report, record["unit"].get<std::string>());
+  const auto curve = write_curve(request.out, report, record["unit"].get<std::string>());
   core::write_record(request.out / "nll.json", record);
   state.remove();
+  draw_curve(request.out, curve);
   return record;
 }
 

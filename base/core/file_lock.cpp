@@ -29,15 +29,17 @@ std::optional<FileLock> FileLock::take(const std::filesystem::path& file) {
 }
 
 bool FileLock::is_held(const std::filesystem::path& file) {
+  int kind = LOCK_EX;
   int descriptor = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0) {  // a reader of somebody else's files
+  if (descriptor < 0) {  // a reader of somebody else's files; NFS then knows shared locks alone
+    kind = LOCK_SH;
     descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   }
   if (descriptor < 0) {
     return false;
   }
   const FileLock closes(descriptor);
-  return ::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EACCES);
+  return ::flock(descriptor, kind | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EACCES);
 }
 
 FileLock::~FileLock() {

@@ -4,8 +4,9 @@
 // installs the handler: a library user keeps its own.
 namespace ddpm_eval::core {
 
-/// SIGINT, SIGTERM and SIGHUP set the flag; a second one ends the process at once with exit code 130. Those
-/// that the process was started with ignored (nohup) stay ignored, and SIGPIPE and SIGXFSZ become so.
+/// SIGINT, SIGTERM and SIGHUP set the flag; one that comes more than half a second after the first ends the
+/// process at once with exit code 130. Those /// that the process was started with ignored (nohup) stay
+/// ignored, and SIGPIPE and SIGXFSZ become so.
 ///
 /// To be called by the first thread before there are others. The signals are blocked in it, and so in all
 /// that follow, and a thread of their own waits for them: a handler's frame would be put on the stack of

@@ -67,6 +67,9 @@ class Loop {
     const double loss = backward(entries);
     const double norm = std::isfinite(loss) ? gradient_norm(state_.parameters) : NAN;
     if (const auto reason = divergence(loss, norm); !reason.empty()) {
+      if (reason == "loss" && last_.number > 0) {
+        require_finite_weights();
+      }
       diverged(reason, {state_.step + 1, loss, norm, learning_rate});
     }
     const double scale = clip_scale(norm, config_.clip_norm);
@@ -123,7 +126,8 @@ class Loop {
     double learning_rate = 0;
   };
 
-  /// A step may leave weights of which only the next loss would tell: they replace no good state.
+  /// A step may leave weights of which only the next loss would tell. They replace no good state, and the
+  /// step is told alike whether a checkpoint was due after it or not.
   void require_finite_weights() {
     const bool finite = std::ranges::all_of(state_.parameters, [](const auto& parameter) {
       return parameter.tensor.isfinite().all().template item<bool>();

@@ -173,6 +173,11 @@ void require_distinct_cells(const Grid& grid, const std::string& origin) {
       if (core::config_to_json(a.config) == core::config_to_json(b.config)) {
         throw core::UsageError("{}: cells '{}' and '{}' are the same configuration", origin, a.name, b.name);
       }
+      if (a.row == b.row && a.column == b.column) {
+        throw core::UsageError("{}: cells '{}' and '{}' have one place in the table: row '{}'{}", origin,
+                               a.name, b.name, a.row,
+                               a.column.empty() ? "" : fmt::format(", column '{}'", a.column));
+      }
       if (a.config.model.is_for_points() != b.config.model.is_for_points()) {
         throw core::UsageError("{}: cells '{}' and '{}': one makes points and the other images", origin,
                                a.name, b.name);

@@ -177,6 +177,11 @@ const Json* GridFolder::keep(Kept& kept, const GridJob& job, const char* file, c
     throw core::DataError("{}: is not the record of an {}; remove it to do the job again", path.string(),
                           kind);
   }
+  if (record.at("kind") == kTrainingKind && !record.contains("cell")) {
+    // Of an earlier version, whose records of trainings do not say whose they are. The run and the bound
+    // beside it do, and are there: the record is made anew from them.
+    return nullptr;
+  }
   require_own(grid_, job, path, record);
   return &kept.emplace(key, std::move(record)).first->second;
 }
@@ -208,7 +213,10 @@ JobState GridFolder::state(const GridJob& job) const {
   if (const auto folder = job_folder(job); is_there(folder) && is_worked_on(folder)) {
     return JobState::kRunning;
   }
-  return failure(job) ? JobState::kFailed : JobState::kWaiting;
+  const auto owner = owner_of(job);
+  const bool in_vain =
+      owner.cell != job.cell && training(job) == nullptr && state(owner) == JobState::kFailed;
+  return in_vain || failure(job) ? JobState::kFailed : JobState::kWaiting;
 }
 
 void GridFolder::check() const {

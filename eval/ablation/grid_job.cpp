@@ -138,7 +138,7 @@ class Job {
   }
 
   /// A term that is not finite is a problem of the model. A damaged state of the evaluation is none: it is
-  /// put aside once.
+  /// removed, once, and made anew.
   void evaluate_bound(const SamplingRequest& run, CellScores& scores) const {
     if (grid_.likelihood.data.empty()) {
       return;
@@ -163,7 +163,7 @@ class Job {
         return;
       } catch (const core::UsageError& error) {  // the settings were checked: it is what lies there
         throw core::DataError("{}", error.what());
-      } catch (const core::DataError&) {
+      } catch (const DamagedEvaluationError&) {
         std::error_code ignored;
         if (last_try || fs::remove_all(request.out, ignored) == 0) {
           throw;

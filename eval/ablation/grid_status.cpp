@@ -58,7 +58,10 @@ Json job_status(const GridFolder& folder, const GridJob& job, JobState state) {
   } else if (state == JobState::kDone) {
     json["seconds"] = folder.record(job)->value("seconds", 0.0);
   } else if (state == JobState::kFailed) {
-    json["message"] = folder.failure(job).value_or(Json::object()).value("message", "");
+    const auto failure = folder.failure(job);
+    json["message"] = failure ? failure->value("message", "")
+                              : "the training of " +
+                                    folder.grid().cells[folder.grid().cells[job.cell].owner].name + " failed";
   } else {
     add_training(folder, job, json);
   }

@@ -41,12 +41,29 @@ TEST(Interrupt, IsAskedForByTheFirstSignalAndEndsAtTheSecond) {
           install_interrupt_handler();
           send(number);
           becomes_requested();
+          ::usleep(600'000);
           send(number);
           ::sleep(5);
           std::_Exit(1);
         },
         ::testing::ExitedWithCode(130), "");
   }
+}
+
+TEST(Interrupt, SeveralSignalsAtOnceAreOneRequest) {
+  EXPECT_EXIT(
+      {
+        ::signal(SIGTERM, SIG_DFL);
+        ::signal(SIGHUP, SIG_DFL);
+        install_interrupt_handler();
+        send(SIGTERM);
+        becomes_requested();
+        send(SIGHUP);
+        send(SIGTERM);
+        ::usleep(100'000);
+        std::_Exit(42);
+      },
+      ::testing::ExitedWithCode(42), "");
 }
 
 TEST(Interrupt, SignalsThatTheParentIgnoresStayIgnored) {
@@ -67,6 +84,7 @@ TEST(Interrupt, SignalsThatTheParentIgnoresStayIgnored) {
 TEST(Interrupt, WhatCameBeforeCounts) {
   EXPECT_EXIT(
       {
+        ::signal(SIGTERM, SIG_DFL);
         sigset_t held;
         ::sigemptyset(&held);
         ::sigaddset(&held, SIGTERM);
@@ -82,6 +100,9 @@ TEST(Interrupt, WhatCameBeforeCounts) {
 TEST(Interrupt, NoOtherThreadRunsAHandler) {
   EXPECT_EXIT(
       {
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+          ::signal(number, SIG_DFL);
+        }
         install_interrupt_handler();
         bool blocked = false;
         std::thread([&] {

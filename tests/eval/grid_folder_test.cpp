@@ -99,6 +99,38 @@ TEST_F(GridFolderTest, ARecordWithoutWhatIsReadOfItIsDamaged) {
               HasSubstr("is not the record of an ablation job; remove it to do the job again"));
 }
 
+TEST_F(GridFolderTest, WhatWaitsForAFailedTrainingHasFailed) {
+  const auto folder = create();
+  EXPECT_EQ(folder.state({1, 0}), JobState::kWaiting);
+  fs::create_directories(folder.job_folder({0, 0}));
+  put_file(folder.job_folder({0, 0}) / kFailureFile,
+           R"({"schema": 1, "kind": "ablation failure", "code": 1, "message": "m", "attempts": 1})");
+  EXPECT_EQ(folder.state({0, 0}), JobState::kFailed);
+  EXPECT_EQ(folder.state({1, 0}), JobState::kFailed);
+  EXPECT_EQ(folder.state({1, 1}), JobState::kWaiting) << "of another seed";
+}
+
+TEST_F(GridFolderTest, ATrainingThatDoesNotSayWhoseItIsDoesNotCount) {
+  const auto folder = create();
+  do_job(folder, {0, 0});
+  auto training = core::new_record(kTrainingKind);
+  training["outcome"] = "trained";
+  training["step"] = 20;
+  training["parameters"] = 1;
+  training["seconds"] = 1.0;
+  training["seconds_here"] = 1.0;
+  training["metrics"] = Json::object();
+  training["problems"] = Json::object();
+  const auto file = folder.job_folder({0, 0}) / kTrainingFile;
+  put_file(file, core::record_text(training));
+  EXPECT_EQ(folder.training({1, 0}), nullptr);
+  training["cell"] = "a";
+  training["seed"] = 0;
+  training[kDefinitionDigest] = definition_digest(job_definition(folder.grid(), {0, 0}));
+  put_file(file, core::record_text(training));
+  EXPECT_NE(folder.training({1, 0}), nullptr);
+}
+
 TEST_F(GridFolderTest, TheCellThatHasTrainedOwnsTheTraining) {
   EXPECT_EQ(create().owner_folder({1, 0}), dir_ / "out" / "a" / "seed-0");
   fs::create_directories(dir_ / "out" / "b" / "seed-1" / "run");

@@ -149,6 +149,10 @@ TEST(Grid, DuplicatesAreRefused) {
   EXPECT_EQ(refusal_of(head("a") +
                        "[[cells]]\nname = 'a'\n[[cells]]\nname = 'b'\nset = { objective.loss = 'simple' }\n"),
             "g.toml: cells 'a' and 'b' are the same configuration");
+  EXPECT_EQ(
+      refusal_of(head("a") + "[[cells]]\nname = 'a'\nrow = 'same'\n[[cells]]\nname = 'b'\nrow = 'same'\n"
+                             "set = { objective.loss = 'bound' }\n"),
+      "g.toml: cells 'a' and 'b' have one place in the table: row 'same'");
 }
 
 TEST(Grid, TheHeadIsChecked) {

@@ -79,6 +79,21 @@ TEST(LoopDivergence, WeightsThatAreNotFiniteReplaceNoGoodState) {
   EXPECT_EQ(load_model_weights(folder.path()).step, 5);
 }
 
+TEST(LoopDivergence, WeightsThatAreNotFiniteAreToldAlikeWhereNoCheckpointWasDue) {
+  const TempDir folder;
+  LinearTask task;
+  auto config = toy_config(10);
+  config.checkpoint_every = 0;
+  LoopHooks hooks;
+  hooks.on_step = [&](TrainState const& state, double) {
+    if (state.step == 7) {
+      state.parameters[0].tensor.detach().fill_(INFINITY);
+    }
+  };
+  const auto message = message_of<core::DivergedError>([&] { train(task, config, folder.path(), hooks); });
+  EXPECT_THAT(message, HasSubstr("diverged at step 7: it left weights that are not finite"));
+}
+
 TEST(LoopDivergence, NonFiniteGradientStopsToo) {
   LinearTask task;
   // Finite in value, infinite in slope: sqrt at 0.
