@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "eval/gnuplot.h"
+#include "eval/round_step.h"
 #include "eval/svg.h"
 
 #include <algorithm>
@@ -103,17 +104,12 @@ PlotKey key_of(const CurvePlot& plot) {
 
 /// Between the dates that are shown: few, as each takes a sixth of the width.
 int64_t seconds_between_dates(double range) {
-  for (int64_t power = kDay;; power *= 10) {
-    for (const int64_t step : {power, 2 * power, 5 * power}) {
-      if (range <= 3 * static_cast<double>(step)) {
-        return step;
-      }
-    }
-  }
+  const double days = range / 3 / static_cast<double>(kDay);
+  return kDay * std::llround(round_step(std::max(days, 1.0)));
 }
 
 /// Of what is drawn.
-struct Range {
+struct XRange {
   double low = kLimit, high = -kLimit;
   void add(double value) {
     low = std::min(low, value);
@@ -123,19 +119,16 @@ struct Range {
 
 /// The numbers of a linear x axis are at most six, as long ones take that much of the width; gnuplot writes
 /// more.
-std::string x_tics(const Range& range) {
+std::string x_tics(const XRange& range) {
   const double rough = (range.high - range.low) / 5;
   if (!(rough > 0) || !(rough < kLimit)) {
     return "";
   }
-  const double power = std::pow(10, std::floor(std::log10(rough)));
-  const auto factors = std::array{1.0, 2.0, 5.0, 10.0};
-  const auto enough = std::ranges::find_if(factors, [&](double factor) { return factor * power >= rough; });
-  return fmt::format("set xtics {}\n", (enough == factors.end() ? 10.0 : *enough) * power);
+  return fmt::format("set xtics {}\n", round_step(rough));
 }
 
-Range x_range(const CurvePlot& plot) {
-  Range range;
+XRange x_range(const CurvePlot& plot) {
+  XRange range;
   for (const auto& series : plot.series) {
     for (const auto& point : series.points) {
       if (is_drawable(point, plot)) {
@@ -225,7 +218,7 @@ std::string row_script(const RowPlot& plot, Paper paper) {
       "lmargin 2\n"
       "set rmargin 3\n",
       gnuplot_text(plot.x_label), count - 0.5);
-  Range range;
+  XRange range;
   std::string means, values;
   for (int row = 0; row < count; ++row) {
     const auto& one = plot.rows[static_cast<size_t>(row)];

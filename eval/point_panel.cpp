@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/tensor/shape.h"
+#include "eval/round_step.h"
 #include "eval/sheet.h"
 
 #include <algorithm>
@@ -64,17 +65,6 @@ std::vector<double> darkness_of(const at::Tensor& points, const Square& square) 
     value = std::round((1 - value) * kDarknessLevels) / kDarknessLevels;
   }
   return light;
-}
-
-/// The least of 1, 2 and 5 times a power of ten that is at least `rough` > 0: the distance of ticks.
-double round_step(double rough) {
-  const double power = std::pow(10, std::floor(std::log10(rough)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough) {
-      return factor * power;
-    }
-  }
-  return 10 * power;
 }
 
 std::vector<double> ticks_of(double low, double high) {

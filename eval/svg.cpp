@@ -1,7 +1,7 @@
 #include "eval/svg.h"
 
+#include "eval/escape_html.h"
 #include "eval/plot.h"
-#include "eval/report/html.h"
 
 #include <map>
 #include <set>

@@ -72,15 +72,16 @@ std::string table_markdown(const Json& table) {
     if (!one.caption.empty()) {
       text += "## " + markdown(one.caption) + "\n\n";
     }
-    for (size_t row = 0; row < one.rows.size(); ++row) {
+    const auto rows = printed_rows(one);
+    for (size_t row = 0; row < rows.size(); ++row) {
       text += "|";
-      for (const auto& cell : one.rows[row]) {
+      for (const auto& cell : rows[row]) {
         text += fmt::format(" {} |", markdown(cell));
       }
       text += "\n";
       if (row == 0) {
         text += "|:--|";
-        for (size_t column = 1; column < one.rows[0].size(); ++column) {
+        for (size_t column = 1; column < one.head.size(); ++column) {
           text += "--:|";
         }
         text += "\n";
@@ -108,10 +109,11 @@ std::string table_latex(const Json& table) {
     if (!caption.empty()) {
       text += "\\caption{" + latex(caption) + "}\n";
     }
-    text += "\\begin{tabular}{l" + std::string(one.rows[0].size() - 1, 'r') + "}\n\\toprule\n";
-    for (size_t row = 0; row < one.rows.size(); ++row) {
-      for (size_t column = 0; column < one.rows[row].size(); ++column) {
-        text += (column == 0 ? "" : " & ") + latex(one.rows[row][column]);
+    text += "\\begin{tabular}{l" + std::string(one.head.size() - 1, 'r') + "}\n\\toprule\n";
+    const auto rows = printed_rows(one);
+    for (size_t row = 0; row < rows.size(); ++row) {
+      for (size_t column = 0; column < rows[row].size(); ++column) {
+        text += (column == 0 ? "" : " & ") + latex(rows[row][column]);
       }
       text += row == 0 ? " \\\\\n\\midrule\n" : " \\\\\n";
     }

@@ -28,13 +28,14 @@ constexpr TableMetric kTableMetrics[] = {
 /// Notes in the order in which the table refers to them; equal ones share a number.
 class Notes {
  public:
-  std::string mark(const std::string& text) {
+  /// The number of the note, from 1.
+  size_t mark(const std::string& text) {
     const auto found = std::find(texts_.begin(), texts_.end(), text);
-    const auto number = 1 + (found - texts_.begin());
+    const auto number = static_cast<size_t>(1 + (found - texts_.begin()));
     if (found == texts_.end()) {
       texts_.push_back(text);
     }
-    return fmt::format(" [{}]", number);
+    return number;
   }
   const std::vector<std::string>& texts() const { return texts_; }
 
@@ -78,41 +79,41 @@ std::string seeds_text(const Json& list) {
 }
 
 /// The marks that belong to a cell whatever its numbers are.
-std::string cell_marks(const Json& table, const Json& cell, Notes& notes) {
-  std::string marks;
+std::vector<size_t> cell_marks(const Json& table, const Json& cell, Notes& notes) {
+  std::vector<size_t> marks;
   const size_t diverged = cell.at("diverged").size();
   if (diverged > 0) {
-    marks += notes.mark(divergences_text(table, cell));
+    marks.push_back(notes.mark(divergences_text(table, cell)));
   }
   if (!cell.at("failed").empty()) {
-    marks += notes.mark(fmt::format("Failed for seeds {}: {}", seeds_text(cell.at("failed")),
-                                    cell.at("failed")[0].at("message").get<std::string>()));
+    marks.push_back(notes.mark(fmt::format("Failed for seeds {}: {}", seeds_text(cell.at("failed")),
+                                           cell.at("failed")[0].at("message").get<std::string>())));
   }
   if (!cell.at("missing").empty()) {
-    marks += notes.mark(fmt::format("Not run yet for seeds {}.", seeds_text(cell.at("missing"))));
+    marks.push_back(notes.mark(fmt::format("Not run yet for seeds {}.", seeds_text(cell.at("missing")))));
   }
   const bool complete = cell.at("failed").empty() && cell.at("missing").empty();
   if (cell.at("unstable").get<bool>() && complete) {
-    marks +=
-        notes.mark(diverged == 0 ? "Published as a cell that is unstable to train; here every seed trained."
-                                 : "Published as a cell that is unstable to train.");
+    marks.push_back(notes.mark(diverged == 0
+                                   ? "Published as a cell that is unstable to train; here every seed trained."
+                                   : "Published as a cell that is unstable to train."));
   } else if (!cell.at("unstable").get<bool>() && !cell.at("published").empty() && diverged > 0) {
-    marks += notes.mark("Published as a cell that trains.");
+    marks.push_back(notes.mark("Published as a cell that trains."));
   }
   if (!cell.at("not_comparable").get<std::string>().empty()) {
-    marks += notes.mark("The published numbers are not set beside these: " +
-                        cell.at("not_comparable").get<std::string>());
+    marks.push_back(notes.mark("The published numbers are not set beside these: " +
+                               cell.at("not_comparable").get<std::string>()));
   }
   return marks;
 }
 
-std::string mean_text(const Json& cell, const std::string& metric, Notes& notes) {
+TextCell mean_cell(const Json& cell, const std::string& metric, Notes& notes) {
   const auto& result = cell.at("results").at(metric);
-  std::string text = kDash;
+  TextCell mean{kDash};
   if (result.at("count").get<int64_t>() > 0) {
-    text = with_deviation(result.at("mean").get<double>(), result.at("sd").get<double>());
+    mean.text = with_deviation(result.at("mean").get<double>(), result.at("sd").get<double>());
     if (result.contains("difference") && result["difference"].at("significant").get<bool>()) {
-      text += "*";
+      mean.text += "*";
     }
   }
   Json without = Json::array();
@@ -124,9 +125,9 @@ std::string mean_text(const Json& cell, const std::string& metric, Notes& notes)
     }
   }
   if (!without.empty()) {
-    text += notes.mark(fmt::format("No number for seeds {}: {}", seeds_text(without), message));
+    mean.marks.push_back(notes.mark(fmt::format("No number for seeds {}: {}", seeds_text(without), message)));
   }
-  return text;
+  return mean;
 }
 
 std::string difference_text(const Json& cell, const std::string& metric, const std::string& baseline) {
@@ -158,29 +159,29 @@ bool has_published(const Json& table, const std::string& metric) {
 /// One line a cell, and for each metric its mean, the difference to the baseline and what was published.
 TextTable list_table(const Json& table, Notes& notes) {
   TextTable text;
-  text.rows.push_back({"cell"});
+  text.head = {"cell"};
   const auto baseline = table.at("baseline").get<std::string>();
   const bool differences = table.at("cells").size() > 1;
   for (const auto& key : table.at("metrics")) {
     const auto& metric = table_metric(key.get<std::string>());
-    text.rows[0].push_back(header_of(metric));
+    text.head.push_back(header_of(metric));
     if (differences) {
-      text.rows[0].emplace_back("difference");
+      text.head.emplace_back("difference");
     }
     if (has_published(table, key)) {
-      text.rows[0].push_back(fmt::format("{} published", metric.name));
+      text.head.push_back(fmt::format("{} published", metric.name));
     }
   }
   for (const auto& cell : table.at("cells")) {
-    std::vector<std::string> row = {cell.at("row").get<std::string>() + cell_marks(table, cell, notes)};
+    std::vector<TextCell> row = {{cell.at("row").get<std::string>(), cell_marks(table, cell, notes)}};
     for (const auto& key : table.at("metrics")) {
       const auto metric = key.get<std::string>();
-      row.push_back(mean_text(cell, metric, notes));
+      row.push_back(mean_cell(cell, metric, notes));
       if (differences) {
-        row.push_back(difference_text(cell, metric, baseline));
+        row.push_back({difference_text(cell, metric, baseline)});
       }
       if (has_published(table, metric)) {
-        row.push_back(published_text(cell, metric));
+        row.push_back({published_text(cell, metric)});
       }
     }
     text.rows.push_back(std::move(row));
@@ -200,17 +201,21 @@ std::vector<std::string> labels(const Json& table, const char* which) {
 }
 
 TextTable matrix_table(const Json& table, const std::string& key, Notes& notes) {
-  TextTable text{header_of(table_metric(key)), {{""}}};
+  TextTable text{header_of(table_metric(key)), {""}, {}};
   const auto columns = labels(table, "column");
-  text.rows[0].insert(text.rows[0].end(), columns.begin(), columns.end());
+  text.head.insert(text.head.end(), columns.begin(), columns.end());
   for (const auto& row_label : labels(table, "row")) {
-    std::vector<std::string> row = {row_label};
+    std::vector<TextCell> row = {{row_label}};
     for (const auto& column : columns) {
       const auto cell = std::ranges::find_if(table.at("cells"), [&](const Json& one) {
         return one.at("row") == row_label && one.at("column") == column;
       });
-      const bool there = cell != table.at("cells").end();
-      row.push_back(there ? mean_text(*cell, key, notes) + cell_marks(table, *cell, notes) : std::string());
+      row.emplace_back();
+      if (cell != table.at("cells").end()) {
+        row.back() = mean_cell(*cell, key, notes);
+        const auto marks = cell_marks(table, *cell, notes);
+        row.back().marks.insert(row.back().marks.end(), marks.begin(), marks.end());
+      }
     }
     text.rows.push_back(std::move(row));
   }
@@ -325,6 +330,20 @@ std::string with_deviation(double mean, double sd) {
     text.erase(0, 1);  // no -0.00
   }
   return fmt::format("{} ± {:.{}f}", text, sd, shown);
+}
+
+std::vector<std::vector<std::string>> printed_rows(const TextTable& table) {
+  std::vector<std::vector<std::string>> printed = {table.head};
+  for (const auto& row : table.rows) {
+    printed.emplace_back();
+    for (const auto& [text, marks] : row) {
+      printed.back().push_back(text);
+      for (const size_t mark : marks) {
+        printed.back().back() += fmt::format(" [{}]", mark);
+      }
+    }
+  }
+  return printed;
 }
 
 std::string published_text(const Json& cell, const std::string& metric) {

@@ -1,5 +1,6 @@
 #include "eval/report/report.h"
 
+#include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "eval/command.h"
 #include "eval/console.h"
@@ -8,6 +9,7 @@
 #include "eval/run_files.h"
 
 #include <filesystem>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
@@ -23,6 +25,19 @@ std::vector<FlagFile> report_inputs(const std::filesystem::path& path) {
   }
   inputs.push_back({"the report", path});
   return inputs;
+}
+
+/// A folder of a run, a grid or a history has more inputs than can be named: samples, records, lines.
+void require_page(const std::filesystem::path& target) {
+  std::error_code error;
+  const auto status = std::filesystem::status(target, error);
+  const bool may_be_lost = std::filesystem::is_regular_file(status) || std::filesystem::is_directory(status);
+  if (may_be_lost && target.extension() != ".html" && target.extension() != ".htm") {
+    throw core::UsageError(
+        "--out {}: is there and is no .html or .htm file, which a page may replace; choose "
+        "another name",
+        target.string());
+  }
 }
 
 }  // namespace
@@ -48,6 +63,7 @@ void add_report_command(CLI::App& program, Session& session) {
     session.action = [options] {
       const auto target = options->out.empty() ? default_page(options->path) : options->out;
       require_distinct({{"--out", target}}, report_inputs(options->path));
+      require_page(target);
       const auto page = make_report(options->path, target);
       if (page.lacks_plots) {
         print_warning(fmt::format("{}: no plots: {}", target.string(), kNoGnuplot));

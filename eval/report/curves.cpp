@@ -95,7 +95,11 @@ std::vector<PlotPoint> thinned(const std::vector<PlotPoint>& points, size_t most
 
 std::vector<PlotPoint> over_seeds(const std::vector<std::vector<PlotPoint>>& curves) {
   if (curves.size() == 1) {
-    return curves[0];
+    auto single = curves[0];
+    for (auto& point : single) {
+      point.low = point.high = kNoNumber;
+    }
+    return single;
   }
   std::map<double, std::vector<double>> values;
   for (const auto& curve : curves) {

@@ -22,8 +22,8 @@ std::vector<PlotPoint> log_curve(const std::vector<nlohmann::ordered_json>& log,
 /// their intervals, as intervals.
 std::vector<PlotPoint> thinned(const std::vector<PlotPoint>& points, size_t most = 200);
 
-/// For each x the median of the curves that have it, with the least and the greatest as interval where there
-/// are several curves.
+/// For each x the median of the curves that have it, with the least and the greatest as interval. A single
+/// curve comes without one: intervals of its own, as the standard errors of a bound, say something else.
 std::vector<PlotPoint> over_seeds(const std::vector<std::vector<PlotPoint>>& curves);
 
 /// curve.csv of `nll`: the term of each t, or of the mean of a stratum's t, with its standard error as

@@ -35,14 +35,19 @@ struct JobView {
 
 class GridView {
  public:
-  explicit GridView(const fs::path& path)
-      : folder_(GridFolder::open(path)),
-        outcomes_(collect_outcomes(folder_)),
-        table_(make_grid_table(folder_.grid(), outcomes_)) {
+  explicit GridView(const fs::path& path) : folder_(GridFolder::open(path)) {
+    // States first: a job may end meanwhile, and then has a record for the table and for its own line alike.
+    const auto jobs = folder_.jobs();
+    std::vector<JobState> states;
+    for (const auto& job : jobs) {
+      states.push_back(folder_.state(job));
+    }
+    outcomes_ = collect_outcomes(folder_);
+    table_ = make_grid_table(folder_.grid(), outcomes_);
     const auto& seeds = folder_.grid().seeds;
-    for (const auto& job : folder_.jobs()) {
-      const auto seed = static_cast<size_t>(std::find(seeds.begin(), seeds.end(), job.seed) - seeds.begin());
-      jobs_.push_back(view_of_job(job, outcomes_[job.cell][seed]));
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      const auto seed = std::find(seeds.begin(), seeds.end(), jobs[i].seed) - seeds.begin();
+      jobs_.push_back(view_of_job(jobs[i], states[i], outcomes_[jobs[i].cell][static_cast<size_t>(seed)]));
     }
   }
 
@@ -51,27 +56,36 @@ class GridView {
   const Json& table() const { return table_; }
   const std::vector<JobView>& jobs() const { return jobs_; }
 
-  /// The record of the first job that has one with `key`.
-  Json record_with(const char* key) const {
+  std::vector<const Json*> records() const {
+    std::vector<const Json*> all;
     for (const auto& cell : outcomes_) {
       for (const auto& outcome : cell) {
-        if (outcome.record.is_object() && outcome.record.contains(key)) {
-          return outcome.record;
+        if (outcome.record.is_object()) {
+          all.push_back(&outcome.record);
         }
       }
     }
-    return Json::object();
+    return all;
   }
 
  private:
-  JobView view_of_job(const GridJob& job, const JobOutcome& outcome) const {
-    const auto& record = outcome.record;
-    if (!record.is_object()) {
-      if (!outcome.failure.empty()) {
-        return {job, "failed", outcome.failure};
-      }
-      return {job, folder_.state(job) == JobState::kRunning ? "running" : "not run yet", ""};
+  JobView view_of_job(const GridJob& job, JobState state, const JobOutcome& outcome) const {
+    if (outcome.record.is_object()) {
+      return view_of_record(job, outcome.record);
     }
+    if (state == JobState::kRunning) {
+      return {job, "running", ""};
+    }
+    // A job whose training failed in another cell fails with it, unless that is being tried again.
+    const GridJob owner{grid().cells[job.cell].owner, job.seed};
+    const bool tried_again = owner.cell != job.cell && folder_.state(owner) == JobState::kRunning;
+    if (state == JobState::kFailed || (!outcome.failure.empty() && !tried_again)) {
+      return {job, "failed", outcome.failure};
+    }
+    return {job, "not run yet", ""};
+  }
+
+  static JobView view_of_record(const GridJob& job, const Json& record) {
     if (record.at("outcome") == "diverged") {
       return {job, "diverged", "first bad step " + shown_value(record.at("divergence").at("first_step"))};
     }
@@ -207,13 +221,39 @@ PageTable jobs_table(const GridView& view, const Page& page) {
   return table;
 }
 
+/// What the records of all jobs say alike of the program, the machine and the networks. The table's notes
+/// tell what took part where they differ.
+Facts common_context(const std::vector<const Json*>& records) {
+  Facts common;
+  for (const auto* record : records) {
+    Json context = *record;
+    if (context.contains("score") && context["score"].is_object() && context["score"].contains("features")) {
+      context["features"] = context["score"]["features"];
+    }
+    for (const char* key : {"run", "seed", "created", "seconds"}) {
+      context.erase(key);  // of one job by their nature
+    }
+    const auto facts = context_facts(context);
+    common.resize(facts.size());
+    for (size_t i = 0; i < facts.size(); ++i) {
+      auto& [name, value] = common[i];
+      name = facts[i].first;
+      if (value.empty()) {
+        value = facts[i].second;
+      } else if (!facts[i].second.empty() && value != facts[i].second) {
+        value = "several (see the notes)";
+      }
+    }
+  }
+  return common;
+}
+
 Facts facts_of_grid(const GridView& view) {
   const auto& grid = view.grid();
   std::string seeds;
   for (const int64_t seed : grid.seeds) {
     seeds += fmt::format("{}{}", seeds.empty() ? "" : ", ", seed);
   }
-  const auto scored = view.record_with("score");
   Facts facts = {
       {"Seeds", seeds},
       {"Baseline", label_of(*grid.find(grid.baseline))},
@@ -221,14 +261,7 @@ Facts facts_of_grid(const GridView& view) {
       {"Samples", fmt::format("{} of each cell and seed, from seed {}", grid.score.num, grid.score.seed)},
       {"Reference", grid.score.real},
       {"Held-out data of the bound", grid.likelihood.data}};
-  Json context = scored;
-  if (scored.contains("score") && scored["score"].is_object() && scored["score"].contains("features")) {
-    context["features"] = scored["score"]["features"];
-  }
-  for (const char* key : {"run", "seed", "created", "seconds"}) {
-    context.erase(key);  // of one job, and this is said of all
-  }
-  for (auto& fact : context_facts(context)) {
+  for (auto& fact : common_context(view.records())) {
     facts.push_back(std::move(fact));
   }
   return facts;

@@ -26,21 +26,31 @@ std::string axis_name(const TableMetric& metric) {
   return fmt::format("{} ({} is better)", metric.name, metric.higher_is_better ? "higher" : "lower");
 }
 
-/// 100 of "steps = 100", as the labels of a grid's last axis are.
-std::optional<double> number_of_label(const std::string& label) {
-  const size_t at = label.rfind("= ");
+/// "steps = 100" in parts, as the labels of a grid's last axis are.
+struct NumberedLabel {
+  std::string name;
+  double number = 0;
+};
+std::optional<NumberedLabel> numbered_label(const std::string& label) {
+  const size_t at = label.rfind(" = ");
   if (at == std::string::npos) {
     return std::nullopt;
   }
-  double number = 0;
+  NumberedLabel parts{label.substr(0, at)};
   const char* end = label.data() + label.size();
-  const auto [after, problem] = std::from_chars(label.data() + at + 2, end, number);
-  return problem == std::errc() && after == end ? std::optional(number) : std::nullopt;
+  const auto [after, problem] = std::from_chars(label.data() + at + 3, end, parts.number);
+  return problem == std::errc() && after == end ? std::optional(parts) : std::nullopt;
 }
 
+/// Whether the columns are numbers of one thing, which a line may join.
 bool columns_are_numbers(const Json& table) {
-  return std::ranges::all_of(table.at("cells"), [](const Json& cell) {
-    return number_of_label(cell.at("column").get<std::string>()).has_value();
+  std::optional<std::string> name;
+  return std::ranges::all_of(table.at("cells"), [&](const Json& cell) {
+    const auto label = numbered_label(cell.at("column").get<std::string>());
+    if (label && !name) {
+      name = label->name;
+    }
+    return label && label->name == *name;
   });
 }
 
@@ -96,8 +106,8 @@ PlotFigure lines_figure(const Json& table, const TableMetric& metric) {
   double low = INFINITY, high = 0;
   for (const auto& cell : table.at("cells")) {
     const auto label = cell.at("row").get<std::string>();
-    const auto column = cell.at("column").get<std::string>();
-    plot.x_label = column.substr(0, column.rfind(" ="));
+    const auto column = numbered_label(cell.at("column").get<std::string>()).value();
+    plot.x_label = column.name;
     auto series = std::ranges::find_if(plot.series, [&](const auto& one) { return one.label == label; });
     if (series == plot.series.end()) {
       plot.series.push_back({label, {}, Marks::kLineAndPoints, Interval::kBars});
@@ -105,7 +115,7 @@ PlotFigure lines_figure(const Json& table, const TableMetric& metric) {
     }
     const auto& result = cell.at("results").at(key);
     if (result.contains("mean")) {
-      const double x = *number_of_label(column), mean = result["mean"].get<double>();
+      const double x = column.number, mean = result["mean"].get<double>();
       const double sd = result["sd"].get<double>();
       series->points.push_back({x, mean, sd > 0 ? mean - sd : kNoNumber, mean + sd});
       low = std::min(low, x);
@@ -124,10 +134,15 @@ PlotFigure lines_figure(const Json& table, const TableMetric& metric) {
           plot};
 }
 
+struct CellCurves {
+  std::vector<PlotSeries> series;
+  bool thinned = false;  ///< whether one of them is of means of parts
+};
+
 /// Over the seeds of each cell that has `file` in its jobs' folders.
 template <class Read>
-std::vector<PlotSeries> curves_of(const GridFolder& folder, const char* file, const Read& read) {
-  std::vector<PlotSeries> all;
+CellCurves curves_of(const GridFolder& folder, const char* file, const Read& read) {
+  CellCurves all;
   const auto& grid = folder.grid();
   for (size_t cell = 0; cell < grid.cells.size(); ++cell) {
     std::vector<std::vector<PlotPoint>> curves;
@@ -142,10 +157,22 @@ std::vector<PlotSeries> curves_of(const GridFolder& folder, const char* file, co
       if (!grid.cells[cell].column.empty()) {
         label += ", " + grid.cells[cell].column;
       }
-      all.push_back({label, thinned(over_seeds(curves)), Marks::kLine, Interval::kBand});
+      const auto whole = over_seeds(curves);
+      const auto shown = thinned(whole);
+      all.thinned = all.thinned || shown.size() < whole.size();
+      all.series.push_back({label, shown, Marks::kLine, Interval::kBand});
     }
   }
   return all;
+}
+
+std::string curves_caption(const GridFolder& folder, const CellCurves& curves) {
+  std::string text =
+      folder.grid().seeds.size() > 1 ? "Median over seeds, with the least and the greatest" : "One seed";
+  if (curves.thinned) {
+    text += "; long curves as means of parts, with the least and the greatest in each";
+  }
+  return text;
 }
 
 }  // namespace
@@ -161,24 +188,18 @@ std::vector<PlotFigure> score_figures(const Json& table) {
 }
 
 std::vector<PlotFigure> training_figures(const GridFolder& folder) {
-  const std::string seeds =
-      folder.grid().seeds.size() > 1 ? "Median over seeds, with the least and the greatest" : "One seed";
-  std::vector<PlotFigure> figures;
-  CurvePlot loss{"step", "loss", curves_of(folder, "run/log.jsonl", [](const fs::path& path) {
-                   return log_curve(read_log(path), "loss");
-                 })};
+  const auto losses = curves_of(folder, "run/log.jsonl",
+                                [](const fs::path& path) { return log_curve(read_log(path), "loss"); });
+  CurvePlot loss{"step", "loss", losses.series};
   loss.log_y = suits_log_axis(loss.series, 0.7);
-  figures.push_back({"Loss", seeds + "; cells with other objectives have losses of another scale", loss});
-  CurvePlot score{"step", "score", curves_of(folder, "run/scores.jsonl", [](const fs::path& path) {
-                    return log_curve(read_log(path), "value");
-                  })};
-  score.log_y = suits_log_axis(score.series);
-  figures.push_back({"Score while it trained", seeds, score});
-  auto bound = curves_of(folder, "nll/curve.csv", read_bound_curve);
-  CurvePlot terms{"t", folder.grid().is_for_points() ? "nats/dim per step" : "bits/dim per step", bound};
+  const auto bound = curves_of(folder, "nll/curve.csv", read_bound_curve);
+  CurvePlot terms{"t", folder.grid().is_for_points() ? "nats/dim per step" : "bits/dim per step",
+                  bound.series};
   terms.log_y = suits_log_axis(terms.series);
-  figures.push_back({"The bound's terms along the chain", seeds, terms});
-  return figures;
+  return {
+      {"Loss", curves_caption(folder, losses) + "; cells with other objectives have losses of another scale",
+       loss},
+      {"The bound's terms along the chain", curves_caption(folder, bound), terms}};
 }
 
 }  // namespace ddpm_eval::eval

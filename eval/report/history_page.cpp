@@ -3,6 +3,7 @@
 #include "eval/report/report.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -68,8 +69,9 @@ Html change_of(const MeasuredSeries& series) {
     return text_piece("first of its context");
   }
   const auto& now = series.latest();
+  const double change = now.median - before->median;
   const auto percent =
-      before->median == 0 ? std::string() : fmt::format("{:+.1f} %", 100 * (now.median / before->median - 1));
+      before->median == 0 ? std::string() : fmt::format("{:+.1f} %", 100 * change / std::abs(before->median));
   const bool apart = now.low > before->high || now.high < before->low;
   if (!apart) {
     return text_piece(percent + " within noise");
@@ -78,20 +80,23 @@ Html change_of(const MeasuredSeries& series) {
   return element("span", {{"class", better ? "good" : "bad"}}, percent + (better ? " better" : " worse"));
 }
 
-PageTable latest_table(const std::vector<MeasuredSeries>& all) {
+/// `last` is the last line of the history: a series that it lacks stands where it stood before.
+PageTable latest_table(const std::vector<MeasuredSeries>& all, const HistoryEntry& last) {
   PageTable table{"Each series where it stands",
-                  {"series", "unit", "better", "latest", "noise", "n", "before", "change"},
+                  {"series", "unit", "better", "latest", "noise", "n", "before", "change", "measured"},
                   {},
-                  {1, 2, 7}};
+                  {1, 2, 7, 8}};
   for (const auto& series : all) {
     const auto& now = series.latest();
     const auto* before = series.before();
+    const auto* entry = series.list.back().entry;
     table.rows.push_back(
         {text_piece(series.name), text_piece(now.unit),
          text_piece(now.higher_is_better ? "↑ higher" : "↓ lower"), text_piece(four_digits(now.median)),
          text_piece(fmt::format("{} … {}", four_digits(now.low), four_digits(now.high))),
          text_piece(fmt::format("{}", now.count)),
-         text_piece(before == nullptr ? "–" : four_digits(before->median)), change_of(series)});
+         text_piece(before == nullptr ? "–" : four_digits(before->median)), change_of(series),
+         text_piece(entry->time_text + (entry == &last ? "" : ", not since"))});
   }
   return table;
 }
@@ -144,7 +149,7 @@ ReportPage history_page(const fs::path& path, const fs::path& target) {
                            "Numbers of different contexts (processor, threads, build) are not compared: each "
                            "context has a line of its own."));
   }
-  page.add("Latest", all.empty() ? Html() : table_element(latest_table(all)));
+  page.add("Latest", all.empty() ? Html() : table_element(latest_table(all, entries.back())));
   std::vector<PlotFigure> figures;
   for (const auto& series : all) {
     figures.push_back(figure_of(series, contexts));

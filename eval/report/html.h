@@ -1,5 +1,7 @@
 #pragma once
 
+#include "eval/escape_html.h"
+
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -8,10 +10,6 @@
 
 // Markup that cannot forget to escape: text enters it through escape_html() alone.
 namespace ddpm_eval::eval {
-
-/// Text made safe for HTML content and attribute values. Control characters and bytes that are no UTF-8
-/// become escapes that are shown; the ends of lines and tabs stay.
-std::string escape_html(std::string_view text);
 
 struct Attribute {
   const char* name;

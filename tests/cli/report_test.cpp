@@ -143,6 +143,25 @@ TEST_F(Report, ARunWithItsAnimationsSamplesAndBound) {
           "run.json: is the record of kind \"training\"; a page is made of");
 }
 
+// A folder holds more than its page is made of by name: lines, samples, records.
+TEST_F(Report, OnlyAPageIsWrittenOver) {
+  fs::create_directories(dir_ / "nights/samples");
+  for (const std::string name : {"2026.jsonl", "samples/0.png", "curve.csv", "page.htm", "page.html"}) {
+    put_file(dir_ / "nights" / name, name == "2026.jsonl" ? kHistoryLine + "\n" : "before");
+  }
+  for (const std::string name : {"2026.jsonl", "samples/0.png", "curve.csv", "samples"}) {
+    refused(2, {"report", path("nights"), "--out", path("nights/" + name)},
+            "--out " + path("nights/" + name) +
+                ": is there and is no .html or .htm file, which a page may replace; choose another name");
+  }
+  EXPECT_EQ(bytes_of(path("nights/2026.jsonl")), kHistoryLine + "\n");
+  EXPECT_EQ(bytes_of(path("nights/curve.csv")), "before");
+  for (const std::string name : {"page.htm", "page.html", "new"}) {
+    done({"report", path("nights"), "--out", path("nights/" + name)});
+    EXPECT_THAT(bytes_of(path("nights/" + name)), HasSubstr("<h1>nights</h1>"));
+  }
+}
+
 TEST_F(Report, WithoutGnuplotThePageSaysSo) {
   train("run", testing::kTinyPoints, {"--set", "train.log_every=1"});
   const testing::ProgramOptions without{.environment = {"PATH=/nowhere"}};

@@ -60,7 +60,15 @@ TEST(Curves, OverSeedsIsTheMedianOfThoseThatAreThere) {
   EXPECT_EQ(medians[0].low, 1);
   EXPECT_EQ(medians[0].high, 5);
   EXPECT_EQ(medians[1].y, 8);
-  EXPECT_FALSE(std::isfinite(over_seeds({{{1, 5}}})[0].low));
+}
+
+TEST(Curves, ASingleCurveHasNoSpreadOverSeeds) {
+  const auto single = over_seeds({{{1, 5, 4, 6}, {2, 7, 6, 8}}});
+  ASSERT_EQ(single.size(), 2U);
+  EXPECT_EQ(single[1].y, 7);
+  for (const auto& point : single) {
+    EXPECT_FALSE(std::isfinite(point.low) || std::isfinite(point.high));
+  }
 }
 
 TEST(Curves, TheBoundsCurveIsReadByItsColumns) {

@@ -1,6 +1,7 @@
 #include "eval/ablation/grid_table.h"
 
 #include "base/core/record.h"
+#include "eval/ablation/table_html.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -10,6 +11,7 @@ namespace ddpm_eval::eval {
 namespace {
 
 using core::Json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -190,6 +192,23 @@ TEST(GridTable, ColumnsMakeATableForEachMetric) {
                               "| variance = fixedlarge | 1 | 2 |\n| variance = fixedsmall | 3 | 4 |\n"));
   EXPECT_THAT(text, HasSubstr("| variance = fixedsmall | 1 | – [1] |"));
   EXPECT_THAT(text, HasSubstr("[1] No number for seeds 0: a term is not finite"));
+}
+
+// Brackets in labels and published numbers are those of the paper's references.
+TEST(GridTable, OnlyMarksOfNotesAreLinks) {
+  const auto table = make_grid_table(
+      small_grid(1,
+                 "[[cells]]\nname = 'a'\nrow = 'Ho et al. [1]'\nunstable = true\n"
+                 "published = { sliced_wasserstein_distance = '3.17 [2]' }\n"
+                 "[[cells]]\nname = 'b'\nrow = 'mu [2]'\nset = { objective.prediction = 'mu' }\n"),
+      {{done(1, 1)}, {{Json(), "no space"}}});
+  EXPECT_THAT(table_markdown(table), AllOf(HasSubstr("| Ho et al. [1] [1] | 1 | baseline | 3.17 [2] | 1 |"),
+                                           HasSubstr("| mu [2] [2] | – |")));
+  const auto html = table_html(table).markup();
+  EXPECT_THAT(html,
+              AllOf(HasSubstr(">Ho et al. [1]<sup>"), HasSubstr(">3.17 [2]</td>"), HasSubstr(">mu [2]<sup>"),
+                    HasSubstr("href=\"#note-1\" aria-label=\"note 1\">1</a>"),
+                    HasSubstr("href=\"#note-2\" aria-label=\"note 2\">2</a>")));
 }
 
 TEST(GridTable, DeviationsAreShownToTwoDigits) {

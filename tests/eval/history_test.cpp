@@ -117,9 +117,22 @@ TEST(History, ThePageComparesWithinAContextAlone) {
   put_file(
       dir / "h.jsonl",
       text + line("2026-11-04T02:00:00Z", Json::array({series("worse" + script, 5)}), "Epyc").dump() + "\n");
+  EXPECT_THAT(
+      history_page(dir / "h.jsonl", dir / "h.html").html,
+      AllOf(HasSubstr("first of its context"), HasSubstr("different contexts"), HasSubstr("Epyc, 2 threads"),
+            HasSubstr(">2026-11-04T02:00:00Z</td>"), HasSubstr(">2026-11-03T02:00:00Z, not since</td>")));
+}
+
+TEST(History, AChangeIsAShareOfTheSizeOfTheNumberBefore) {
+  const TempDir dir;
+  std::string text;
+  for (const double median : {-10.0, -5.0}) {
+    text +=
+        line("2026-11-01T02:00:00Z", Json::array({series("log-likelihood", median, "higher")})).dump() + "\n";
+  }
+  put_file(dir / "h.jsonl", text);
   EXPECT_THAT(history_page(dir / "h.jsonl", dir / "h.html").html,
-              AllOf(HasSubstr("first of its context"), HasSubstr("different contexts"),
-                    HasSubstr("Epyc, 2 threads")));
+              AllOf(HasSubstr("+50.0 % better"), Not(HasSubstr("not since"))));
 }
 
 }  // namespace
