@@ -110,9 +110,10 @@ TEST_F(Outputs, OfTrainingStayApart) {
                  "--out", "--json");
   expect_refused({"features", "train", "--out", path("n.safetensors"), "--json", path("n.run/log.jsonl")},
                  "--json", "--out");
-  expect_refused({"report", path("run"), "--out", path("run/run.json")}, "--out", "the run", "run/run.json");
+  expect_refused({"report", path("run"), "--out", path("run/run.json")}, "--out", "the report",
+                 "run/run.json");
   core::write_file(dir_ / "run/score.json", "{}");
-  expect_refused({"report", path("run"), "--out", path("run/score.json")}, "--out", "the run",
+  expect_refused({"report", path("run"), "--out", path("run/score.json")}, "--out", "the report",
                  "run/score.json");
 }
 

@@ -110,7 +110,7 @@ TEST(Program, EmptyValuesAreUsageErrorsThatNameTheFlag) {
   expect_empty({"sample", "--run", "r", "--num", "1", "--out", "o", "--grid", ""}, "--grid");
   expect_empty({"sample", "--run", "r", "--num", "1", "--out", "o", "--steps", ""}, "--steps");
   expect_empty({"report", "r", "--out", ""}, "--out");
-  expect_empty({"report", ""}, "folder");
+  expect_empty({"report", ""}, "path");
   expect_empty({"data", "fetch", ""}, "NAME");
   expect_empty({"info", "--json", ""}, "--json");
   expect_empty({"info", "--threads", ""}, "--threads");

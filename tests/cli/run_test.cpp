@@ -191,7 +191,7 @@ TEST_F(RunTest, TheLogAndTheRecordSayWhatHappened) {
   EXPECT_EQ(record["data"]["count"], 32);
   const auto page = run_program({"report", path("run")});
   EXPECT_EQ(page.exit_code, 0) << page.err;
-  EXPECT_THAT(bytes_of(dir_ / "run/index.html"), HasSubstr("<td>8</td>"));
+  EXPECT_THAT(bytes_of(dir_ / "run/index.html"), HasSubstr("<th scope=\"row\">8</th>"));
 }
 
 TEST_F(RunTest, CtrlCSavesAndSaysHowToGoOn) {
