@@ -4,7 +4,6 @@
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
 #include "base/data/points.h"
-#include "base/data/safetensors.h"
 #include "base/data/source_spec.h"
 #include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
@@ -12,16 +11,15 @@
 #include "eval/console.h"
 #include "eval/gnuplot.h"
 #include "eval/image_sets.h"
+#include "eval/likelihood_state.h"
 #include "eval/plot.h"
 #include "eval/point_set.h"
+#include "eval/run_files.h"
 #include "eval/training_data.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
-#include <map>
-#include <optional>
 
 #include <c10/util/accumulate.h>
 #include <fmt/format.h>
@@ -34,11 +32,6 @@ namespace {
 namespace fs = std::filesystem;
 using core::Json;
 using Clock = std::chrono::steady_clock;
-
-constexpr auto kSaveEvery = std::chrono::seconds(60);
-constexpr const char* kKey = "evaluation";
-constexpr const char* kMakers = "makers";
-constexpr const char* kContentDigest = "content_sha256";
 
 struct EvaluationData {
   at::Tensor x_0;  ///< float32 [n, ...] as the network was trained on it
@@ -66,16 +59,6 @@ EvaluationData load_data(const std::string& source, const ddpm::Model& model, Im
   return {(data - model.mean) / model.std, model.std.to(torch::kFloat64).log().mean().item<double>()};
 }
 
-/// Reads from the evaluation's own folder.
-template <class Read>
-auto from_own_folder(const Read& read) {
-  try {
-    return read();
-  } catch (const core::DataError& error) {
-    throw DamagedEvaluationError(error.what());
-  }
-}
-
 /// What the numbers are a function of; an evaluation goes on only with the same.
 Json evaluation_key(const LikelihoodRequest& request, const LikelihoodSettings& settings,
                     const LoadedRun& run, int64_t count) {
@@ -89,126 +72,6 @@ Json evaluation_key(const LikelihoodRequest& request, const LikelihoodSettings& 
           {"clip", settings.options.clip},
           {"seed", settings.options.seed}};
 }
-
-/// What evaluations of versions that did not know the key were of; null for what all of them have.
-Json default_of(const std::string& key) {
-  return key == "network_precision"
-             ? Json(ddpm::word_of(ddpm::precision_words(), tensor::Precision::kFloat32))
-             : Json();
-}
-
-void require_same_evaluation(const fs::path& path, const Json& stored, const Json& key) {
-  for (const auto& [name, value] : key.items()) {
-    if (!stored.is_object() || stored.value(name, default_of(name)) != value) {
-      throw core::UsageError("{}: is of an evaluation with another {}; choose another --out, or remove it",
-                             path.string(), name);
-    }
-  }
-}
-
-bool has_mean_and_error(const Json& value) {
-  return core::has_number(value, "mean") && core::has_number(value, "error");
-}
-
-/// Whether a record from the disk has what the command shows of it.
-bool is_likelihood_record(const Json& record) {
-  if (!record.contains("metrics") || !record.contains("parts") || !record.contains("unit") ||
-      !record.contains("progressive_coding")) {
-    return false;
-  }
-  const std::string unit = record["unit"] == "bits/dim" ? "bits_per_dim" : "nats_per_dim";
-  const auto& parts = record["parts"];
-  const auto& rows = record["progressive_coding"];
-  return core::has_number(record["metrics"], unit.c_str()) &&
-         core::has_number(record["metrics"], (unit + "_error").c_str()) && record["unit"].is_string() &&
-         parts.is_object() && rows.is_array() &&
-         std::ranges::all_of(
-             std::array{"regularisation", "denoising", "reconstruction"},
-             [&](const char* part) { return parts.contains(part) && has_mean_and_error(parts[part]); }) &&
-         std::ranges::all_of(rows, [](const Json& row) {
-           return core::has_integer(row, "steps") && core::has_number(row, "rate") &&
-                  core::has_number(row, "rmse");
-         });
-}
-
-/// The record of the evaluation if it was complete before: it stays, unless it is damaged. Throws UsageError
-/// for that of another evaluation.
-std::optional<Json> finished_record(const fs::path& folder, const Json& key) {
-  const auto path = folder / "nll.json";
-  if (!fs::exists(path)) {
-    return std::nullopt;
-  }
-  auto record = core::read_record(path);
-  require_same_evaluation(path, record, key);
-  const bool sound = is_likelihood_record(record) && fs::exists(folder / "curve.csv");
-  return sound ? std::optional(std::move(record)) : std::nullopt;
-}
-
-/// The evaluation's progress on disk.
-class StateFile {
- public:
-  StateFile(fs::path path, Json key) : path_(std::move(path)), key_(std::move(key)) {
-    makers_.push_back(
-        {{"tool", core::new_record("").at("tool")}, {"threads", tensor::runtime_info().threads}});
-  }
-
-  /// The saved tensors, or none.
-  tensor::NamedTensors load() {
-    std::error_code error;
-    if (!fs::exists(path_, error)) {
-      return {};
-    }
-    auto file = data::read_safetensors(path_);
-    require_same_evaluation(path_, core::parse_json(file.metadata[kKey]), key_);
-    auto makers = core::parse_json(file.metadata[kMakers]);
-    if (file.metadata[kContentDigest] != digest(file.tensors, file.metadata) || !makers.is_array()) {
-      throw core::DataError("{}: does not match its digest: the file is damaged; remove it to begin anew",
-                            path_.string());
-    }
-    if (std::find(makers.begin(), makers.end(), makers_[0]) == makers.end()) {
-      print_note(fmt::format(
-          "{}: begun by another version or with other --threads: last digits may differ from an unbroken "
-          "evaluation's",
-          path_.string()));
-      makers.push_back(makers_[0]);
-    }
-    makers_ = std::move(makers);
-    return std::move(file.tensors);
-  }
-
-  void save(const ddpm::BoundSums& sums, const ddpm::LikelihoodBatch& batch) {
-    auto tensors = sums.state();
-    for (auto& tensor : batch.state()) {
-      tensors.push_back(std::move(tensor));
-    }
-    std::map<std::string, std::string> metadata = {{kKey, core::json_text(key_)},
-                                                   {kMakers, core::json_text(makers_)}};
-    metadata[kContentDigest] = digest(tensors, metadata);
-    data::write_safetensors(path_, tensors, metadata);
-    saved_ = Clock::now();
-  }
-
-  /// The versions and thread counts that took part, the first one first.
-  const Json& makers() const { return makers_; }
-
-  bool due() const { return Clock::now() - saved_ >= kSaveEvery; }
-
-  void remove() const {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-
- private:
-  static std::string digest(const tensor::NamedTensors& tensors,
-                            std::map<std::string, std::string>& metadata) {
-    return data::content_sha256(tensors, std::array{metadata[kKey], metadata[kMakers]});
-  }
-
-  fs::path path_;
-  Json key_;
-  Json makers_ = Json::array();
-  Clock::time_point saved_ = Clock::now();
-};
 
 /// The settings with what follows from the run; whatever does not suit is told with its flag.
 LikelihoodSettings read_settings(const LikelihoodRequest& request, const ddpm::Model& model) {
@@ -234,7 +97,7 @@ LikelihoodSettings read_settings(const LikelihoodRequest& request, const ddpm::M
 }
 
 ddpm::BoundReport evaluate(const LikelihoodSettings& settings, const ddpm::Model& model,
-                           const at::Tensor& x_0, StateFile& state, const ProgressFn& progress) {
+                           const at::Tensor& x_0, LikelihoodState& state, const ProgressFn& progress) {
   const auto& options = settings.options;
   const auto prepared = model.network->prepare(settings.precision);
   const ddpm::SamplingModel parts{prepared ? *prepared : *model.network, model.process,
@@ -245,23 +108,13 @@ ddpm::BoundReport evaluate(const LikelihoodSettings& settings, const ddpm::Model
   const int64_t n = x_0.size(0);
   const int64_t total = (n + options.micro_batch - 1) / options.micro_batch * passes;
   ddpm::BoundSums sums(strata);
-  auto saved = from_own_folder([&] {
-    auto tensors = state.load();
-    if (!tensors.empty()) {
-      sums.restore(tensors, "state.safetensors");
-      if (sums.count() >= n || sums.count() % options.micro_batch != 0) {
-        throw core::DataError("state.safetensors: holds {} examples, which is no whole part of {}; remove it",
-                              sums.count(), n);
-      }
-    }
-    return tensors;
-  });
+  auto saved = state.restore(sums, n, options.micro_batch);
   int64_t done = sums.count() / options.micro_batch * passes;
   for (int64_t begin = sums.count(); begin < n; begin += options.micro_batch) {
     const auto rows = x_0.narrow(0, begin, std::min(options.micro_batch, n - begin));
     ddpm::LikelihoodBatch batch(parts, decoder, options, rows, begin);
     if (!saved.empty()) {
-      from_own_folder([&] { batch.restore(saved, "state.safetensors"); });
+      LikelihoodState::restore(batch, saved);
       done += tensor::find(saved, "partial.terms").size(1);
       print_note(fmt::format("goes on after {} of {} passes through the network", done, total));
       saved.clear();
@@ -304,10 +157,9 @@ Json result_json(const ddpm::BoundReport& report, bool images) {
   return result;
 }
 
-/// The terms as a table and, where gnuplot is installed, as a plot.
-/// As curve.csv; returns what to draw.
+/// The terms as curve.csv; returns what to draw.
 Plot write_curve(const fs::path& folder, const ddpm::BoundReport& report, const std::string& unit) {
-  std::string csv = "first_t,steps,term,term_error,x_0_mse\n";
+  std::string csv = std::string(kBoundCurveHead) + "\n";
   PlotSeries terms{"", {}, Marks::kLine, Interval::kBand};
   for (const auto& point : report.curve) {
     const double mean = point.term.mean, error = point.term.error;
@@ -360,8 +212,8 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   const core::FolderLock lock(request.out);
   core::remove_abandoned_files(request.out);
   const auto key = evaluation_key(request, settings, run, data.x_0.size(0));
-  StateFile state(request.out / "state.safetensors", key);
-  if (auto finished = from_own_folder([&] { return finished_record(request.out, key); })) {
+  LikelihoodState state(request.out, key);
+  if (auto finished = finished_likelihood(request.out, key)) {
     print_note(fmt::format("{}: was complete; its record stays", request.out.string()));
     state.remove();
     return std::move(*finished);

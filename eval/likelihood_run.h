@@ -1,7 +1,6 @@
 #pragma once
 
 #include "base/core/config.h"
-#include "base/core/error.h"
 #include "base/core/record.h"
 #include "ddpm/likelihood.h"
 #include "eval/command.h"
@@ -32,17 +31,11 @@ struct LikelihoodRequest {
       out;  ///< the folder of nll.json, curve.csv, curve.svg and, until it is done, state.safetensors
 };
 
-/// What an earlier evaluation has left in its folder cannot be read. Exit code 3, too.
-class DamagedEvaluationError final : public core::Error {
- public:
-  explicit DamagedEvaluationError(const std::string& message) : Error(core::ExitCode::kBadData, message) {}
-};
-
 /// Evaluates the bound of a run on data and returns the record, which is also written. Goes on from the state
 /// that an interrupted evaluation has left; a complete one is not repeated. Throws UsageError for data that
 /// does not suit the run or a folder with another evaluation, DataError for a run or data that cannot be
-/// read, DamagedEvaluationError, NotFiniteError for a term that is none, InterruptedError with the state
-/// saved. Images come from `sets` where that is given.
+/// read, DamagedEvaluationError for what lies in the folder, NotFiniteError for a term that is none,
+/// InterruptedError with the state saved. Images come from `sets` where that is given.
 core::Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session,
                                ImageSets* sets = nullptr);
 

@@ -99,16 +99,9 @@ void check_head(const Grid& grid, const std::string& origin) {
   }
   require_one_line(origin, "title", grid.title);
   require_one_line(origin, "source", grid.source);
-  const auto about = [&](const char* key, const std::string& source) {
-    try {
-      data::parse_source(source);
-    } catch (const core::UsageError& error) {
-      throw core::UsageError("{}: {}: {}", origin, key, error.what());
-    }
-  };
-  about("score.real", grid.score.real);
+  told_with(origin + ": score.real", [&] { data::parse_source(grid.score.real); });
   if (!grid.likelihood.data.empty()) {
-    about("likelihood.data", grid.likelihood.data);
+    told_with(origin + ": likelihood.data", [&] { data::parse_source(grid.likelihood.data); });
   }
 }
 
@@ -268,6 +261,10 @@ std::string base_config_path(const NamedText& grid) {
   return (std::filesystem::path(grid.origin).parent_path() / root["config"].get<std::string>())
       .lexically_normal()
       .string();
+}
+
+std::string place_label(const std::string& row, const std::string& column) {
+  return column.empty() ? row : row + ", " + column;
 }
 
 Grid read_grid(const NamedText& text, const NamedText& base) {

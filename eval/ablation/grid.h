@@ -103,9 +103,23 @@ struct GridJob {
   int64_t seed = 0;
 };
 
-/// Files in the folder of a grid, beside the folders of its cells.
-inline constexpr const char* kGridFiles[] = {"grid.toml", "base.toml", "table.json",
-                                             "table.md",  "table.csv", "table.tex"};
+/// Files in the folder of a grid, beside the folders of its cells: copies of what it was made from, and
+/// tables.
+inline constexpr const char* kGridCopy = "grid.toml";
+inline constexpr const char* kBaseCopy = "base.toml";
+inline constexpr const char* kGridFiles[] = {kGridCopy,  kBaseCopy,   "table.json",
+                                             "table.md", "table.csv", "table.tex"};
+
+/// Files in the folder of a job (GridFolder).
+inline constexpr const char* kDefinitionFile = "definition.json";
+inline constexpr const char* kTrainingFile = "training.json";
+inline constexpr const char* kJobRecordFile = "record.json";
+inline constexpr const char* kFailureFile = "failed.json";
+inline constexpr const char* kJobLogFile = "log.txt";
+inline constexpr const char* kJobLockFile = "job.lock";
+
+/// "row, column", or the row alone where columns have no labels.
+std::string place_label(const std::string& row, const std::string& column);
 
 /// A text and the name of the file that it is from, for messages.
 struct NamedText {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/core/error.h"
 #include "eval/ablation/grid.h"
 
 #include <string>
@@ -10,6 +11,16 @@
 // What a grid's file says of its cells. `origin` names the file, or the file and the place in it, in
 // messages.
 namespace ddpm_eval::eval {
+
+/// Runs `check`; what it throws of the user's words is told with the place that they are in.
+template <class Check>
+void told_with(const std::string& place, const Check& check) {
+  try {
+    check();
+  } catch (const core::UsageError& error) {
+    throw core::UsageError("{}: {}", place, error.what());
+  }
+}
 
 /// Stands for keys that are no fixed list: they are taken out of the tree before it is read.
 struct AnyKeys {

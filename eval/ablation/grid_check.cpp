@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/data/source_spec.h"
 #include "ddpm/model_factory.h"
+#include "eval/ablation/grid_cells.h"
 #include "eval/point_set.h"
 #include "eval/source_facts.h"
 #include "eval/training_data.h"
@@ -13,16 +14,6 @@
 
 namespace ddpm_eval::eval {
 namespace {
-
-/// Runs `check`; what it throws of the user's words is told with the place that they are in.
-template <class Check>
-void told_with(const std::string& place, const Check& check) {
-  try {
-    check();
-  } catch (const core::UsageError& error) {
-    throw core::UsageError("{}: {}", place, error.what());
-  }
-}
 
 void check_reference(const Grid& grid, const std::string& origin) {
   const auto spec = data::parse_source(grid.score.real);

@@ -4,6 +4,7 @@
 #include "base/core/error.h"
 #include "base/core/record.h"
 #include "base/training/config_difference.h"
+#include "eval/run_files.h"
 
 #include <algorithm>
 #include <system_error>
@@ -45,8 +46,8 @@ struct ToldPart {
 constexpr ToldPart kToldParts[] = {
     {"/run/data", "/config/data/source"},    {"/run/process", "/config/process"},
     {"/run/objective", "/config/objective"}, {"/training/step", "/config/train/steps"},
-    {"/step", "/config/train/steps"},        {"/score/real", "/score/real"},
-    {"/score/count", "/score/num"},          {"/score/seed", "/score/seed"},
+    {"/score/real", "/score/real"},          {"/score/count", "/score/num"},
+    {"/score/seed", "/score/seed"},
 };
 
 /// As definition_difference(), of the parts that the record tells.
@@ -86,12 +87,9 @@ std::string definition_difference(const Json& now, const Json& then) {
 }
 
 bool has_results(const fs::path& job_folder) {
-  return std::ranges::any_of(std::initializer_list<const char*>{"record.json", "training.json", "run", "nll",
+  return std::ranges::any_of(std::initializer_list<const char*>{kJobRecordFile, kTrainingFile, "run", "nll",
                                                                 "samples", "samples.npy"},
-                             [&](const char* name) {
-                               std::error_code error;
-                               return fs::exists(job_folder / name, error);
-                             });
+                             [&](const char* name) { return file_exists(job_folder / name); });
 }
 
 void require_own(const Grid& grid, const GridJob& job, const fs::path& file, const Json& content) {
@@ -99,18 +97,16 @@ void require_own(const Grid& grid, const GridJob& job, const fs::path& file, con
     throw core::DataError("{}: {}; put the job's own back, or remove its folder to do the job again",
                           file.string(), why);
   };
-  // Training records of earlier versions name neither.
-  const auto cell = content.value("cell", Json(grid.cells.at(job.cell).name));
-  const auto seed = content.value("seed", Json(job.seed));
+  const auto cell = content.value("cell", Json());
+  const auto seed = content.value("seed", Json());
   if (cell != grid.cells.at(job.cell).name || seed != job.seed) {
     refuse(fmt::format("is of cell {}, seed {}", core::json_text(cell), core::json_text(seed)));
   }
   if (file.filename() == kDefinitionFile) {
     return;
   }
-  std::error_code error;
   const auto beside = file.parent_path() / kDefinitionFile;
-  if (!fs::exists(beside, error)) {
+  if (!file_exists(beside)) {
     refuse(fmt::format("has no {} beside it, which would say what it is of", kDefinitionFile));
   }
   if (content.contains(kDefinitionDigest)) {

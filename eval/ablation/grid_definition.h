@@ -11,10 +11,7 @@
 // file that was copied there from another cell or seed would make a table that is wrong and looks right.
 namespace ddpm_eval::eval {
 
-/// The file in a job's folder.
-inline constexpr const char* kDefinitionFile = "definition.json";
-
-/// Its key in the job's records.
+/// The definition's digest in the job's records.
 inline constexpr const char* kDefinitionDigest = "definition_sha256";
 
 /// definition.json of a job: cell, seed and Grid::definition_of().

@@ -6,6 +6,7 @@
 #include "base/core/record.h"
 #include "base/core/temporary_name.h"
 #include "eval/ablation/grid_definition.h"
+#include "eval/run_files.h"
 
 #include <algorithm>
 #include <system_error>
@@ -16,16 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 using core::Json;
 
-constexpr const char* kGridCopy = "grid.toml";
-constexpr const char* kBaseCopy = "base.toml";
 constexpr uint64_t kMaxGridBytes = 1 << 20;
 
 NamedText read_named(const fs::path& path) { return {core::read_text(path, kMaxGridBytes), path.string()}; }
-
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
 
 std::vector<fs::path> folders_in(const fs::path& folder) {
   std::vector<fs::path> found;
@@ -70,7 +64,7 @@ bool is_sound(const Json& record, std::string_view kind) {
 /// Whether any job of the cell has trained or begun to.
 bool has_begun(const fs::path& cell_folder) {
   return std::ranges::any_of(folders_in(cell_folder), [](const fs::path& folder) {
-    return is_there(folder / "run") || is_there(folder / kTrainingFile);
+    return file_exists(folder / "run") || file_exists(folder / kTrainingFile);
   });
 }
 
@@ -105,7 +99,7 @@ bool is_worked_on(const fs::path& job_folder) {
 
 /// Only written where it would change, so that another machine at work on the folder is not disturbed.
 void keep_copy(const fs::path& target, const std::string& text) {
-  if (!is_there(target) || core::read_text(target) != text) {
+  if (!file_exists(target) || core::read_text(target) != text) {
     core::write_file(target, text);
   }
 }
@@ -122,7 +116,7 @@ GridFolder::GridFolder(fs::path folder, Grid grid) : path_(std::move(folder)), g
 }
 
 GridFolder GridFolder::open(const fs::path& folder) {
-  if (!is_there(folder / kGridCopy)) {
+  if (!file_exists(folder / kGridCopy)) {
     throw core::DataError("{}: holds no grid (no {})", folder.string(), kGridCopy);
   }
   GridFolder result(folder, read_grid(read_named(folder / kGridCopy), read_named(folder / kBaseCopy)));
@@ -134,7 +128,7 @@ GridFolder GridFolder::create(const fs::path& folder, const fs::path& file) {
   const auto text = read_named(file);
   const auto base = read_named(base_config_path(text));
   GridFolder result(folder, read_grid(text, base));
-  if (!is_there(folder / kGridCopy) && is_there(folder) && !is_free(folder)) {
+  if (!file_exists(folder / kGridCopy) && file_exists(folder) && !is_free(folder)) {
     throw core::UsageError("--out {}: is not empty and holds no grid; choose another folder",
                            folder.string());
   }
@@ -169,7 +163,7 @@ const Json* GridFolder::keep(Kept& kept, const GridJob& job, const char* file, c
     return &found->second;
   }
   const auto path = job_folder(job) / file;
-  if (!is_there(path)) {
+  if (!file_exists(path)) {
     return nullptr;
   }
   auto record = core::read_record(path);
@@ -177,7 +171,7 @@ const Json* GridFolder::keep(Kept& kept, const GridJob& job, const char* file, c
     throw core::DataError("{}: is not the record of an {}; remove it to do the job again", path.string(),
                           kind);
   }
-  if (record.at("kind") == kTrainingKind && !record.contains("cell")) {
+  if (kind == std::string_view(kTrainingKind) && !record.contains("cell")) {
     // Of an earlier version, whose records of trainings do not say whose they are. The run and the bound
     // beside it do, and are there: the record is made anew from them.
     return nullptr;
@@ -196,7 +190,7 @@ const Json* GridFolder::training(const GridJob& job) const {
 
 std::optional<Json> GridFolder::failure(const GridJob& job) const {
   const auto path = job_folder(job) / kFailureFile;
-  if (!is_there(path)) {
+  if (!file_exists(path)) {
     return std::nullopt;
   }
   try {
@@ -210,7 +204,7 @@ JobState GridFolder::state(const GridJob& job) const {
   if (const auto* done = record(job)) {
     return done->at("outcome") == "diverged" ? JobState::kDiverged : JobState::kDone;
   }
-  if (const auto folder = job_folder(job); is_there(folder) && is_worked_on(folder)) {
+  if (const auto folder = job_folder(job); file_exists(folder) && is_worked_on(folder)) {
     return JobState::kRunning;
   }
   const auto owner = owner_of(job);
@@ -246,7 +240,7 @@ void GridFolder::check() const {
 
 void GridFolder::check_job(const GridJob& job, const fs::path& folder) const {
   const auto path = folder / kDefinitionFile;
-  if (is_there(path)) {
+  if (file_exists(path)) {
     const auto then = core::read_record(path);
     require_own(grid_, job, path, then);
     const auto difference = definition_difference(job_definition(grid_, job), then);

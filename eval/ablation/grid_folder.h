@@ -80,14 +80,7 @@ class GridFolder {
 /// Reads a grid's file and the base configuration that it names.
 Grid read_grid_file(const std::filesystem::path& file);
 
-/// Names of files in a job's folder.
-inline constexpr const char* kTrainingFile = "training.json";
-inline constexpr const char* kJobRecordFile = "record.json";
-inline constexpr const char* kFailureFile = "failed.json";
-inline constexpr const char* kJobLogFile = "log.txt";
-inline constexpr const char* kJobLockFile = "job.lock";
-
-/// Kinds of the records above.
+/// Kinds of a job's records.
 inline constexpr const char* kJobKind = "ablation job";
 inline constexpr const char* kTrainingKind = "ablation training";
 

@@ -11,6 +11,8 @@
 #include "eval/ablation/grid_definition.h"
 #include "eval/console.h"
 #include "eval/likelihood_run.h"
+#include "eval/likelihood_state.h"
+#include "eval/run_files.h"
 #include "eval/sampling.h"
 #include "eval/training_run.h"
 
@@ -75,8 +77,7 @@ class Job {
   /// depends on.
   void keep_definition() {
     const auto path = place_ / kDefinitionFile;
-    std::error_code error;
-    if (!has_results(place_) || !fs::exists(path, error)) {
+    if (!has_results(place_) || !file_exists(path)) {
       core::write_record(path, job_definition(grid_, job_));
     }
     digest_ = definition_digest(core::read_record(path));

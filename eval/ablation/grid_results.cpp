@@ -23,6 +23,8 @@ std::string scaled(double rows) {
   return rows > 0 ? fmt::format("{:.0f}", rows) : std::string("-");
 }
 
+}  // namespace
+
 std::string settings_text(const GridCell& cell) {
   std::string text;
   for (const auto& setting : cell.settings) {
@@ -30,8 +32,6 @@ std::string settings_text(const GridCell& cell) {
   }
   return text;
 }
-
-}  // namespace
 
 std::vector<std::vector<JobOutcome>> collect_outcomes(const GridFolder& folder) {
   std::vector<std::vector<JobOutcome>> outcomes(folder.grid().cells.size());

@@ -17,6 +17,9 @@ std::vector<std::vector<JobOutcome>> collect_outcomes(const GridFolder& folder);
 /// results give the same bytes.
 core::Json write_grid_tables(const GridFolder& folder);
 
+/// "sample.steps = 5, sample.eta = 0.5": what distinguishes a cell from the base; empty for the base itself.
+std::string settings_text(const GridCell& cell);
+
 /// What `ablate --dry-run` prints: every cell with what distinguishes it and what a job of it takes. Throws
 /// as cost_of().
 std::string describe_cells(const Grid& grid);

@@ -279,10 +279,8 @@ std::vector<std::string> remarks(const Json& table) {
                               score.at("num").get<int64_t>(), score.at("real").get<std::string>()));
   const auto baseline = std::ranges::find_if(
       table.at("cells"), [&](const Json& cell) { return cell.at("name") == table.at("baseline"); });
-  auto label = baseline->at("row").get<std::string>();
-  if (const auto column = baseline->at("column").get<std::string>(); !column.empty()) {
-    label += ", " + column;
-  }
+  const auto label =
+      place_label(baseline->at("row").get<std::string>(), baseline->at("column").get<std::string>());
   const auto& significance = table.at("significance");
   if (significance.at("comparisons").get<int64_t>() > 0) {
     if (!is_matrix(table)) {

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "eval/ablation/grid.h"
 #include "eval/command.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
@@ -19,8 +20,10 @@ namespace {
 /// What the page must not be written over.
 std::vector<FlagFile> report_inputs(const std::filesystem::path& path) {
   auto inputs = files_of_run("the report", path);
-  for (const char* name : {kScoreFile, kGridFile, "grid.toml", "base.toml", "table.json", "table.md",
-                           "table.csv", "table.tex"}) {
+  for (const char* name : {kScoreFile, kGridFile}) {
+    inputs.push_back({"the report", path / name});
+  }
+  for (const char* name : kGridFiles) {
     inputs.push_back({"the report", path / name});
   }
   inputs.push_back({"the report", path});

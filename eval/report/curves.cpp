@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/json.h"
+#include "eval/run_files.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using core::Json;
 
-constexpr const char* kCurveHead = "first_t,steps,term,term_error,x_0_mse";
 constexpr size_t kCurveColumns = 5;
 constexpr uint64_t kMaxLogBytes = uint64_t{1} << 30;
 constexpr double kPositiveShare = 0.95;
@@ -118,9 +118,9 @@ std::vector<PlotPoint> over_seeds(const std::vector<std::vector<PlotPoint>>& cur
 std::vector<PlotPoint> read_bound_curve(const fs::path& path) {
   std::istringstream lines(core::read_text(path));
   std::string line;
-  if (!std::getline(lines, line) || line != kCurveHead) {
+  if (!std::getline(lines, line) || line != kBoundCurveHead) {
     throw core::DataError("{}:1: not the curve of a bound: its first line must be {}", path.string(),
-                          kCurveHead);
+                          kBoundCurveHead);
   }
   std::vector<PlotPoint> points;
   for (size_t number = 2; std::getline(lines, line); ++number) {

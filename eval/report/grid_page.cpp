@@ -1,12 +1,12 @@
 #include "base/core/record.h"
 #include "eval/ablation/grid_results.h"
 #include "eval/ablation/grid_table.h"
-#include "eval/ablation/table_html.h"
 #include "eval/report/grid_plots.h"
 #include "eval/report/page.h"
 #include "eval/report/pictures.h"
 #include "eval/report/record_parts.h"
 #include "eval/report/report.h"
+#include "eval/report/table_html.h"
 
 #include <algorithm>
 #include <array>
@@ -76,10 +76,7 @@ class GridView {
     if (state == JobState::kRunning) {
       return {job, "running", ""};
     }
-    // A job whose training failed in another cell fails with it, unless that is being tried again.
-    const GridJob owner{grid().cells[job.cell].owner, job.seed};
-    const bool tried_again = owner.cell != job.cell && folder_.state(owner) == JobState::kRunning;
-    if (state == JobState::kFailed || (!outcome.failure.empty() && !tried_again)) {
+    if (state == JobState::kFailed) {
       return {job, "failed", outcome.failure};
     }
     return {job, "not run yet", ""};
@@ -129,9 +126,7 @@ std::string absence_of(const GridView& view, size_t cell) {
   return {};
 }
 
-std::string label_of(const GridCell& cell) {
-  return cell.column.empty() ? cell.row : cell.row + ", " + cell.column;
-}
+std::string label_of(const GridCell& cell) { return place_label(cell.row, cell.column); }
 
 Html absent_figure(const std::string& label, const std::string& why) {
   return element("figure", {}, element("figcaption", {}, element("b", {}, label), element("span", {}, why)));
@@ -197,10 +192,7 @@ void add_point_samples(const GridView& view, Page& page) {
 PageTable cells_table(const Grid& grid) {
   PageTable table{"What distinguishes the cells", {"cell", "folder", "settings"}, {}, {1, 2}};
   for (const auto& cell : grid.cells) {
-    std::string settings;
-    for (const auto& setting : cell.settings) {
-      settings += fmt::format("{}{} = {}", settings.empty() ? "" : ", ", setting.key, setting.value);
-    }
+    const auto settings = settings_text(cell);
     table.rows.push_back({text_piece(label_of(cell)), text_piece(cell.name),
                           text_piece(settings.empty() ? "the base" : settings)});
   }
@@ -271,7 +263,7 @@ void add_context(const GridView& view, Page& page) {
   Html body = facts_element(facts_of_grid(view));
   body.add(table_element(cells_table(view.grid())));
   Html links;
-  for (const char* name : {"grid.toml", "base.toml", "table.json", "table.md", "table.csv", "table.tex"}) {
+  for (const char* name : kGridFiles) {
     if (file_exists(view.folder().path() / name)) {
       links.add(element("li", {}, page.link({name, view.folder().path() / name})));
     }

@@ -56,10 +56,7 @@ bool columns_are_numbers(const Json& table) {
 
 PlotRow row_of(const Json& cell, const std::string& metric) {
   PlotRow row;
-  row.label = cell.at("row").get<std::string>();
-  if (const auto column = cell.at("column").get<std::string>(); !column.empty()) {
-    row.label += ", " + column;
-  }
+  row.label = place_label(cell.at("row").get<std::string>(), cell.at("column").get<std::string>());
   const auto& result = cell.at("results").at(metric);
   row.value = kNoNumber;
   if (!result.contains("mean")) {
@@ -153,10 +150,7 @@ CellCurves curves_of(const GridFolder& folder, const char* file, const Read& rea
       }
     }
     if (!curves.empty()) {
-      auto label = grid.cells[cell].row;
-      if (!grid.cells[cell].column.empty()) {
-        label += ", " + grid.cells[cell].column;
-      }
+      const auto label = place_label(grid.cells[cell].row, grid.cells[cell].column);
       const auto whole = over_seeds(curves);
       const auto shown = thinned(whole);
       all.thinned = all.thinned || shown.size() < whole.size();

@@ -35,11 +35,6 @@ Html caption_element(const std::string& title, const std::string& caption) {
 
 }  // namespace
 
-bool file_exists(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 Html text_piece(std::string_view text) { return Html().add(text); }
 
 Html table_element(const PageTable& table) {

@@ -2,6 +2,7 @@
 
 #include "eval/plot.h"
 #include "eval/report/html.h"
+#include "eval/run_files.h"
 
 #include <filesystem>
 #include <string>
@@ -12,9 +13,6 @@
 
 // The parts that all pages of `report` are made of.
 namespace ddpm_eval::eval {
-
-/// False as well where it cannot be told.
-bool file_exists(const std::filesystem::path& path);
 
 /// A text, where a piece of a page is asked for.
 Html text_piece(std::string_view text);

@@ -1,6 +1,7 @@
 #include "eval/report/report.h"
 
 #include "base/core/error.h"
+#include "eval/ablation/grid.h"
 #include "eval/report/page.h"
 #include "eval/run_files.h"
 
@@ -10,8 +11,6 @@ namespace ddpm_eval::eval {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kGridToml = "grid.toml";
 
 bool holds_history(const fs::path& folder) {
   std::error_code error;
@@ -39,7 +38,7 @@ ReportKind report_kind(const fs::path& path) {
     }
     throw core::DataError("{}: neither a folder nor a .json or .jsonl file", path.string());
   }
-  if (file_exists(path / kGridToml)) {
+  if (file_exists(path / kGridCopy)) {
     return ReportKind::kGrid;
   }
   for (const char* name : {kRunRecordFile, kImportRecordFile, kScoresFile, kScoreFile, kGridFile,

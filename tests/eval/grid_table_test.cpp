@@ -1,7 +1,7 @@
 #include "eval/ablation/grid_table.h"
 
 #include "base/core/record.h"
-#include "eval/ablation/table_html.h"
+#include "eval/report/table_html.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

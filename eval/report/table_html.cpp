@@ -1,4 +1,4 @@
-#include "eval/ablation/table_html.h"
+#include "eval/report/table_html.h"
 
 #include "eval/ablation/table_text.h"
 #include "eval/report/page.h"
