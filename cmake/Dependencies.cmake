@@ -18,6 +18,15 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(libwebp REQUIRED IMPORTED_TARGET libwebp)
 find_package(Eigen3 REQUIRED NO_MODULE)
+# LibTorch 2 brings the headers of a fmt of its own, which its include path puts before the one that is linked.
+if(EXISTS "${TORCH_INSTALL_PREFIX}/include/fmt/format.h")
+  get_target_property(fmt_headers fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+  file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/include")
+  file(CREATE_LINK "${fmt_headers}/fmt" "${PROJECT_BINARY_DIR}/include/fmt" SYMBOLIC)
+  target_include_directories(ddpm_eval_flags BEFORE INTERFACE "${PROJECT_BINARY_DIR}/include")
+  # PyPI's libtorch.so exports a std::filesystem::remove_all of its own, whose parts are missing: the system's first.
+  target_link_options(ddpm_eval_flags INTERFACE "SHELL:-Wl,--push-state,--no-as-needed -lstdc++ -Wl,--pop-state")
+endif()
 find_library(DDPM_EVAL_LAPACKE lapacke)
 find_library(DDPM_EVAL_BLAS NAMES openblas blas)
 # LibTorch's own library of convolutions, called directly. Its next version is another interface.
@@ -26,8 +35,18 @@ find_path(DDPM_EVAL_ONEDNN_HEADERS oneapi/dnnl/dnnl_version.h)
 if(DDPM_EVAL_ONEDNN AND DDPM_EVAL_ONEDNN_HEADERS)
   file(STRINGS "${DDPM_EVAL_ONEDNN_HEADERS}/oneapi/dnnl/dnnl_version.h" onednn_version REGEX "DNNL_VERSION_MAJOR 2")
 endif()
-if(NOT onednn_version)
+if(NOT onednn_version OR Torch_VERSION VERSION_GREATER_EQUAL 2)  # LibTorch 2 has a oneDNN 3 inside
   set(DDPM_EVAL_ONEDNN "")
+endif()
+# Kernels for CUDA, where LibTorch has it.
+set(DDPM_EVAL_CUDA OFF)
+if(TARGET torch_cuda)  # its CMake files have enabled the language, for the chips of TORCH_CUDA_ARCH_LIST
+  find_package(CUDAToolkit REQUIRED)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know nvcc 13's
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+  set(DDPM_EVAL_CUDA ON)
 endif()
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)

@@ -28,6 +28,23 @@ function(ddpm_use_torch target)
   target_precompile_headers(${target} REUSE_FROM ddpm_eval_pch)
 endfunction()
 
+# ddpm_add_cuda_kernels(<room> <file.cu> ...)
+#
+# What a room computes on the GPU, in a library of its own: nvcc takes neither the flags nor the precompiled header of the
+# room. Nothing where LibTorch has no CUDA; else the room sees DDPM_EVAL_WITH_CUDA.
+function(ddpm_add_cuda_kernels room)
+  if(NOT DDPM_EVAL_CUDA)
+    return()
+  endif()
+  set(name ddpm_eval_${room}_cuda)
+  add_library(${name} STATIC ${ARGN})
+  target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}" ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(${name} PUBLIC CUDA::cudart)
+  set_target_properties(${name} PROPERTIES CUDA_RUNTIME_LIBRARY Shared)
+  target_link_libraries(ddpm_eval_${room} PRIVATE ${name})
+  target_compile_definitions(ddpm_eval_${room} PRIVATE DDPM_EVAL_WITH_CUDA)
+endfunction()
+
 # ddpm_add_tests(<room> SOURCES ... [LINK ...] [TORCH] [SHARDS n])
 #
 # One binary per room, and two ctest entries: <room> and, for suites whose name begins with Slow, <room>_slow. A room whose

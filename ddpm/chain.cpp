@@ -18,8 +18,9 @@ double log_snr_root(const ProcessTables& tables, size_t i) {
 
 Chain::Chain(const SamplingModel& model, const DiffusionProcess& part, const SampleOptions& options,
              std::vector<int64_t> indices, at::IntArrayRef row_shape)
-    : Chain(model, part, options, indices,
-            tensor::normal_rows({options.seed, "sample.x_T"}, indices, 0, row_shape)) {}
+    : Chain(
+          model, part, options, indices,
+          tensor::normal_rows({options.seed, "sample.x_T"}, indices, 0, row_shape, model.network.device())) {}
 
 Chain::Chain(const SamplingModel& model, const DiffusionProcess& part, const SampleOptions& options,
              std::vector<int64_t> indices, const at::Tensor& x)
@@ -49,14 +50,12 @@ at::Tensor Chain::step(int64_t i) {
   return now.x_0;
 }
 
-at::Tensor Chain::all_at(int64_t t) const {
-  return torch::full({x_.size(0)}, t, torch::dtype(torch::kInt64).device(x_.device()));
-}
+at::Tensor Chain::all_at(int64_t t) const { return torch::full({x_.size(0)}, t, torch::kInt64); }
 
 Chain::Estimate Chain::estimate(int64_t i) const {
   // In the trained chain's terms: alpha_bar is the same in both, but mu_tilde is not.
   const auto t = all_at(part_.original_t(i));
-  const auto output = model_.network.forward(x_, t);
+  const auto output = model_.network.forward(x_, t.to(x_.device()));
   const auto raw = x_0_from_output(model_.parameterisation.prediction, model_.process, x_, t,
                                    split_output(model_.parameterisation, output).mean);
   return {raw, limited(raw), output};
@@ -78,8 +77,7 @@ at::Tensor Chain::limited(const at::Tensor& x_0) const {
 
 at::Tensor Chain::noise(int64_t i) const {
   return tensor::normal_rows({options_.seed, "sample.noise"}, indices_, part_.original_t(i),
-                             x_.sizes().slice(1))
-      .to(x_.device());
+                             x_.sizes().slice(1), x_.device());
 }
 
 at::Tensor Chain::ancestral(const Estimate& estimate, int64_t i) const {

@@ -1,7 +1,9 @@
 #include "ddpm/dropout.h"
 
+#include "base/core/seeds.h"
 #include "base/tensor/noise.h"
 #include "ddpm/dropout_kernel.h"
+#include "ddpm/gpu_layers.h"
 
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -51,6 +53,9 @@ struct FusedDropout : torch::autograd::Function<FusedDropout> {
 }  // namespace
 
 at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose) {
+  if (suits_gpu_kernels(x)) {
+    return dropout_on_gpu(x, rate, {core::stream_key(pass.seed, purpose), pass.first_row, pass.step});
+  }
   // Drawn as [n, h, w, c], the order in memory of x.
   const auto rows = tensor::index_range(pass.first_row, pass.first_row + x.size(0));
   const auto kept =

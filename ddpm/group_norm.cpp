@@ -1,5 +1,7 @@
 #include "ddpm/group_norm.h"
 
+#include "ddpm/gpu_layers.h"
+
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -118,6 +120,9 @@ at::Tensor group_norm(const at::Tensor& x, int64_t groups, const at::Tensor& wei
     // A custom function takes no undefined tensor.
     const at::Tensor given = shift.defined() ? shift : torch::empty({0}, torch::kFloat32);
     return FusedGroupNorm::apply(x, groups, weight, bias, given, static_cast<int64_t>(activation));
+  }
+  if (suits_gpu_kernels(x)) {
+    return group_norm_on_gpu(x, groups, weight, bias, kEps, activation, shift);
   }
   // In the weights' dtype: not every version of LibTorch has a kernel for bfloat16 beside float32.
   const at::Tensor wide = x.to(weight.scalar_type());

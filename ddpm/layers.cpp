@@ -67,6 +67,14 @@ at::Tensor Conv::operator()(const at::Tensor& x, at::ScalarType result) const {
   return frozen ? (*frozen)(x, result) : tensor::convolution(x, weight, bias, shape(), result);
 }
 
+at::Tensor Conv::with_bias(const at::Tensor& other, const at::Tensor& x) const {
+  if (!frozen) {
+    return tensor::convolution(x, weight, other, shape(), x.scalar_type());
+  }
+  const at::Tensor y = frozen->without_bias(x);
+  return other.defined() ? y + other.to(y.scalar_type()).view({-1, 1, 1}) : y;
+}
+
 at::Tensor Conv::added_to(at::Tensor sum, const at::Tensor& x) const {
   if (!frozen) {
     return sum.add_((*this)(x, sum.scalar_type()));
@@ -102,6 +110,9 @@ ResnetBlock::ResnetBlock(ParameterMaker& maker, const std::string& name, int64_t
 
 at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& shift,
                                    const BlockContext& context) const {
+  if (x.is_cuda()) {
+    return run_on_gpu(x, shift, context);
+  }
   at::Tensor h = conv1_(norm1_(x, Activation::kSwish));
   h = norm2_(h, Activation::kSwish, shift);
   if (context.training.has_value() && context.dropout > 0) {
@@ -109,6 +120,21 @@ at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& shift,
   }
   if (nin_shortcut_) {
     return conv2_.added_to((*nin_shortcut_)(x), h);
+  }
+  return conv2_(h).add_(x);
+}
+
+/// Memory is what a GPU waits for: the bias of conv1 goes with the shift that norm2 adds anyway, and those of
+/// conv2 and of the shortcut are one.
+at::Tensor ResnetBlock::run_on_gpu(const at::Tensor& x, const at::Tensor& shift,
+                                   const BlockContext& context) const {
+  at::Tensor h = conv1_.with_bias({}, norm1_(x, Activation::kSwish));
+  h = norm2_(h, Activation::kSwish, shift + conv1_.bias);
+  if (context.training.has_value() && context.dropout > 0) {
+    h = dropout(h, context.dropout, *context.training, dropout_purpose_);
+  }
+  if (nin_shortcut_) {
+    return conv2_.with_bias(conv2_.bias + nin_shortcut_->bias, h).add_(nin_shortcut_->with_bias({}, x));
   }
   return conv2_(h).add_(x);
 }
@@ -156,6 +182,8 @@ at::Tensor to_channels_last(const at::Tensor& x) {
       .as_strided(x.sizes(), {height * width * channels, 1, width * channels, channels});
 }
 
-at::Tensor upsample_nearest(const at::Tensor& x) { return Doubled::apply(x); }
+at::Tensor upsample_nearest(const at::Tensor& x) {
+  return x.is_cuda() ? torch::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}) : Doubled::apply(x);
+}
 
 }  // namespace ddpm_eval::ddpm

@@ -42,6 +42,8 @@ struct Conv {
   /// In the dtype of x, or in another.
   at::Tensor operator()(const at::Tensor& x) const { return (*this)(x, x.scalar_type()); }
   at::Tensor operator()(const at::Tensor& x, at::ScalarType result) const;
+  /// The convolution with `other` for its bias, or with none where that is undefined; on GPUs.
+  at::Tensor with_bias(const at::Tensor& other, const at::Tensor& x) const;
   /// sum + (*this)(x), in the memory of `sum`, whose old values must not be needed any more.
   at::Tensor added_to(at::Tensor sum, const at::Tensor& x) const;
   void freeze();
@@ -77,6 +79,8 @@ class ResnetBlock {
   void freeze();
 
  private:
+  at::Tensor run_on_gpu(const at::Tensor& x, const at::Tensor& shift, const BlockContext& context) const;
+
   std::string dropout_purpose_;
   GroupNorm norm1_;
   Conv conv1_;

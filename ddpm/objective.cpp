@@ -159,7 +159,7 @@ DdpmTask::DdpmTask(const DiffusionNetwork& network, DiffusionProcess process, at
                    const ObjectiveOptions& options, tensor::NamedTensors buffers)
     : network_(network),
       process_(std::move(process)),
-      data_(std::move(data)),
+      data_(data.to(network.device())),  // once: batches are put together where they are used
       options_(checked(options, data_)),
       decoder_(data_.dim() == 4 ? Decoder::kDiscretised : Decoder::kContinuous),
       buffers_(std::move(buffers)),
@@ -189,10 +189,11 @@ DdpmTask::Plan DdpmTask::plan(int64_t step) {
 }
 
 DdpmTask::Batch DdpmTask::rows_of(const Plan& plan, training::Rows rows) const {
+  const auto device = data_.device();
   const auto part = [&](const at::Tensor& whole) { return whole.narrow(0, rows.begin, rows.count()); };
-  at::Tensor x_0 = data_.index_select(0, part(plan.indices));
+  at::Tensor x_0 = data_.index_select(0, part(plan.indices).to(device));
   if (plan.flips.defined()) {
-    x_0 = training::flip_horizontally(x_0, part(plan.flips));
+    x_0 = training::flip_horizontally(x_0, part(plan.flips).to(device));
   }
   if (x_0.scalar_type() == torch::kUInt8) {
     x_0 = to_pm1(x_0);
@@ -200,7 +201,8 @@ DdpmTask::Batch DdpmTask::rows_of(const Plan& plan, training::Rows rows) const {
   const auto slots = tensor::index_range(rows.begin, rows.end);
   return {.x_0 = x_0,
           .t = part(plan.draw.t),
-          .eps = tensor::normal_rows({options_.seed, "train.eps"}, slots, plan.step, x_0.sizes().slice(1)),
+          .eps = tensor::normal_rows({options_.seed, "train.eps"}, slots, plan.step, x_0.sizes().slice(1),
+                                     device),
           .weight = part(plan.draw.weight)};
 }
 
@@ -217,13 +219,11 @@ at::Tensor DdpmTask::part_of_loss(int64_t step, training::Rows rows, training::S
   DDPM_CHECK(plan_.step == step && plan_.rows_done == rows.begin && rows.end <= options_.batch_size,
              "rows {} to {} of step {} after {} of step {}", rows.begin, rows.end, step, plan_.rows_done,
              plan_.step);
-  const auto device = network_.device();
   const auto [x_0, t, eps, weight] = rows_of(plan_, rows);
   const auto x_t = process_.q_sample(x_0, t, eps);
-  const auto output = network_.forward(x_t.to(device), t.to(device),
+  const auto output = network_.forward(x_t, t.to(data_.device()),
                                        TrainingPass{options_.seed, step, rows.begin, options_.precision});
-  const auto losses = example_losses(options_.objective, process_, decoder_, x_0.to(device), x_t.to(device),
-                                     t, eps.to(device), output);
+  const auto losses = example_losses(options_.objective, process_, decoder_, x_0, x_t, t, eps, output);
   plan_.losses.narrow(0, rows.begin, rows.count()).copy_(losses.detach());
   plan_.rows_done = rows.end;
   if (rows.end == options_.batch_size) {

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
+#include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
 
 #include <cmath>
@@ -76,6 +77,9 @@ at::Tensor ParameterMaker::expanded(const std::string& name, at::IntArrayRef sha
 }
 
 at::Tensor ParameterMaker::add(const std::string& name, at::Tensor values) {
+  if (from_ != From::kNothing) {
+    values = values.to(tensor::compute_device());
+  }
   values.requires_grad_(true);
   parameters_.push_back({name, values});
   return values;

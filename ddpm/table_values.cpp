@@ -28,11 +28,11 @@ at::Tensor values_at(std::span<const double> table, const at::Tensor& t, const a
   if (like.scalar_type() == torch::kFloat32) {
     at::Tensor values = torch::empty(shape, torch::kFloat32);
     look_up<float>(table, t_cpu, values);
-    return values.to(like.device());
+    return values.to(like.device(), /*non_blocking=*/true);
   }
   at::Tensor values = torch::empty(shape, torch::kFloat64);
   look_up<double>(table, t_cpu, values);
-  return values.to(like.device(), like.scalar_type());
+  return values.to(like.device(), like.scalar_type(), /*non_blocking=*/true);
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -13,6 +13,8 @@ namespace ddpm_eval::eval {
 /// What all commands share: the global flags, and what main() is to run once everything is parsed.
 struct Session {
   int threads = 0;               ///< 0: every available processor
+  std::string device = "cpu";    ///< where networks compute: cpu, cuda or cuda:N
+  bool tf32 = false;             ///< float32 products of a GPU in 10 bits
   bool quiet = false;            ///< no progress
   std::function<void()> action;  ///< set by the chosen command
 };

@@ -53,7 +53,7 @@ int finish_output() {
 
 int run(const Session& session) {
   try {
-    ddpm_eval::tensor::configure_runtime(session.threads);
+    ddpm_eval::tensor::configure_runtime(session.threads, session.device, session.tf32);
     if (ddpm_eval::core::interrupt_requested()) {
       return fail(ExitCode::kInterrupted, "interrupted before anything was done");
     }
@@ -78,6 +78,9 @@ int main(int argc, char** argv) {
                                             std::string(ddpm_eval::core::build_info().commit) + ")");
   program.add_option("--threads", session.threads, "Processors to use; 0 means all that the process may use")
       ->capture_default_str();
+  program.add_option("--device", session.device, "Where networks compute: cpu, cuda or cuda:N")
+      ->capture_default_str();
+  program.add_flag("--tf32", session.tf32, "Let a GPU multiply float32 in TF32: faster, 10 bits of 23");
   program.add_flag("-q,--quiet", session.quiet, "No progress on standard error");
   for (const auto add : kCommands) {
     add(program, session);

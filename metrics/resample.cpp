@@ -28,6 +28,10 @@ struct Tf1 {
   using Position = float;
   static Position position(int64_t out, float scale) { return static_cast<float>(out) * scale; }
   static float blend(float lo, float hi, float t) { return lo + (hi - lo) * t; }
+  static at::Tensor blend(const at::Tensor& lo, const at::Tensor& hi, const at::Tensor& t,
+                          const at::Tensor&) {
+    return (hi - lo).mul_(t).add_(lo);
+  }
   static float value(int byte) { return static_cast<float>(byte); }
 };
 
@@ -37,6 +41,10 @@ struct HalfPixel {
     return std::max(0.0, scale * (static_cast<double>(out) + 0.5) - 0.5);
   }
   static float blend(float lo, float hi, float t) { return (1.0f - t) * lo + t * hi; }
+  static at::Tensor blend(const at::Tensor& lo, const at::Tensor& hi, const at::Tensor& t,
+                          const at::Tensor& rest) {
+    return (lo * rest).add_(hi * t);
+  }
   static float value(int byte) { return static_cast<float>(byte) / 255.0f; }
 };
 
@@ -112,9 +120,48 @@ class RowCache {
   std::array<Slot, 2> slots_;
 };
 
+/// What `taps` make of dimension `dim` of `x`, one operator for each rounding of the CPU's loop: the same
+/// bits.
+template <class Rule>
+at::Tensor blend_along(const at::Tensor& x, int64_t dim, const std::vector<Tap>& taps) {
+  std::vector<int64_t> lo, hi, shape(4, 1);
+  std::vector<float> t, rest;
+  for (const Tap& tap : taps) {
+    lo.push_back(tap.lo);
+    hi.push_back(tap.hi);
+    t.push_back(tap.t);
+    rest.push_back(1.0f - tap.t);
+  }
+  shape[static_cast<size_t>(dim)] = static_cast<int64_t>(taps.size());
+  const auto from = [&](const std::vector<int64_t>& index) {
+    return x.index_select(dim, torch::tensor(index).to(x.device()));
+  };
+  const auto share = [&](const std::vector<float>& values) {
+    return torch::tensor(values).view(shape).to(x.device());
+  };
+  return Rule::blend(from(lo), from(hi), share(t), share(rest));
+}
+
+/// The same on the device of `images_u8`, for GPUs.
+template <class Rule>
+at::Tensor resample_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
+  std::vector<float> values;
+  for (int byte = 0; byte < 256; ++byte) {
+    values.push_back(Rule::value(byte));
+  }
+  const auto table = torch::tensor(values).to(images_u8.device());
+  const auto x = table.index_select(0, images_u8.flatten().to(at::kInt)).view(images_u8.sizes());
+  const auto wide = blend_along<Rule>(x, 3, make_taps<Rule>(images_u8.size(3), out_w));
+  return blend_along<Rule>(wide, 2, make_taps<Rule>(images_u8.size(2), out_h))
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
 template <class Rule>
 at::Tensor resample(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
   tensor::expect(images_u8, at::kByte, {-1, kChannels, -1, -1}, "images_u8");
+  if (!images_u8.device().is_cpu()) {
+    return resample_by_operators<Rule>(images_u8, out_h, out_w);
+  }
   const int64_t count = images_u8.size(0);
   const int64_t height = images_u8.size(2);
   const int64_t width = images_u8.size(3);

@@ -2,6 +2,7 @@
 
 #include "base/core/digest.h"
 #include "base/core/error.h"
+#include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
 #include "metrics/small_net_layout.h"
 
@@ -22,7 +23,11 @@ class SmallNet final : public FeatureNet {
       : options_(options),
         layout_(small_net::make_layout(options)),
         info_(std::move(info)),
-        weights_(std::move(weights)) {}
+        weights_(std::move(weights)) {
+    for (auto& weight : weights_) {
+      weight.tensor = weight.tensor.to(tensor::compute_device());
+    }
+  }
 
   const FeatureNetInfo& info() const override { return info_; }
   int64_t micro_batch() const override { return kMicroBatch; }
@@ -51,8 +56,9 @@ class SmallNet final : public FeatureNet {
       const auto& bias = weights_[next++].tensor;
       return at::conv2d(x, weight, bias, unit.stride, unit.kernel / 2).relu_();
     };
-    const auto features = small_net::run(layout_, input, apply);
-    return {features, at::linear(features, weights_.back().tensor)};
+    const auto& classifier = weights_.back().tensor;
+    const auto features = small_net::run(layout_, input.to(classifier.device()), apply);
+    return {features.cpu(), at::linear(features, classifier).cpu()};
   }
 
  private:

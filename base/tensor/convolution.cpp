@@ -1,8 +1,10 @@
 #include "base/tensor/convolution.h"
 
 #include "base/core/error.h"
+#include "base/tensor/gpu_convolution.h"
 #include "base/tensor/onednn_convolution.h"
 
+#include <map>
 #include <mutex>
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -22,7 +24,7 @@ bool suits_onednn(const at::Tensor& x, const at::Tensor& weight) {
           (x.scalar_type() == torch::kBFloat16 && onednn::computes_bfloat16()));
 }
 
-/// In x's dtype throughout, but that bfloat16 goes through float32, which every device has.
+/// In x's dtype throughout, but that bfloat16 goes through float32.
 at::Tensor by_operators(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
   const auto dtype = x.scalar_type() == torch::kBFloat16 ? torch::kFloat32 : x.scalar_type();
@@ -94,14 +96,24 @@ struct Convolution : torch::autograd::Function<Convolution> {
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        const ConvolutionShape& shape, at::ScalarType result) {
+  if (x.is_cuda()) {
+    return gpu::convolution(x, weight, bias, shape, result);
+  }
+  DDPM_CHECK(bias.defined(), "a convolution without bias is for GPUs");
   return suits_onednn(x, weight) ? Convolution::apply(x, weight, bias, shape, result)
                                  : by_operators(x, weight, bias, shape, result);
 }
 
-/// Layouts differ between shapes of input, though rarely: one copy for each that was met.
+/// Layouts differ between shapes of input, though rarely: one copy for each that was met. A GPU has one for
+/// each dtype.
 struct FrozenConvolution::Packed {
+  struct Operands {
+    at::Tensor weight, bias;
+  };
+
   std::mutex mutex;
   std::vector<std::pair<onednn::Problem, onednn::PackedWeight>> met;
+  std::map<at::ScalarType, Operands> on_gpu;
 };
 
 FrozenConvolution::FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias,
@@ -114,6 +126,9 @@ FrozenConvolution::FrozenConvolution(const at::Tensor& weight, const at::Tensor&
 FrozenConvolution::~FrozenConvolution() = default;
 
 at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType result) const {
+  if (x.is_cuda()) {
+    return run_on_gpu(x, result, /*biased=*/true);
+  }
   if (!suits_onednn(x, weight_)) {
     return by_operators(x, weight_, bias_, shape_, result);
   }
@@ -123,7 +138,16 @@ at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType res
   return y;
 }
 
+at::Tensor FrozenConvolution::without_bias(const at::Tensor& x) const {
+  DDPM_CHECK(x.is_cuda(), "a convolution without bias is for GPUs");
+  return run_on_gpu(x, x.scalar_type(), /*biased=*/false);
+}
+
 void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
+  if (x.is_cuda()) {
+    sum.add_(run_on_gpu(x, sum.scalar_type(), /*biased=*/true));
+    return;
+  }
   if (!suits_onednn(x, weight_)) {
     sum.add_(by_operators(x, weight_, bias_, shape_, sum.scalar_type()));
     return;
@@ -131,6 +155,20 @@ void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
   auto problem = problem_of(x, weight_.sizes(), shape_, sum.scalar_type());
   problem.adds = true;
   run(problem, x, sum);
+}
+
+at::Tensor FrozenConvolution::run_on_gpu(const at::Tensor& x, at::ScalarType result, bool biased) const {
+  const auto dtype = gpu::operand_dtype(x, result);
+  Packed::Operands operands;
+  {
+    const std::lock_guard lock(packed_->mutex);
+    auto& kept = packed_->on_gpu[dtype];
+    if (!kept.weight.defined()) {
+      kept = {gpu::pack(weight_, dtype), bias_.to(dtype)};
+    }
+    operands = kept;
+  }
+  return gpu::forward(x, operands.weight, biased ? operands.bias : at::Tensor(), shape_, result);
 }
 
 void FrozenConvolution::run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const {

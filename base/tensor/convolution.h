@@ -6,8 +6,9 @@
 #include <ATen/core/Tensor.h>
 
 // Convolutions by oneDNN itself where LibTorch was built with it: activations channels-last and without gaps,
-// float32 or bfloat16; weights float32 in any case. Everywhere else (other devices or dtypes, builds without
-// oneDNN) LibTorch's operators do the same. What a row of the result is does not depend on the other rows.
+// float32 or bfloat16; weights float32 in any case. Everywhere else (GPUs, other dtypes, builds without
+// oneDNN) LibTorch's operators do the same. What a row of the result is does not depend on the other rows on
+// the CPU.
 namespace ddpm_eval::tensor {
 
 namespace onednn {
@@ -25,7 +26,7 @@ struct ConvolutionShape {
 
 /// x [n, in, h, w], weight float32 [out, in, k, k], bias float32 [out]; returns [n, out, ...] of dtype
 /// `result`, channels-last. Differentiable once; the gradients of weight and bias are float32, that of x has
-/// x's dtype.
+/// x's dtype. `bias` may be undefined on a GPU, where adding it is a pass over memory.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        const ConvolutionShape& shape, at::ScalarType result);
 
@@ -37,11 +38,14 @@ class FrozenConvolution {
   ~FrozenConvolution();
 
   at::Tensor operator()(const at::Tensor& x, at::ScalarType result) const;
+  /// In x's dtype, its bias left out; on GPUs.
+  at::Tensor without_bias(const at::Tensor& x) const;
   /// Adds the convolution to `sum`, which has the shape and layout of the result.
   void add_to(at::Tensor& sum, const at::Tensor& x) const;
 
  private:
   struct Packed;
+  at::Tensor run_on_gpu(const at::Tensor& x, at::ScalarType result, bool biased) const;
   void run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const;
 
   at::Tensor weight_, bias_;

@@ -11,6 +11,11 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/PhiloxRNGEngine.h>
 #include <torch/types.h>
+#ifdef DDPM_EVAL_WITH_CUDA
+#include "base/tensor/noise_cuda.h"
+
+#include <ATen/cuda/CUDAContext.h>
+#endif
 
 namespace ddpm_eval::tensor {
 namespace {
@@ -65,12 +70,34 @@ at::Tensor fill_rows_from_words(const NoiseKey& key, std::span<const int64_t> in
   return fill_rows<Number>(static_cast<int64_t>(indices.size()), row_shape, fill_row);
 }
 
+at::Tensor normal_rows_on_gpu(uint64_t seed, std::span<const int64_t> indices, int64_t step,
+                              at::IntArrayRef row_shape, at::Device device) {
+#ifdef DDPM_EVAL_WITH_CUDA
+  const auto count = static_cast<int64_t>(indices.size());
+  std::vector<int64_t> shape{count};
+  shape.insert(shape.end(), row_shape.begin(), row_shape.end());
+  at::Tensor rows = torch::empty(shape, torch::dtype(torch::kFloat32).device(device));
+  if (rows.numel() > 0) {
+    const auto on_device = torch::tensor(std::vector<int64_t>(indices.begin(), indices.end())).to(device);
+    cuda::normal_rows(seed, on_device.data_ptr<int64_t>(), count, rows.numel() / count, step,
+                      rows.data_ptr<float>(), at::cuda::getCurrentCUDAStream());
+  }
+  return rows;
+#else
+  (void)seed, (void)indices, (void)step, (void)row_shape;
+  DDPM_CHECK(false, "noise on {}", device.str());
+#endif
+}
+
 }  // namespace
 
 at::Tensor normal_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
-                       at::IntArrayRef row_shape) {
+                       at::IntArrayRef row_shape, at::Device device) {
   check_step(step);
   const uint64_t seed = core::stream_key(key.seed, key.purpose);
+  if (!device.is_cpu()) {
+    return normal_rows_on_gpu(seed, indices, step, row_shape, device);
+  }
   const auto fill_row = [&](size_t r, float* row, int64_t length) {
     auto engine = stream(seed, indices[r], step);
     for (int64_t i = 0; i < length; i += 2) {

@@ -20,9 +20,10 @@ struct NoiseKey {
 };
 
 /// Standard normal float32 rows [indices.size(), row_shape...]; row r depends on (key, indices[r], step)
-/// alone. Box-Muller on 32-bit uniforms: |value| is at most 6.66. `step` in [0, 2^31).
+/// alone. Box-Muller on 32-bit uniforms: |value| is at most 6.66. `step` in [0, 2^31). Made where they are
+/// wanted: numbers of a GPU differ from the CPU's by the rounding of its logarithm, sine and cosine.
 at::Tensor normal_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,
-                       at::IntArrayRef row_shape);
+                       at::IntArrayRef row_shape, at::Device device = at::kCPU);
 
 /// Same, uniform on [0, 1) with 24 bits.
 at::Tensor uniform_rows(const NoiseKey& key, std::span<const int64_t> indices, int64_t step,

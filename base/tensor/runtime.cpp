@@ -4,6 +4,9 @@
 #include "base/core/processor_quota.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -15,9 +18,53 @@
 #include <opencv2/core/utility.hpp>
 #include <sched.h>
 #include <torch/version.h>
+#ifdef DDPM_EVAL_WITH_CUDA
+#include <ATen/cuda/CUDAContext.h>
+#include <c10/cuda/CUDAFunctions.h>
+#endif
 
 namespace ddpm_eval::tensor {
 namespace {
+
+c10::Device chosen_device(c10::DeviceType::CPU);
+
+c10::Device parse_device(std::string_view word) {
+  if (word == "cpu") {
+    return c10::Device(c10::DeviceType::CPU);
+  }
+  int index = 0;
+  const std::string_view number = word.substr(std::min<size_t>(word.size(), 5));
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
+  const bool numbered = word.starts_with("cuda:") && error == std::errc() &&
+                        end == number.data() + number.size() && index >= 0 && index < 64;
+  if (word != "cuda" && !numbered) {
+    throw core::UsageError("--device {}: expected cpu, cuda or cuda:N", word);
+  }
+  return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+#ifdef DDPM_EVAL_WITH_CUDA
+void configure_cuda(c10::Device device, bool tf32) {
+  // Read by cuBLAS when it is first used: without it products of one run may differ from those of the next.
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  const int count = static_cast<int>(c10::cuda::device_count());
+  if (device.index() >= count) {
+    throw core::UsageError(
+        "--device {}: this machine has {}; choose cpu{}", device.str(),
+        count == 0 ? "no CUDA device that LibTorch can use" : fmt::format("{} CUDA device(s)", count),
+        count == 0 ? "" : fmt::format(" or cuda:0 to cuda:{}", count - 1));
+  }
+  c10::cuda::set_device(device.index());
+  at::globalContext().setAllowTF32CuDNN(tf32);
+  at::globalContext().setAllowTF32CuBLAS(tf32);
+  at::globalContext().setAllowBF16ReductionCuBLAS(false);
+}
+#else
+void configure_cuda(c10::Device device, bool /*tf32*/) {
+  throw core::UsageError("--device {}: this program was built with a LibTorch without CUDA; choose cpu",
+                         device.str());
+}
+#endif
 
 /// A function of the BLAS that was loaded, or null if it has none of that name.
 template <class Function>
@@ -56,7 +103,7 @@ int available_processors() {
   return std::max(1, count);
 }
 
-void configure_runtime(int threads) {
+void configure_runtime(int threads, const std::string& device, bool tf32) {
   if (threads < 0 || threads > kMaxThreads) {
     throw core::UsageError("--threads {}: expected 0 (every processor) or a number up to {}", threads,
                            kMaxThreads);
@@ -70,7 +117,28 @@ void configure_runtime(int threads) {
   cv::setNumThreads(1);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   at::globalContext().setBenchmarkCuDNN(false);
+#if TORCH_VERSION_MAJOR >= 2
+  // Every element of a fresh tensor is written here; filling it beforehand costs a pass over memory.
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+#endif
   keep_freed_memory();
+  const auto wanted = parse_device(device);
+  if (wanted.is_cuda()) {
+    configure_cuda(wanted, tf32);
+  } else if (tf32) {
+    throw core::UsageError("--tf32: is for CUDA devices; leave it out or add --device cuda");
+  }
+  chosen_device = wanted;
+}
+
+c10::Device compute_device() { return chosen_device; }
+
+void synchronize() {
+#ifdef DDPM_EVAL_WITH_CUDA
+  if (chosen_device.is_cuda()) {
+    c10::cuda::device_synchronize();
+  }
+#endif
 }
 
 RuntimeInfo runtime_info() {
@@ -88,14 +156,25 @@ RuntimeInfo runtime_info() {
   }
   info.libtorch = TORCH_VERSION;
   info.cpu_capability = cpu_capability();
+#ifdef DDPM_EVAL_WITH_CUDA
+  if (chosen_device.is_cuda()) {
+    info.device = fmt::format("{} ({})", chosen_device.str(),
+                              at::cuda::getDeviceProperties(chosen_device.index())->name);
+    info.tf32 = at::globalContext().allowTF32CuDNN();
+  }
+#endif
   return info;
 }
 
 nlohmann::ordered_json runtime_context() {
   const auto info = runtime_info();
-  return {{"device", info.device},     {"threads", info.threads},
-          {"blas", info.blas},         {"blas_threads", info.blas_threads},
-          {"libtorch", info.libtorch}, {"cpu_capability", info.cpu_capability}};
+  nlohmann::ordered_json context{{"device", info.device},     {"threads", info.threads},
+                                 {"blas", info.blas},         {"blas_threads", info.blas_threads},
+                                 {"libtorch", info.libtorch}, {"cpu_capability", info.cpu_capability}};
+  if (chosen_device.is_cuda()) {
+    context["tf32"] = info.tf32;
+  }
+  return context;
 }
 
 }  // namespace ddpm_eval::tensor

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include <c10/core/Device.h>
 #include <nlohmann/json_fwd.hpp>
 
 // Threads, determinism and devices, set in one place for LibTorch, OpenCV, Eigen and BLAS.
@@ -17,7 +18,8 @@ struct RuntimeInfo {
   std::string libtorch;        ///< "1.13.1"
   std::string cpu_capability;  ///< the instruction set LibTorch's kernels were chosen for: "AVX2", "AVX512",
                                ///< "DEFAULT"
-  std::string device = "cpu";
+  std::string device = "cpu";  ///< "cuda:0 (NVIDIA H100 80GB HBM3)"
+  bool tf32 = false;           ///< whether the GPU rounds the operands of float32 products to 10 bits
 };
 
 /// Processors this process may run on (its affinity mask and cgroup quota, not the machine's count).
@@ -26,9 +28,18 @@ int available_processors();
 /// Far more than helps; OpenMP aborts where the system has no more.
 inline constexpr int kMaxThreads = 1024;
 
-/// Call once, first thing. `threads` 0 means every available processor. Also selects deterministic
-/// algorithms. Throws UsageError for a negative count or one above kMaxThreads.
-void configure_runtime(int threads);
+/// Call once, first thing. `threads` 0 means every available processor; `device` is "cpu", "cuda" or
+/// "cuda:N". Also selects deterministic algorithms. `tf32` lets a GPU multiply float32 with 10 bits of 23,
+/// which is faster. Throws UsageError for a negative count or one above kMaxThreads, for another word, for a
+/// GPU that this build or this machine does not have, and for `tf32` without one.
+void configure_runtime(int threads, const std::string& device = "cpu", bool tf32 = false);
+
+/// Where networks compute: what configure_runtime() was told, or the CPU. Data, noise of points, tables and
+/// results stay on the CPU unless a function says otherwise.
+c10::Device compute_device();
+
+/// Waits until the GPU has done all that it was given, for clocks. Nothing on the CPU.
+void synchronize();
 
 RuntimeInfo runtime_info();
 

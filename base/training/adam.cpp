@@ -59,6 +59,31 @@ void update_by_operators(const Slot& slot, const detail::AdamCoefficients<double
   slot.parameter.mul_(c.keep).addcdiv_(slot.exp_avg, denominator, -c.step_size);
 }
 
+/// The same again for many tensors at a time: a GPU takes longer to be told of a small kernel than to run it.
+void update_together(const std::vector<Slot>& slots, const detail::AdamCoefficients<double>& c) {
+  std::vector<at::Tensor> parameters, exp_avgs, exp_avg_sqs, grads;
+  for (const auto& slot : slots) {
+    parameters.push_back(slot.parameter);
+    grads.push_back(slot.grad);
+    exp_avgs.push_back(slot.exp_avg);
+    exp_avg_sqs.push_back(slot.exp_avg_sq);
+  }
+  if (c.grad_scale != 1) {
+    torch::_foreach_mul_(grads, c.grad_scale);
+  }
+  torch::_foreach_mul_(exp_avgs, c.beta1);
+  torch::_foreach_add_(exp_avgs, grads, c.one_minus_beta1);
+  torch::_foreach_mul_(exp_avg_sqs, c.beta2);
+  torch::_foreach_addcmul_(exp_avg_sqs, grads, grads, c.one_minus_beta2);
+  auto denominators = torch::_foreach_sqrt(exp_avg_sqs);
+  torch::_foreach_mul_(denominators, c.inverse_root_bc2);
+  torch::_foreach_add_(denominators, c.eps);
+  if (c.keep != 1) {
+    torch::_foreach_mul_(parameters, c.keep);
+  }
+  torch::_foreach_addcdiv_(parameters, exp_avgs, denominators, -c.step_size);
+}
+
 }  // namespace
 
 Adam::Adam(const tensor::NamedTensors& parameters, const AdamOptions& options) : options_(options) {
@@ -78,6 +103,7 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
   const auto narrow = coefficients<float>(options_, step, learning_rate, grad_scale);
   std::vector<Slot> slots(parameters.size());
   std::vector<bool> plain(parameters.size(), false);
+  std::vector<Slot> on_gpu;
   for (size_t i = 0; i < parameters.size(); ++i) {
     DDPM_CHECK(parameters[i].name == exp_avg_[i].name, "parameter '{}' where '{}' was", parameters[i].name,
                exp_avg_[i].name);
@@ -86,9 +112,14 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
       continue;
     }
     plain[i] = slots[i].aligned();
-    if (!plain[i]) {
+    if (slots[i].parameter.is_cuda()) {
+      on_gpu.push_back(slots[i]);
+    } else if (!plain[i]) {
       update_by_operators(slots[i], wide);
     }
+  }
+  if (!on_gpu.empty()) {
+    update_together(on_gpu, wide);
   }
   const auto blocks = detail::cut_into_blocks(parameters, [&](size_t i) { return plain[i]; });
   at::parallel_for(0, static_cast<int64_t>(blocks.size()), detail::kBlockGrain,

@@ -36,6 +36,7 @@ void move_towards(const tensor::NamedTensors& shadows, const tensor::NamedTensor
   DDPM_CHECK(shadows.size() == targets.size(), "{} averages for {} tensors", shadows.size(), targets.size());
   std::vector<Pair> pairs(targets.size());
   std::vector<bool> plain(targets.size(), false);
+  std::vector<at::Tensor> gpu_averages, gpu_values;
   for (size_t i = 0; i < targets.size(); ++i) {
     DDPM_CHECK(shadows[i].name == targets[i].name, "tensor '{}' where '{}' was", targets[i].name,
                shadows[i].name);
@@ -44,11 +45,18 @@ void move_towards(const tensor::NamedTensors& shadows, const tensor::NamedTensor
     if (plain[i]) {
       continue;
     }
-    if (pairs[i].average.is_floating_point()) {
+    if (pairs[i].average.is_cuda() && pairs[i].average.is_floating_point()) {
+      gpu_averages.push_back(pairs[i].average);
+      gpu_values.push_back(pairs[i].value);
+    } else if (pairs[i].average.is_floating_point()) {
       pairs[i].average.lerp_(pairs[i].value, weight);
     } else {
       pairs[i].average.copy_(pairs[i].value);
     }
+  }
+  if (!gpu_averages.empty()) {  // all in two kernels instead of one for each
+    torch::_foreach_mul_(gpu_averages, 1 - weight);
+    torch::_foreach_add_(gpu_averages, gpu_values, weight);
   }
   const auto blocks = detail::cut_into_blocks(targets, [&](size_t i) { return plain[i]; });
   at::parallel_for(0, static_cast<int64_t>(blocks.size()), detail::kBlockGrain,

@@ -15,10 +15,28 @@ double block_sum(const at::Tensor& grad, const detail::Block& block) {
   return detail::sum_of_squares(grad.data_ptr<Real>() + block.begin, block.end - block.begin);
 }
 
+/// One number back from the device for all gradients; their own sums are float32 there, and that of these
+/// float64.
+double norm_on_gpu(const tensor::NamedTensors& parameters) {
+  std::vector<at::Tensor> grads;
+  for (const auto& [name, parameter] : parameters) {
+    if (parameter.grad().defined()) {
+      grads.push_back(parameter.grad());
+    }
+  }
+  if (grads.empty()) {
+    return 0;
+  }
+  return torch::stack(torch::_foreach_norm(grads, 2)).to(torch::kFloat64).norm().item<double>();
+}
+
 }  // namespace
 
 double gradient_norm(const tensor::NamedTensors& parameters) {
   const at::NoGradGuard no_grad;
+  if (!parameters.empty() && parameters.front().tensor.is_cuda()) {
+    return norm_on_gpu(parameters);
+  }
   std::vector<at::Tensor> grads(parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
     grads[i] = parameters[i].tensor.grad();

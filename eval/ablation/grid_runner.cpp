@@ -57,6 +57,8 @@ class GridRunner {
       : folder_(folder),
         jobs_(folder.jobs()),
         parallelism_(parallelism),
+        device_(session.device),
+        tf32_(session.tf32),
         display_(console_display("ablation", "jobs", session.quiet)) {}
 
   ~GridRunner() { stop(SIGTERM); }
@@ -102,7 +104,12 @@ class GridRunner {
                                       folder_.path().string(),
                                       "--worker",
                                       "--threads",
-                                      fmt::format("{}", parallelism_.threads)};
+                                      fmt::format("{}", parallelism_.threads),
+                                      "--device",
+                                      device_};
+    if (tf32_) {
+      words.push_back("--tf32");
+    }
     std::vector<char*> argv;
     for (auto& word : words) {
       argv.push_back(word.data());
@@ -249,6 +256,8 @@ class GridRunner {
   const GridFolder& folder_;
   std::vector<GridJob> jobs_;
   GridParallelism parallelism_;
+  std::string device_;  ///< of the workers
+  bool tf32_;
   ProgressDisplay display_;
   std::vector<WorkerProcess> workers_;
   std::map<size_t, int> killed_;  ///< how often a job's worker was killed
@@ -262,6 +271,9 @@ class GridRunner {
 GridParallelism parallelism_of(const Grid& grid, int64_t jobs, int threads) {
   if (jobs < 0 || jobs > kMaxGridJobs) {
     throw core::UsageError("--jobs {}: expected a number from 0 (as many as fit) to {}", jobs, kMaxGridJobs);
+  }
+  if (jobs == 0 && !tensor::compute_device().is_cpu()) {
+    jobs = 1;  // more would share the card
   }
   const int available = threads > 0 ? threads : tensor::available_processors();
   if (grid.threads > 0) {

@@ -44,6 +44,9 @@ FeatureTraining read_settings(core::ConfigTree& tree, bool goes_on) {
 }
 
 void run_train(const FeaturesTrainOptions& options, const Session& session) {
+  if (session.device != "cpu") {
+    throw core::UsageError("--device {}: features are trained on the CPU", session.device);
+  }
   auto outputs = files_of_run("--out", feature_run_folder(options.out));
   outputs.insert(outputs.begin(), {{"--out", options.out}, {"--json", options.json}});
   require_distinct(outputs);

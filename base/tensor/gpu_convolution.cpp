@@ -1,0 +1,124 @@
+#include "base/tensor/gpu_convolution.h"
+
+#include <tuple>
+
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
+
+#ifdef DDPM_EVAL_WITH_CUDA
+#include "base/tensor/column_sum_cuda.h"
+
+#include <ATen/cuda/CUDAContext.h>
+#endif
+
+namespace ddpm_eval::tensor::gpu {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr auto kChannelsLast = torch::MemoryFormat::ChannelsLast;
+
+/// cuDNN pads alike on both sides; what else is wanted goes into the input.
+struct Padding {
+  explicit Padding(const ConvolutionShape& shape)
+      : even(shape.pad_begin == shape.pad_end), inside(even ? shape.pad_begin : 0) {}
+
+  bool even;
+  int64_t inside;
+};
+
+at::Tensor padded(const at::Tensor& x, const ConvolutionShape& shape) {
+  return Padding(shape).even
+             ? x
+             : torch::constant_pad_nd(x, {shape.pad_begin, shape.pad_end, shape.pad_begin, shape.pad_end});
+}
+
+/// The sum over images and positions of dy [n, c, h, w], channels-last: float32 [c].
+at::Tensor sum_of_channels(const at::Tensor& dy) {
+#ifdef DDPM_EVAL_WITH_CUDA
+  if (dy.scalar_type() == torch::kFloat32 || dy.scalar_type() == torch::kBFloat16) {
+    const int64_t columns = dy.size(1), rows = dy.numel() / columns;
+    const auto numbers = torch::dtype(torch::kFloat32).device(dy.device());
+    const at::Tensor sums = torch::empty({columns}, numbers);
+    const at::Tensor scratch = torch::empty({cuda::column_sum_scratch_floats(rows, columns)}, numbers);
+    cuda::column_sum(rows, columns, dy.scalar_type() == torch::kBFloat16, dy.data_ptr(),
+                     sums.data_ptr<float>(), scratch.data_ptr<float>(), at::cuda::getCurrentCUDAStream());
+    return sums;
+  }
+#endif
+  return dy.sum({0, 2, 3}, /*keepdim=*/false, torch::kFloat32);
+}
+
+struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias, const ConvolutionShape& shape, at::ScalarType result) {
+    const at::Tensor packed = pack(weight, operand_dtype(x, result));
+    const at::Tensor input = padded(x.to(packed.scalar_type()).contiguous(kChannelsLast), shape);
+    context->save_for_backward({input, packed});
+    context->saved_data["shape"] = std::vector<int64_t>{shape.stride, shape.pad_begin, shape.pad_end};
+    context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
+    context->saved_data["biased"] = bias.numel() > 0;
+    at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside);
+    if (bias.numel() > 0) {
+      y.add_(bias.to(y.scalar_type()).view({-1, 1, 1}));
+    }
+    return y.to(result);
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &input = saved[0], &packed = saved[1];
+    const auto numbers = context->saved_data["shape"].toIntVector();
+    const ConvolutionShape shape{numbers[0], numbers[1], numbers[2]};
+    const int64_t pad = Padding(shape).inside;
+    const at::Tensor dy = gradients[0].to(packed.scalar_type()).contiguous(kChannelsLast);
+    const auto parts = at::convolution_backward(
+        dy, input, packed, c10::nullopt, {shape.stride, shape.stride}, {pad, pad}, {1, 1},
+        /*transposed=*/false, {0, 0}, /*groups=*/1, {context->needs_input_grad(0), true, false});
+    at::Tensor dx = std::get<0>(parts);
+    if (dx.defined()) {
+      if (!Padding(shape).even) {
+        const auto inner = [&](int64_t side) { return side - shape.pad_begin - shape.pad_end; };
+        dx = dx.narrow(2, shape.pad_begin, inner(dx.size(2))).narrow(3, shape.pad_begin, inner(dx.size(3)));
+      }
+      dx = dx.to(static_cast<at::ScalarType>(context->saved_data["dtype"].toInt()));
+    }
+    const at::Tensor& rounded = std::get<1>(parts);
+    at::Tensor dweight =
+        torch::empty(rounded.sizes(), torch::dtype(torch::kFloat32).device(rounded.device()));
+    dweight.copy_(rounded);
+    const bool biased = context->saved_data["biased"].toBool();
+    return {dx, dweight, biased ? sum_of_channels(dy) : at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor pack(const at::Tensor& weight, at::ScalarType dtype) {
+  at::Tensor packed =
+      torch::empty(weight.sizes(), torch::dtype(dtype).device(weight.device()), kChannelsLast);
+  return packed.copy_(weight);
+}
+
+at::ScalarType operand_dtype(const at::Tensor& x, at::ScalarType result) {
+  return result == torch::kFloat32 && x.scalar_type() == torch::kBFloat16 ? result : x.scalar_type();
+}
+
+at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
+                   const ConvolutionShape& shape, at::ScalarType result) {
+  const at::Tensor input = padded(x.to(packed.scalar_type()).contiguous(kChannelsLast), shape);
+  at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside);
+  if (bias.defined()) {
+    y.add_(bias.view({-1, 1, 1}));
+  }
+  return y.to(result);
+}
+
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                       const ConvolutionShape& shape, at::ScalarType result) {
+  // A custom function takes no undefined tensor.
+  return GpuConvolution::apply(x, weight, bias.defined() ? bias : weight.new_empty({0}), shape, result);
+}
+
+}  // namespace ddpm_eval::tensor::gpu

@@ -1,0 +1,88 @@
+#include "base/tensor/convolution.h"
+#include "base/tensor/noise.h"
+#include "tests/support/gpu.h"
+#include "tests/support/tensor_matchers.h"
+
+#include <gmock/gmock.h>
+
+namespace ddpm_eval::tensor {
+namespace {
+
+using testing::TensorNear;
+
+at::Tensor draws(const char* purpose, at::IntArrayRef shape) {
+  return normal_rows({3, purpose}, index_range(0, shape[0]), 0, shape.slice(1));
+}
+
+struct Case {
+  int64_t in, out, kernel, side;
+  ConvolutionShape shape;
+};
+
+const Case kCases[] = {{32, 48, 3, 8, {1, 1, 1}}, {16, 16, 3, 10, {2, 0, 1}}, {24, 40, 1, 5, {1, 0, 0}},
+                       {3, 16, 3, 8, {1, 1, 1}},  {16, 1, 3, 7, {1, 1, 1}},   {1, 8, 3, 6, {1, 1, 1}}};
+
+/// Values and gradients against LibTorch in float64 on the CPU, from the same (rounded) numbers, with a bias
+/// and without; and the frozen one against both.
+TEST(GpuConvolution, ValueAndGradientsEqualLibTorchsInFloat64) {
+  SKIP_WITHOUT_GPU(gpu);
+  const auto device = compute_device();
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const Case& c : kCases) {
+      for (const bool biased : {true, false}) {
+        const auto rounded = [&](const at::Tensor& t) { return t.to(dtype).to(torch::kFloat32); };
+        const auto here = draws("x", {3, c.in, c.side, c.side}).to(dtype);
+        const auto x = here.to(device).contiguous(torch::MemoryFormat::ChannelsLast).requires_grad_(true);
+        const auto weight =
+            rounded(draws("weight", {c.out, c.in, c.kernel, c.kernel})).to(device).requires_grad_(true);
+        const auto bias = rounded(draws("bias", {c.out, 1}).flatten()).to(device).requires_grad_(true);
+        const auto y = convolution(x, weight, biased ? bias : at::Tensor(), c.shape, dtype);
+        const auto dy = draws("dy", y.sizes()).to(dtype);
+        y.backward(dy.to(device));
+
+        const auto d = torch::kFloat64;
+        const auto leaf = [&](const at::Tensor& t) { return t.detach().cpu().to(d).requires_grad_(true); };
+        const auto wide_x = leaf(x), wide_weight = leaf(weight), wide_bias = leaf(bias);
+        const auto& s = c.shape;
+        const auto want =
+            torch::conv2d(torch::constant_pad_nd(wide_x, {s.pad_begin, s.pad_end, s.pad_begin, s.pad_end}),
+                          wide_weight, biased ? wide_bias : at::Tensor(), s.stride);
+        want.backward(dy.to(d));
+
+        EXPECT_EQ(y.scalar_type(), dtype);
+        EXPECT_TRUE(weight.grad().is_contiguous());
+        const auto near = [&](const at::Tensor& exact, double relative) {
+          return TensorNear(exact, relative * exact.abs().max().item<double>());
+        };
+        const double once = dtype == torch::kBFloat16 ? 0x1p-7 : 1e-5;
+        EXPECT_THAT(y.detach().cpu(), near(want.detach(), once));
+        EXPECT_THAT(x.grad().cpu(), near(wide_x.grad(), once));
+        EXPECT_THAT(weight.grad().cpu(), near(wide_weight.grad(), once));
+        if (biased) {
+          EXPECT_THAT(bias.grad().cpu(), near(wide_bias.grad(), 1e-5));
+        }
+        const at::NoGradGuard no_grad;
+        const FrozenConvolution frozen(weight, bias, c.shape);
+        const auto kept = biased ? frozen(x, dtype) : frozen.without_bias(x);
+        EXPECT_THAT(kept.cpu(), near(want.detach(), once));
+      }
+    }
+  }
+}
+
+/// What goes from bfloat16 to float32 is not rounded in between.
+TEST(GpuConvolution, AWiderResultIsExact) {
+  SKIP_WITHOUT_GPU(gpu);
+  const at::NoGradGuard no_grad;
+  const auto x = draws("x", {2, 64, 8, 8}).to(torch::kBFloat16);
+  const auto weight = draws("weight", {3, 64, 3, 3}), bias = draws("bias", {3, 1}).flatten();
+  const auto want =
+      torch::conv2d(x.to(torch::kFloat64), weight.to(torch::kFloat64), bias.to(torch::kFloat64), 1, 1);
+  const auto device = compute_device();
+  const auto got = convolution(x.to(device).contiguous(torch::MemoryFormat::ChannelsLast), weight.to(device),
+                               bias.to(device), {1, 1, 1}, torch::kFloat32);
+  EXPECT_THAT(got.cpu(), TensorNear(want, 1e-5 * want.abs().max().item<double>()));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::tensor
