@@ -31,6 +31,10 @@ Failure classify(const std::exception_ptr& exception) {
     return out_of_memory();
   } catch (const std::bad_alloc&) {
     return out_of_memory();
+  } catch (const c10::OutOfMemoryError&) {
+    return {core::ExitCode::kResources,
+            "out of memory on the GPU: choose a smaller train.batch_size (or a larger train.accumulate), "
+            "sample.micro_batch or --micro-batch, or another --device"};
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
     return text.find("can't allocate memory") != std::string::npos ? out_of_memory() : bug(text);

@@ -41,6 +41,9 @@ TEST(Classify, TheMachinesRefusalsAreResources) {
   expect(failure_of(std::length_error("vector")), ExitCode::kResources, "out of memory");
   expect(failure_of(c10::Error({"f", "x.cpp", 1}, "DefaultCPUAllocator: can't allocate memory: you tried")),
          ExitCode::kResources, "out of memory");
+  const auto card = failure_of(c10::OutOfMemoryError({"f", "x.cpp", 1}, "CUDA out of memory. Tried"));
+  EXPECT_EQ(card.code, ExitCode::kResources);
+  EXPECT_EQ(card.message.substr(0, 24), "out of memory on the GPU");
 }
 
 TEST(Classify, AllElseIsABugInOneLine) {
