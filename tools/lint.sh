@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t files < <(git ls-files -- '*.h' '*.cpp')
+mapfile -t files < <(git ls-files -- '*.h' '*.cpp' '*.cu' '*.cuh')
 clang-format --dry-run -Werror "${files[@]}"
 
 work=$(mktemp -d)
