@@ -19,7 +19,7 @@ pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(libwebp REQUIRED IMPORTED_TARGET libwebp)
 find_package(Eigen3 REQUIRED NO_MODULE)
 # LibTorch 2 brings the headers of a fmt of its own, which its include path puts before the one that is linked.
-if(EXISTS "${TORCH_INSTALL_PREFIX}/include/fmt/format.h")
+if(Torch_VERSION VERSION_GREATER_EQUAL 2 AND EXISTS "${TORCH_INSTALL_PREFIX}/include/fmt/format.h")
   get_target_property(fmt_headers fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
   file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/include")
   file(CREATE_LINK "${fmt_headers}/fmt" "${PROJECT_BINARY_DIR}/include/fmt" SYMBOLIC)

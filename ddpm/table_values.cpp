@@ -28,6 +28,7 @@ at::Tensor values_at(std::span<const double> table, const at::Tensor& t, const a
   if (like.scalar_type() == torch::kFloat32) {
     at::Tensor values = torch::empty(shape, torch::kFloat32);
     look_up<float>(table, t_cpu, values);
+    // CUDA has copied pageable memory before the call returns: nothing outlives `values`.
     return values.to(like.device(), /*non_blocking=*/true);
   }
   at::Tensor values = torch::empty(shape, torch::kFloat64);

@@ -27,9 +27,13 @@ void require_same_features(const Json& real, const Json& fake, bool allow_mismat
         "a statistics file does not say which features it was made with: they are taken to be the same");
     return;
   }
-  for (const char* key : {"name", "weights_sha256", "preset"}) {
-    const auto of_real = text_field(real, key);
-    const auto of_fake = text_field(fake, key);
+  const auto field = [](const Json& features, const char* key) {
+    const auto text = text_field(features, key);
+    return std::string_view(key) == "precision" && text.empty() ? std::string("float32") : text;
+  };
+  for (const char* key : {"name", "weights_sha256", "preset", "precision"}) {
+    const auto of_real = field(real, key);
+    const auto of_fake = field(fake, key);
     if (of_real == of_fake) {
       continue;
     }

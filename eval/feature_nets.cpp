@@ -8,6 +8,7 @@
 #include "base/data/safetensors.h"
 #include "base/data/source_spec.h"
 #include "base/data/torch_file.h"
+#include "base/tensor/runtime.h"
 #include "eval/built_in_nets.h"
 #include "eval/comparability.h"
 #include "metrics/inception.h"
@@ -124,6 +125,9 @@ core::Json features_json(const metrics::FeatureNetInfo& info) {
                      {"weights_sha256", info.weights_sha256},
                      {"preset", info.preset},
                      {"dim", info.dim}};
+  if (tensor::runtime_info().tf32) {
+    json["precision"] = "tf32";
+  }
   if (!info.note.empty()) {
     json["note"] = info.note;
   }

@@ -100,8 +100,9 @@ std::optional<Json> finished_likelihood(const fs::path& folder, const Json& key)
 LikelihoodState::LikelihoodState(const fs::path& folder, Json key)
     : path_(folder / kStateFile),
       key_(std::move(key)),
-      makers_(Json::array(
-          {{{"tool", core::new_record("").at("tool")}, {"threads", tensor::runtime_info().threads}}})) {}
+      makers_(Json::array({{{"tool", core::new_record("").at("tool")}}})) {
+  makers_[0].update(tensor::arithmetic_context());
+}
 
 tensor::NamedTensors LikelihoodState::load() {
   std::error_code error;
@@ -116,10 +117,11 @@ tensor::NamedTensors LikelihoodState::load() {
                           path_.string());
   }
   if (std::find(makers.begin(), makers.end(), makers_[0]) == makers.end()) {
-    print_note(fmt::format(
-        "{}: begun by another version or with other --threads: last digits may differ from an unbroken "
-        "evaluation's",
-        path_.string()));
+    print_note(
+        fmt::format("{}: begun by another version or with other --threads or --device: last digits may "
+                    "differ from an unbroken "
+                    "evaluation's",
+                    path_.string()));
     makers.push_back(makers_[0]);
   }
   makers_ = std::move(makers);

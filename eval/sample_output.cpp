@@ -58,8 +58,11 @@ void require_same_making(const fs::path& folder, const Json& there, const Json& 
                              folder.string(), key, core::json_text(stored), core::json_text(here.at(key)));
     }
   }
-  for (const char* key : {"tool", "threads"}) {
-    if (!there.contains(key) || there[key] != here.at(key)) {
+  const auto stored_or_none = [](const Json& json, const char* key) {
+    return json.is_object() ? json.value(key, Json()) : Json();
+  };
+  for (const char* key : {"tool", "threads", "device", "tf32"}) {
+    if (stored_or_none(there, key) != stored_or_none(here, key)) {
       print_note(
           fmt::format("{}: begun with another {}: single grey levels may differ from an unbroken call's",
                       folder.string(), key));
@@ -97,7 +100,7 @@ Json sample_provenance(const LoadedRun& run, int64_t count) {
     }
   }
   provenance["count"] = count;
-  provenance["threads"] = tensor::runtime_info().threads;
+  provenance.update(tensor::arithmetic_context());
   return provenance;
 }
 

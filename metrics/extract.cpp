@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
+#include "base/tensor/runtime.h"
 
 #include <chrono>
 
@@ -94,7 +95,11 @@ ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const Ou
     }
     DDPM_CHECK(images.size(0) >= 1 && images.size(0) <= gatherer.room(), "{} yielded {} images, asked for {}",
                source.name(), images.size(0), gatherer.room());
-    const at::Tensor prepared = timed(report.prepare_seconds, [&] { return net.prepare(images); });
+    const at::Tensor prepared = timed(report.prepare_seconds, [&] {
+      auto rows = net.prepare(images);
+      tensor::synchronize();  // else a GPU's work would count as the forward pass
+      return rows;
+    });
     if (const at::Tensor batch = gatherer.add(prepared); batch.defined()) {
       run(batch, batch.size(0));
     }

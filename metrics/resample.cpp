@@ -202,4 +202,16 @@ at::Tensor resample_half_pixel_bilinear(const at::Tensor& images_u8, int64_t out
   return resample<HalfPixel>(images_u8, out_h, out_w);
 }
 
+namespace detail {
+
+at::Tensor tf1_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
+  return resample_by_operators<Tf1>(images_u8, out_h, out_w);
+}
+
+at::Tensor half_pixel_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
+  return resample_by_operators<HalfPixel>(images_u8, out_h, out_w);
+}
+
+}  // namespace detail
+
 }  // namespace ddpm_eval::metrics

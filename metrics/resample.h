@@ -22,4 +22,12 @@ at::Tensor resample_tf1_bilinear(const at::Tensor& images_u8, int64_t out_h, int
 /// do not fuse multiply and add; within 1.2e-7 where they do).
 at::Tensor resample_half_pixel_bilinear(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
 
+namespace detail {
+
+/// The same rules by LibTorch's operators, on the device of the images: what a GPU runs. The same bits.
+at::Tensor tf1_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
+at::Tensor half_pixel_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
+
+}  // namespace detail
+
 }  // namespace ddpm_eval::metrics

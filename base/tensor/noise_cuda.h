@@ -6,7 +6,7 @@
 
 // The numbers of base/tensor/noise.h made on the device, without LibTorch. `key` is core::stream_key(seed,
 // purpose); `indices` [rows] and `to` [rows, length] are device memory. Uniforms are those of the CPU bit for
-// bit, normals within about 1e-6. Everything is queued on `stream`.
+// bit, normals within 5e-6. Everything is queued on `stream`.
 namespace ddpm_eval::tensor::cuda {
 
 void normal_rows(uint64_t key, const int64_t* indices, int64_t rows, int64_t length, int64_t step, float* to,

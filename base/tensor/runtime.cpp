@@ -177,4 +177,14 @@ nlohmann::ordered_json runtime_context() {
   return context;
 }
 
+nlohmann::ordered_json arithmetic_context() {
+  const auto info = runtime_info();
+  nlohmann::ordered_json context{{"threads", info.threads}};
+  if (chosen_device.is_cuda()) {
+    context["device"] = info.device;
+    context["tf32"] = info.tf32;
+  }
+  return context;
+}
+
 }  // namespace ddpm_eval::tensor

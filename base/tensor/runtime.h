@@ -34,8 +34,8 @@ inline constexpr int kMaxThreads = 1024;
 /// GPU that this build or this machine does not have, and for `tf32` without one.
 void configure_runtime(int threads, const std::string& device = "cpu", bool tf32 = false);
 
-/// Where networks compute: what configure_runtime() was told, or the CPU. Data, noise of points, tables and
-/// results stay on the CPU unless a function says otherwise.
+/// Where networks compute: what configure_runtime() was told, or the CPU. Tables and what comes back as a
+/// result are on the CPU unless a function says otherwise.
 c10::Device compute_device();
 
 /// Waits until the GPU has done all that it was given, for clocks. Nothing on the CPU.
@@ -45,5 +45,8 @@ RuntimeInfo runtime_info();
 
 /// runtime_info() as the part of a record's context.
 nlohmann::ordered_json runtime_context();
+
+/// What the last bits of a result depend on beside the program: "threads" and, on a GPU, "device" and "tf32".
+nlohmann::ordered_json arithmetic_context();
 
 }  // namespace ddpm_eval::tensor

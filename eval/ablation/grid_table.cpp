@@ -164,8 +164,9 @@ std::vector<std::string> mixtures(const std::vector<std::vector<JobOutcome>>& ou
         makers.insert(fmt::format("{} ({})", tool.value("version", "?"), tool.value("commit", "?")));
         const auto runtime = outcome.record.value("runtime", Json::object());
         threads.insert(core::json_text(runtime.value("threads", Json())));
-        machines.insert(fmt::format("{} with {} kernels and LibTorch {}", runtime.value("device", "?"),
-                                    runtime.value("cpu_capability", "?"), runtime.value("libtorch", "?")));
+        machines.insert(fmt::format("{} with {} kernels and LibTorch {}{}", runtime.value("device", "?"),
+                                    runtime.value("cpu_capability", "?"), runtime.value("libtorch", "?"),
+                                    runtime.value("tf32", false) ? ", TF32" : ""));
       }
     }
   }
