@@ -159,13 +159,14 @@ DdpmTask::DdpmTask(const DiffusionNetwork& network, DiffusionProcess process, at
                    const ObjectiveOptions& options, tensor::NamedTensors buffers)
     : network_(network),
       process_(std::move(process)),
-      data_(data.to(network.device())),  // once: batches are put together where they are used
+      data_(std::move(data)),
       options_(checked(options, data_)),
       decoder_(data_.dim() == 4 ? Decoder::kDiscretised : Decoder::kContinuous),
       buffers_(std::move(buffers)),
       order_(options.seed, options.batch_size, data_.size(0)),
       t_sampler_(options.objective.t_sampling, process_.steps(), options.seed) {
   options_.objective.validate(process_);
+  data_ = data_.to(network_.device());  // once: batches are put together where they are used
 }
 
 tensor::NamedTensors DdpmTask::buffers() {
