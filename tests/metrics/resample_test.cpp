@@ -166,7 +166,7 @@ TEST(Resample, HasTheBitsOfTorchFidelityAndPytorchFid) {
 /// The route of GPUs, larger and smaller, to the bit.
 TEST(Resample, OperatorsGiveTheSameBits) {
   for (const auto& [height, width] : {std::pair{32, 32}, {17, 45}, {1, 3}, {320, 500}}) {
-    const auto images = torch::stack(
+    const auto images = torch::cat(
         {synthetic_image("operators", 0, height, width), synthetic_image("operators", 1, height, width)});
     EXPECT_THAT(detail::tf1_bilinear_by_operators(images, kSide, kSide),
                 TensorEq(resample_tf1_bilinear(images, kSide, kSide)));
