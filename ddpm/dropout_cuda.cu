@@ -1,3 +1,4 @@
+#include "base/tensor/launch.cuh"
 #include "base/tensor/philox.cuh"
 #include "ddpm/dropout_cuda.h"
 
@@ -11,18 +12,9 @@
 namespace ddpm_eval::ddpm::cuda {
 namespace {
 
-using tensor::cuda::philox_block;
-using tensor::cuda::StepSource;
+using tensor::cuda::kMaxGridY, tensor::cuda::philox_block;
 
 constexpr int64_t kThreads = 256;
-constexpr int64_t kMaxGridY = 65535;
-
-void check_launch(const char* kernel) {
-  const cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) {
-    throw std::runtime_error(std::string(kernel) + ": " + cudaGetErrorString(error));
-  }
-}
 
 __device__ __forceinline__ float scaled(float x, float factor) { return x * factor; }
 
@@ -34,8 +26,8 @@ __device__ __forceinline__ __nv_bfloat16 scaled(__nv_bfloat16 x, float factor) {
 /// be the same.
 template <class Number, bool Whole>
 __global__ void __launch_bounds__(kThreads)
-    scale_kept(uint64_t key, int64_t first_row, StepSource step_source, int64_t rows, int64_t length,
-               uint32_t limit, float factor, const Number* x, Number* y) {
+    scale_kept(uint64_t key, int64_t first_row, uint32_t step, int64_t rows, int64_t length, uint32_t limit,
+               float factor, const Number* x, Number* y) {
   constexpr int kVector = 16 / sizeof(Number);
   struct alignas(16) Vector {
     Number of[kVector];
@@ -45,7 +37,6 @@ __global__ void __launch_bounds__(kThreads)
   if (begin >= length) {
     return;
   }
-  const uint32_t step = step_source.get();
   for (int64_t r = blockIdx.y; r < rows; r += gridDim.y) {
     const int64_t at = r * length + begin;
     Vector numbers;
@@ -81,7 +72,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class Number>
-void run(uint64_t key, int64_t first_row, const StepSource& step, int64_t rows, int64_t length, double rate,
+void run(uint64_t key, int64_t first_row, uint32_t step, int64_t rows, int64_t length, double rate,
          const void* x, void* y, cudaStream_t stream) {
   constexpr int64_t kVector = 16 / sizeof(Number);
   // uniform01(word) >= rate, in integers: both sides times 2^24 are exact.
@@ -101,40 +92,22 @@ void run(uint64_t key, int64_t first_row, const StepSource& step, int64_t rows, 
     scale_kept<Number, false><<<grid, static_cast<unsigned>(threads), 0, stream>>>(
         key, first_row, step, rows, length, limit, factor, from, to);
   }
-  check_launch("dropout");
-}
-
-void run(uint64_t key, int64_t first_row, const StepSource& step, int64_t rows, int64_t length, double rate,
-         bool bfloat16, const void* x, void* y, cudaStream_t stream) {
-  if (step.device == nullptr && (step.value < 0 || step.value >= (int64_t{1} << 31))) {
-    throw std::runtime_error("dropout: noise step " + std::to_string(step.value) + " is out of range");
-  }
-  if (!(rate >= 0 && static_cast<float>(rate) < 1)) {
-    throw std::runtime_error("dropout: rate " + std::to_string(rate) + " is out of range");
-  }
-  if (length >= int64_t{1} << 34) {
-    throw std::runtime_error("dropout: a row of " + std::to_string(length) + " numbers");
-  }
-  if (rows <= 0 || length <= 0) {
-    return;
-  }
-  if (bfloat16) {
-    run<__nv_bfloat16>(key, first_row, step, rows, length, rate, x, y, stream);
-  } else {
-    run<float>(key, first_row, step, rows, length, rate, x, y, stream);
-  }
+  tensor::cuda::check_launch("dropout");
 }
 
 }  // namespace
 
 void dropout(uint64_t key, int64_t first_row, int64_t step, int64_t rows, int64_t length, double rate,
              bool bfloat16, const void* x, void* y, cudaStream_t stream) {
-  run(key, first_row, StepSource{.value = step}, rows, length, rate, bfloat16, x, y, stream);
-}
-
-void dropout(uint64_t key, int64_t first_row, const int64_t* step, int64_t rows, int64_t length, double rate,
-             bool bfloat16, const void* x, void* y, cudaStream_t stream) {
-  run(key, first_row, StepSource{.device = step}, rows, length, rate, bfloat16, x, y, stream);
+  tensor::cuda::check_stream("dropout", step, length);
+  if (!(rate >= 0 && static_cast<float>(rate) < 1)) {
+    throw std::runtime_error("dropout: rate " + std::to_string(rate) + " is out of range");
+  }
+  if (rows <= 0 || length <= 0) {
+    return;
+  }
+  const auto launch = bfloat16 ? run<__nv_bfloat16> : run<float>;
+  launch(key, first_row, static_cast<uint32_t>(step), rows, length, rate, x, y, stream);
 }
 
 }  // namespace ddpm_eval::ddpm::cuda

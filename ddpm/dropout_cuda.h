@@ -14,8 +14,4 @@ namespace ddpm_eval::ddpm::cuda {
 void dropout(uint64_t key, int64_t first_row, int64_t step, int64_t rows, int64_t length, double rate,
              bool bfloat16, const void* x, void* y, cudaStream_t stream);
 
-/// The same with a step that is read from device memory when the kernel runs, for replayed graphs.
-void dropout(uint64_t key, int64_t first_row, const int64_t* step, int64_t rows, int64_t length, double rate,
-             bool bfloat16, const void* x, void* y, cudaStream_t stream);
-
 }  // namespace ddpm_eval::ddpm::cuda

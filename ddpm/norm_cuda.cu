@@ -9,17 +9,6 @@
 #include <string>
 
 namespace ddpm_eval::ddpm::cuda {
-namespace norm {
-
-void check_launch(const char* kernel) {
-  const cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) {
-    throw std::runtime_error(std::string(kernel) + ": " + cudaGetErrorString(error));
-  }
-}
-
-}  // namespace norm
-
 namespace {
 
 using norm::FusedPlan;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/tensor/launch.cuh"
 #include "ddpm/norm_cuda.h"
 
 #include <cstdint>
@@ -25,7 +26,7 @@ struct Gradients {
   float* shift;
 };
 
-void check_launch(const char* kernel);
+using tensor::cuda::check_launch;
 
 /// Numbers in 32-bit words, four of which make a vector.
 struct Float {

@@ -1,4 +1,5 @@
 #include "base/tensor/column_sum_cuda.h"
+#include "base/tensor/launch.cuh"
 
 #include <algorithm>
 #include <stdexcept>
@@ -15,13 +16,6 @@ constexpr int64_t kMaxLanes = 32;
 /// The threads of the second launch: a sector of each row of partials, by many rows.
 constexpr int kSumColumns = 8;
 constexpr int kSumRows = 64;
-
-void check_launch(const char* kernel) {
-  const cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) {
-    throw std::runtime_error(std::string(kernel) + ": " + cudaGetErrorString(error));
-  }
-}
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

@@ -28,10 +28,22 @@ struct Padding {
   int64_t inside;
 };
 
-at::Tensor padded(const at::Tensor& x, const ConvolutionShape& shape) {
+/// x as it meets a packed weight.
+at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape) {
+  const at::Tensor x = given.to(packed.scalar_type()).contiguous(kChannelsLast);
   return Padding(shape).even
              ? x
              : torch::constant_pad_nd(x, {shape.pad_begin, shape.pad_end, shape.pad_begin, shape.pad_end});
+}
+
+/// `bias` may be empty or undefined.
+at::Tensor convolve(const at::Tensor& input, const at::Tensor& packed, const at::Tensor& bias,
+                    const ConvolutionShape& shape, at::ScalarType result) {
+  at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside);
+  if (bias.defined() && bias.numel() > 0) {
+    y.add_(bias.to(y.scalar_type()).view({-1, 1, 1}));
+  }
+  return y.to(result);
 }
 
 /// The sum over images and positions of dy [n, c, h, w], channels-last: float32 [c].
@@ -54,16 +66,12 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias, const ConvolutionShape& shape, at::ScalarType result) {
     const at::Tensor packed = pack(weight, operand_dtype(x, result));
-    const at::Tensor input = padded(x.to(packed.scalar_type()).contiguous(kChannelsLast), shape);
+    const at::Tensor input = input_for(packed, x, shape);
     context->save_for_backward({input, packed});
     context->saved_data["shape"] = std::vector<int64_t>{shape.stride, shape.pad_begin, shape.pad_end};
     context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
     context->saved_data["biased"] = bias.numel() > 0;
-    at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside);
-    if (bias.numel() > 0) {
-      y.add_(bias.to(y.scalar_type()).view({-1, 1, 1}));
-    }
-    return y.to(result);
+    return convolve(input, packed, bias, shape, result);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -107,12 +115,7 @@ at::ScalarType operand_dtype(const at::Tensor& x, at::ScalarType result) {
 
 at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                    const ConvolutionShape& shape, at::ScalarType result) {
-  const at::Tensor input = padded(x.to(packed.scalar_type()).contiguous(kChannelsLast), shape);
-  at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside);
-  if (bias.defined()) {
-    y.add_(bias.view({-1, 1, 1}));
-  }
-  return y.to(result);
+  return convolve(input_for(packed, x, shape), packed, bias, shape, result);
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

@@ -33,13 +33,17 @@ void check_step(int64_t step) {
   DDPM_CHECK(step >= 0 && step < (int64_t{1} << 31), "noise step {} is out of range", step);
 }
 
+std::vector<int64_t> with_rows(int64_t count, at::IntArrayRef row_shape) {
+  std::vector<int64_t> shape{count};
+  shape.insert(shape.end(), row_shape.begin(), row_shape.end());
+  return shape;
+}
+
 /// Runs fill(r, row pointer, row length) for every row r, in parallel over rows; the result does not depend
 /// on how.
 template <class Number, class Fill>
 at::Tensor fill_rows(int64_t count, at::IntArrayRef row_shape, const Fill& fill) {
-  std::vector<int64_t> shape{count};
-  shape.insert(shape.end(), row_shape.begin(), row_shape.end());
-  at::Tensor rows = torch::empty(shape, c10::CppTypeToScalarType<Number>::value);
+  at::Tensor rows = torch::empty(with_rows(count, row_shape), c10::CppTypeToScalarType<Number>::value);
   const int64_t length = count == 0 ? 0 : rows.numel() / count;
   auto* data = rows.data_ptr<Number>();
   const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, length));
@@ -74,9 +78,7 @@ at::Tensor normal_rows_on_gpu(uint64_t seed, std::span<const int64_t> indices, i
                               at::IntArrayRef row_shape, at::Device device) {
 #ifdef DDPM_EVAL_WITH_CUDA
   const auto count = static_cast<int64_t>(indices.size());
-  std::vector<int64_t> shape{count};
-  shape.insert(shape.end(), row_shape.begin(), row_shape.end());
-  at::Tensor rows = torch::empty(shape, torch::dtype(torch::kFloat32).device(device));
+  at::Tensor rows = torch::empty(with_rows(count, row_shape), torch::dtype(torch::kFloat32).device(device));
   if (rows.numel() > 0) {
     const auto on_device = torch::tensor(std::vector<int64_t>(indices.begin(), indices.end())).to(device);
     cuda::normal_rows(seed, on_device.data_ptr<int64_t>(), count, rows.numel() / count, step,

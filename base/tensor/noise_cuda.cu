@@ -1,61 +1,43 @@
+#include "base/tensor/launch.cuh"
 #include "base/tensor/noise_cuda.h"
 #include "base/tensor/philox.cuh"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
 
 namespace ddpm_eval::tensor::cuda {
 namespace {
 
 constexpr int64_t kThreads = 256;
 constexpr float kTwoPi = 2.0F * 3.14159265358979F;  // rounded as in noise.cpp
-constexpr int64_t kMaxGridY = 65535;
-
-void check_launch(const char* kernel) {
-  const cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) {
-    throw std::runtime_error(std::string(kernel) + ": " + cudaGetErrorString(error));
-  }
-}
 
 /// Box-Muller on the pairs (x, y) and (z, w), as normal_rows in noise.cpp.
-struct Normal {
-  static __device__ __forceinline__ float2 pair(uint32_t first, uint32_t second) {
-    // u in (0, 1]: the logarithm stays finite.
-    const float u = (static_cast<float>(first >> 8) + 1.0F) * 0x1p-24F;
-    const float angle = kTwoPi * uniform01(second);
-    const float radius = sqrtf(-2.0F * logf(u));
-    float sine, cosine;
-    sincosf(angle, &sine, &cosine);
-    return {radius * cosine, radius * sine};
-  }
+__device__ __forceinline__ float2 normal_pair(uint32_t first, uint32_t second) {
+  // u in (0, 1]: the logarithm stays finite.
+  const float u = (static_cast<float>(first >> 8) + 1.0F) * 0x1p-24F;
+  const float angle = kTwoPi * uniform01(second);
+  const float radius = sqrtf(-2.0F * logf(u));
+  float sine, cosine;
+  sincosf(angle, &sine, &cosine);
+  return {radius * cosine, radius * sine};
+}
 
-  static __device__ __forceinline__ float4 numbers(uint4 words) {
-    const float2 first = pair(words.x, words.y), second = pair(words.z, words.w);
-    return {first.x, first.y, second.x, second.y};
-  }
-};
-
-struct Uniform {
-  static __device__ __forceinline__ float4 numbers(uint4 words) {
-    return {uniform01(words.x), uniform01(words.y), uniform01(words.z), uniform01(words.w)};
-  }
-};
+__device__ __forceinline__ float4 normal_numbers(uint4 words) {
+  const float2 first = normal_pair(words.x, words.y), second = normal_pair(words.z, words.w);
+  return {first.x, first.y, second.x, second.y};
+}
 
 /// A thread a block of four words. `Whole`: every row is whole, aligned float4s.
-template <class Law, bool Whole>
+template <bool Whole>
 __global__ void __launch_bounds__(kThreads)
-    fill_rows(uint64_t key, const int64_t* __restrict__ indices, int64_t rows, int64_t length,
-              StepSource step_source, float* __restrict__ to) {
+    fill_rows(uint64_t key, const int64_t* __restrict__ indices, int64_t rows, int64_t length, uint32_t step,
+              float* __restrict__ to) {
   const int64_t block = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   const int64_t begin = 4 * block;
   if (begin >= length) {
     return;
   }
-  const uint32_t step = step_source.get();
   for (int64_t r = blockIdx.y; r < rows; r += gridDim.y) {
-    const float4 numbers = Law::numbers(
+    const float4 numbers = normal_numbers(
         philox_block(key, static_cast<uint64_t>(indices[r]), step, static_cast<uint32_t>(block)));
     float* row = to + r * length + begin;
     if constexpr (Whole) {
@@ -76,16 +58,11 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-template <class Law>
-void fill(const char* name, uint64_t key, const int64_t* indices, int64_t rows, int64_t length,
-          const StepSource& step, float* to, cudaStream_t stream) {
-  if (step.device == nullptr && (step.value < 0 || step.value >= (int64_t{1} << 31))) {
-    throw std::runtime_error(std::string(name) + ": noise step " + std::to_string(step.value) +
-                             " is out of range");
-  }
-  if (length >= int64_t{1} << 34) {
-    throw std::runtime_error(std::string(name) + ": a row of " + std::to_string(length) + " numbers");
-  }
+}  // namespace
+
+void normal_rows(uint64_t key, const int64_t* indices, int64_t rows, int64_t length, int64_t step, float* to,
+                 cudaStream_t stream) {
+  check_stream("normal_rows", step, length);
   if (rows <= 0 || length <= 0) {
     return;
   }
@@ -95,36 +72,10 @@ void fill(const char* name, uint64_t key, const int64_t* indices, int64_t rows, 
   const dim3 grid(static_cast<unsigned>((blocks + threads - 1) / threads),
                   static_cast<unsigned>(std::min(rows, kMaxGridY)));
   const bool whole = length % 4 == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0;
-  if (whole) {
-    fill_rows<Law, true>
-        <<<grid, static_cast<unsigned>(threads), 0, stream>>>(key, indices, rows, length, step, to);
-  } else {
-    fill_rows<Law, false>
-        <<<grid, static_cast<unsigned>(threads), 0, stream>>>(key, indices, rows, length, step, to);
-  }
-  check_launch(name);
-}
-
-}  // namespace
-
-void normal_rows(uint64_t key, const int64_t* indices, int64_t rows, int64_t length, int64_t step, float* to,
-                 cudaStream_t stream) {
-  fill<Normal>("normal_rows", key, indices, rows, length, {.value = step}, to, stream);
-}
-
-void uniform_rows(uint64_t key, const int64_t* indices, int64_t rows, int64_t length, int64_t step, float* to,
-                  cudaStream_t stream) {
-  fill<Uniform>("uniform_rows", key, indices, rows, length, {.value = step}, to, stream);
-}
-
-void normal_rows(uint64_t key, const int64_t* indices, int64_t rows, int64_t length, const int64_t* step,
-                 float* to, cudaStream_t stream) {
-  fill<Normal>("normal_rows", key, indices, rows, length, {.device = step}, to, stream);
-}
-
-void uniform_rows(uint64_t key, const int64_t* indices, int64_t rows, int64_t length, const int64_t* step,
-                  float* to, cudaStream_t stream) {
-  fill<Uniform>("uniform_rows", key, indices, rows, length, {.device = step}, to, stream);
+  const auto kernel = whole ? fill_rows<true> : fill_rows<false>;
+  kernel<<<grid, static_cast<unsigned>(threads), 0, stream>>>(key, indices, rows, length,
+                                                              static_cast<uint32_t>(step), to);
+  check_launch("normal_rows");
 }
 
 }  // namespace ddpm_eval::tensor::cuda

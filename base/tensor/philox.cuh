@@ -1,20 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 
 // The words of base/tensor/noise_kernel.h on the device: Philox4x32-10 with counter (block, step, index) and
 // the same key. Compiled by nvcc alone.
 namespace ddpm_eval::tensor::cuda {
 
-/// A step known at launch, or one read when the kernel runs, which is what a replayed graph needs.
-struct StepSource {
-  int64_t value = 0;
-  const int64_t* device = nullptr;  ///< used instead of `value` unless null
-
-  __device__ __forceinline__ uint32_t get() const {
-    return static_cast<uint32_t>(device == nullptr ? value : *device);
+/// Throws unless rows of `length` numbers have a stream of their own at `step`.
+inline void check_stream(const char* kernel, int64_t step, int64_t length) {
+  if (step < 0 || step >= (int64_t{1} << 31)) {
+    throw std::runtime_error(std::string(kernel) + ": noise step " + std::to_string(step) +
+                             " is out of range");
   }
-};
+  if (length >= int64_t{1} << 34) {
+    throw std::runtime_error(std::string(kernel) + ": a row of " + std::to_string(length) + " numbers");
+  }
+}
 
 /// The four words of block `block` of the stream (key, index, step).
 __device__ __forceinline__ uint4 philox_block(uint64_t key, uint64_t index, uint32_t step, uint32_t block) {

@@ -50,17 +50,9 @@ void update_block(const Slot& slot, const detail::Block& block, const detail::Ad
                      slot.exp_avg_sq.data_ptr<Real>() + block.begin, block.end - block.begin, c);
 }
 
-/// The same arithmetic by LibTorch's operators, for other devices, dtypes and tensors with gaps.
-void update_by_operators(const Slot& slot, const detail::AdamCoefficients<double>& c) {
-  const at::Tensor grad = slot.grad * c.grad_scale;
-  slot.exp_avg.mul_(c.beta1).add_(grad, c.one_minus_beta1);
-  slot.exp_avg_sq.mul_(c.beta2).addcmul_(grad, grad, c.one_minus_beta2);
-  const at::Tensor denominator = slot.exp_avg_sq.sqrt().mul_(c.inverse_root_bc2).add_(c.eps);
-  slot.parameter.mul_(c.keep).addcdiv_(slot.exp_avg, denominator, -c.step_size);
-}
-
-/// The same again for many tensors at a time: a GPU takes longer to be told of a small kernel than to run it.
-void update_together(const std::vector<Slot>& slots, const detail::AdamCoefficients<double>& c) {
+/// The same arithmetic by LibTorch's operators, for other devices, dtypes and tensors with gaps. Many tensors
+/// at a time: a GPU takes longer to be told of a small kernel than to run it.
+void update_by_operators(const std::vector<Slot>& slots, const detail::AdamCoefficients<double>& c) {
   std::vector<at::Tensor> parameters, exp_avgs, exp_avg_sqs, grads;
   for (const auto& slot : slots) {
     parameters.push_back(slot.parameter);
@@ -69,7 +61,7 @@ void update_together(const std::vector<Slot>& slots, const detail::AdamCoefficie
     exp_avg_sqs.push_back(slot.exp_avg_sq);
   }
   if (c.grad_scale != 1) {
-    torch::_foreach_mul_(grads, c.grad_scale);
+    grads = torch::_foreach_mul(grads, c.grad_scale);
   }
   torch::_foreach_mul_(exp_avgs, c.beta1);
   torch::_foreach_add_(exp_avgs, grads, c.one_minus_beta1);
@@ -103,7 +95,7 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
   const auto narrow = coefficients<float>(options_, step, learning_rate, grad_scale);
   std::vector<Slot> slots(parameters.size());
   std::vector<bool> plain(parameters.size(), false);
-  std::vector<Slot> on_gpu;
+  std::vector<Slot> others;
   for (size_t i = 0; i < parameters.size(); ++i) {
     DDPM_CHECK(parameters[i].name == exp_avg_[i].name, "parameter '{}' where '{}' was", parameters[i].name,
                exp_avg_[i].name);
@@ -112,14 +104,12 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
       continue;
     }
     plain[i] = slots[i].aligned();
-    if (slots[i].parameter.is_cuda()) {
-      on_gpu.push_back(slots[i]);
-    } else if (!plain[i]) {
-      update_by_operators(slots[i], wide);
+    if (!plain[i]) {
+      others.push_back(slots[i]);
     }
   }
-  if (!on_gpu.empty()) {
-    update_together(on_gpu, wide);
+  if (!others.empty()) {
+    update_by_operators(others, wide);
   }
   const auto blocks = detail::cut_into_blocks(parameters, [&](size_t i) { return plain[i]; });
   at::parallel_for(0, static_cast<int64_t>(blocks.size()), detail::kBlockGrain,

@@ -2,25 +2,18 @@
 #include "base/tensor/noise.h"
 #include "tests/support/gpu.h"
 #include "tests/support/tensor_matchers.h"
+#include "tests/tensor/convolution_cases.h"
 
 #include <gmock/gmock.h>
 
 namespace ddpm_eval::tensor {
 namespace {
 
-using testing::TensorNear;
+using ddpm_eval::testing::TensorNear;
 
-at::Tensor draws(const char* purpose, at::IntArrayRef shape) {
-  return normal_rows({3, purpose}, index_range(0, shape[0]), 0, shape.slice(1));
-}
-
-struct Case {
-  int64_t in, out, kernel, side;
-  ConvolutionShape shape;
-};
-
-const Case kCases[] = {{32, 48, 3, 8, {1, 1, 1}}, {16, 16, 3, 10, {2, 0, 1}}, {24, 40, 1, 5, {1, 0, 0}},
-                       {3, 16, 3, 8, {1, 1, 1}},  {16, 1, 3, 7, {1, 1, 1}},   {1, 8, 3, 6, {1, 1, 1}}};
+using testing::Case;
+using testing::draws;
+using testing::kCases;
 
 /// Values and gradients against LibTorch in float64 on the CPU, from the same (rounded) numbers, with a bias
 /// and without; and the frozen one against both.
