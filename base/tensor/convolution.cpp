@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/tensor/gpu_convolution.h"
 #include "base/tensor/onednn_convolution.h"
+#include "base/tensor/winograd.h"
 
 #include <map>
 #include <mutex>
@@ -67,7 +68,11 @@ struct Convolution : torch::autograd::Function<Convolution> {
     const at::Tensor x = input.contiguous(kChannelsLast);
     const auto problem = problem_of(x, weight.sizes(), shape, result);
     at::Tensor y = empty_result(problem);
-    onednn::forward(problem, x, onednn::pack(problem, weight.contiguous()), bias, y);
+    if (winograd::suits(problem)) {
+      winograd::forward(problem, x, winograd::filters(weight.contiguous()), bias, y);
+    } else {
+      onednn::forward(problem, x, onednn::pack(problem, weight.contiguous()), bias, y);
+    }
     context->save_for_backward({x, weight});
     context->saved_data["shape"] = std::vector<int64_t>{shape.stride, shape.pad_begin, shape.pad_end};
     return y;
@@ -80,14 +85,15 @@ struct Convolution : torch::autograd::Function<Convolution> {
     const ConvolutionShape shape{numbers[0], numbers[1], numbers[2]};
     const auto problem = problem_of(x, weight.sizes(), shape, x.scalar_type());
     const at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous(kChannelsLast);
+    const bool by_winograd = winograd::suits(problem);
     at::Tensor dx;
     if (context->needs_input_grad(0)) {
       dx = torch::empty_like(x);
-      onednn::backward_data(problem, dy, weight.contiguous(), dx);
+      (by_winograd ? winograd::backward_data : onednn::backward_data)(problem, dy, weight.contiguous(), dx);
     }
     at::Tensor dweight = torch::empty(weight.sizes(), torch::kFloat32);
     at::Tensor dbias = torch::empty({problem.out}, torch::kFloat32);
-    onednn::backward_weights(problem, x, dy, dweight, dbias);
+    (by_winograd ? winograd::backward_weights : onednn::backward_weights)(problem, x, dy, dweight, dbias);
     return {dx, dweight, dbias, at::Tensor(), at::Tensor()};
   }
 };
@@ -104,8 +110,8 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
                                  : by_operators(x, weight, bias, shape, result);
 }
 
-/// Layouts differ between shapes of input, though rarely: one copy for each that was met. A GPU has one for
-/// each dtype.
+/// Layouts differ between shapes of input, though rarely: one copy for each that was met. Winograd's filters
+/// are of any shape; a GPU has one copy for each dtype.
 struct FrozenConvolution::Packed {
   struct Operands {
     at::Tensor weight, bias;
@@ -113,6 +119,7 @@ struct FrozenConvolution::Packed {
 
   std::mutex mutex;
   std::vector<std::pair<onednn::Problem, onednn::PackedWeight>> met;
+  at::Tensor winograd_filters;
   std::map<at::ScalarType, Operands> on_gpu;
 };
 
@@ -172,6 +179,18 @@ at::Tensor FrozenConvolution::run_on_gpu(const at::Tensor& x, at::ScalarType res
 }
 
 void FrozenConvolution::run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const {
+  if (winograd::suits(problem)) {
+    at::Tensor filters;
+    {
+      const std::lock_guard lock(packed_->mutex);
+      if (!packed_->winograd_filters.defined()) {
+        packed_->winograd_filters = winograd::filters(weight_);
+      }
+      filters = packed_->winograd_filters;
+    }
+    winograd::forward(problem, x.contiguous(kChannelsLast), filters, bias_, y);
+    return;
+  }
   onednn::PackedWeight weight;
   {
     const std::lock_guard lock(packed_->mutex);

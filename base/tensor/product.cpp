@@ -25,10 +25,10 @@ void check_matrix(const at::Tensor& matrix) {
 bool has_multiply() { return true; }
 
 void multiply(int64_t rows, int64_t inner, int64_t columns, float scale, const MatrixView& a,
-              const MatrixView& b, float* to, int64_t to_stride) {
+              const MatrixView& b, float* to, int64_t to_stride, bool adds) {
   const auto letter = [](const MatrixView& view) { return view.as == Operand::kTransposed ? 'T' : 'N'; };
   const auto status = dnnl_sgemm(letter(a), letter(b), rows, columns, inner, scale, a.data, a.stride, b.data,
-                                 b.stride, 0.0F, to, to_stride);
+                                 b.stride, adds ? 1.0F : 0.0F, to, to_stride);
   DDPM_CHECK(status == dnnl_success, "oneDNN's product failed with status {}", static_cast<int>(status));
 }
 
@@ -36,7 +36,7 @@ void multiply(int64_t rows, int64_t inner, int64_t columns, float scale, const M
 
 bool has_multiply() { return false; }
 
-void multiply(int64_t, int64_t, int64_t, float, const MatrixView&, const MatrixView&, float*, int64_t) {
+void multiply(int64_t, int64_t, int64_t, float, const MatrixView&, const MatrixView&, float*, int64_t, bool) {
   DDPM_CHECK(false, "this build has no oneDNN");
 }
 

@@ -22,10 +22,10 @@ struct MatrixView {
 /// Whether this build has multiply().
 bool has_multiply();
 
-/// to = scale a b, [rows, columns] with rows `to_stride` apart; `inner` is what a has columns and b rows,
-/// once they are transposed as they say. By oneDNN, on the threads that are free: one within a parallel
-/// region.
+/// to = scale a b, or to + scale a b, [rows, columns] with rows `to_stride` apart; `inner` is what a has
+/// columns and b rows, once they are transposed as they say. By oneDNN, on the threads that are free: one
+/// within a parallel region.
 void multiply(int64_t rows, int64_t inner, int64_t columns, float scale, const MatrixView& a,
-              const MatrixView& b, float* to, int64_t to_stride);
+              const MatrixView& b, float* to, int64_t to_stride, bool adds = false);
 
 }  // namespace ddpm_eval::tensor

@@ -4,6 +4,8 @@
 #include "tests/support/tensor_matchers.h"
 #include "tests/tensor/convolution_cases.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 
 namespace ddpm_eval::tensor {
@@ -80,6 +82,35 @@ TEST(Convolution, FrozenIsTheSameAndAdds) {
       }
     }
   }
+}
+
+TEST(Convolution, ARowDependsOnNoOther) {
+  const at::NoGradGuard no_grad;
+  for (const Case& c : kCases) {
+    const auto weight = draws("weight", {c.out, c.in, c.kernel, c.kernel});
+    const auto bias = draws("bias", {c.out, 1}).flatten();
+    const FrozenConvolution frozen(weight, bias, c.shape);
+    const auto x = draws("x", {5, c.in, c.side, c.side}).contiguous(torch::MemoryFormat::ChannelsLast);
+    const auto all = frozen(x, torch::kFloat32);
+    for (int64_t row = 0; row < x.size(0); ++row) {
+      EXPECT_THAT(frozen(x.narrow(0, row, 1), torch::kFloat32), TensorEq(all.narrow(0, row, 1)));
+    }
+  }
+}
+
+/// Winograd's tiles of 2 x 2 do not make the error of sums in float32 larger; those of 4 x 4 would.
+TEST(Convolution, ManyChannelsLoseNoDigits) {
+  const at::NoGradGuard no_grad;
+  const auto x = draws("x", {2, 384, 16, 16}).contiguous(torch::MemoryFormat::ChannelsLast);
+  const auto weight = draws("weight", {128, 384, 3, 3}) / std::sqrt(9.0 * 384);
+  const auto bias = draws("bias", {128, 1}).flatten();
+  const auto exact =
+      torch::conv2d(x.to(torch::kFloat64), weight.to(torch::kFloat64), bias.to(torch::kFloat64), 1, 1);
+  const auto got = convolution(x, weight, bias, {1, 1, 1}, torch::kFloat32);
+  const auto error = [&](const at::Tensor& y) {
+    return (y.to(torch::kFloat64) - exact).square().mean().sqrt().item<double>();
+  };
+  EXPECT_LT(error(got), error(torch::conv2d(x, weight, bias, 1, 1)));
 }
 
 TEST(Convolution, OtherDtypesGoThroughLibTorch) {
