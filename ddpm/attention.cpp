@@ -1,5 +1,6 @@
 #include "ddpm/attention.h"
 
+#include "base/tensor/derivative.h"
 #include "base/tensor/product.h"
 #include "ddpm/attention_kernel.h"
 
@@ -55,6 +56,7 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    tensor::refuse_second_derivative("attention");
     const auto saved = context->get_saved_variables();
     const at::Tensor &qkv = saved[0], &weights = saved[1];
     const AttentionShape s(qkv);

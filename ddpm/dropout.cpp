@@ -1,6 +1,7 @@
 #include "ddpm/dropout.h"
 
 #include "base/core/seeds.h"
+#include "base/tensor/derivative.h"
 #include "base/tensor/noise.h"
 #include "ddpm/dropout_kernel.h"
 #include "ddpm/gpu_layers.h"
@@ -44,6 +45,7 @@ struct FusedDropout : torch::autograd::Function<FusedDropout> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    tensor::refuse_second_derivative("dropout");
     const auto kept = context->get_saved_variables()[0];
     const auto dy = gradients[0].contiguous(torch::MemoryFormat::ChannelsLast);
     return {apply_mask(dy, kept, context->saved_data["factor"].toDouble()), at::Tensor(), at::Tensor()};

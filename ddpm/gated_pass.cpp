@@ -1,6 +1,7 @@
 #include "ddpm/gated_pass.h"
 
 #include "base/core/error.h"
+#include "base/tensor/derivative.h"
 #include "base/tensor/product.h"
 #include "ddpm/gated_kernel.h"
 
@@ -85,6 +86,7 @@ LayerGradients layer_gradients(const GatedLayer& layer, const at::Tensor& t, con
 /// The backward pass of all layers.
 struct GatedGradient final : torch::autograd::Node {
   variable_list apply(variable_list&& gradients) override {
+    tensor::refuse_second_derivative("a network with gates");
     const at::NoGradGuard no_grad;
     const size_t count = layers.size();
     variable_list result(1 + count * kPerLayer + 2);

@@ -1,6 +1,7 @@
 #include "ddpm/gpu_layers.h"
 
 #include "base/core/error.h"
+#include "base/tensor/derivative.h"
 
 #include <torch/types.h>
 
@@ -61,6 +62,7 @@ struct GpuNorm : torch::autograd::Function<GpuNorm> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    tensor::refuse_second_derivative("a group norm");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &shift = saved[3], &mean = saved[4],
                      &rstd = saved[5];
@@ -101,6 +103,7 @@ struct GpuDropout : torch::autograd::Function<GpuDropout> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    tensor::refuse_second_derivative("dropout");
     const auto key = context->saved_data["key"].toIntVector();
     const at::Tensor dx = masked(gradients[0].contiguous(kLast), context->saved_data["rate"].toDouble(),
                                  {static_cast<uint64_t>(key[0]), key[1], key[2]});

@@ -1,5 +1,6 @@
 #include "ddpm/group_norm.h"
 
+#include "base/tensor/derivative.h"
 #include "ddpm/gpu_layers.h"
 
 #include <ATen/Parallel.h>
@@ -63,6 +64,7 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    tensor::refuse_second_derivative("a group norm");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &shift = saved[3], &mean = saved[4],
                      &rstd = saved[5];

@@ -1,6 +1,7 @@
 #include "ddpm/objective.h"
 
 #include "base/core/error.h"
+#include "base/tensor/derivative.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
 #include "ddpm/sampler.h"
@@ -44,6 +45,7 @@ struct MeanSquares : torch::autograd::Function<MeanSquares> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
+    tensor::refuse_second_derivative("a mean of squares");
     const at::Tensor difference = context->get_saved_variables()[0];
     std::vector<int64_t> column(static_cast<size_t>(difference.dim()), 1);
     column[0] = difference.size(0);

@@ -1,6 +1,7 @@
 #include "base/tensor/convolution.h"
 
 #include "base/core/error.h"
+#include "base/tensor/derivative.h"
 #include "base/tensor/gpu_convolution.h"
 #include "base/tensor/onednn_convolution.h"
 #include "base/tensor/winograd.h"
@@ -79,6 +80,7 @@ struct Convolution : torch::autograd::Function<Convolution> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuse_second_derivative("a convolution");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
     const auto numbers = context->saved_data["shape"].toIntVector();

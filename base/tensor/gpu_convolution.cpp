@@ -1,5 +1,7 @@
 #include "base/tensor/gpu_convolution.h"
 
+#include "base/tensor/derivative.h"
+
 #include <tuple>
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -75,6 +77,7 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuse_second_derivative("a convolution");
     const auto saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &packed = saved[1];
     const auto numbers = context->saved_data["shape"].toIntVector();
