@@ -310,6 +310,24 @@ struct HasPoints {
   }
 };
 
+struct LeftOffLogAxes {
+  size_t operator()(const CurvePlot& plot) const {
+    size_t count = 0;
+    for (const auto& series : plot.series) {
+      count += static_cast<size_t>(std::ranges::count_if(series.points, [&](const PlotPoint& point) {
+        return std::abs(point.x) < kLimit && std::abs(point.y) < kLimit && !is_drawable(point, plot);
+      }));
+    }
+    return count;
+  }
+  size_t operator()(const RowPlot& plot) const {
+    return static_cast<size_t>(std::ranges::count_if(plot.rows, [&](const PlotRow& row) {
+      return std::abs(row.value) < kLimit && !is_drawable(row.value, plot.log_x);
+    }));
+  }
+  size_t operator()(const ScatterPlot& /*plot*/) const { return 0; }
+};
+
 struct ScriptOf {
   Paper paper;
   std::string operator()(const CurvePlot& plot) const { return curve_script(plot, paper); }
@@ -334,6 +352,8 @@ std::vector<std::string> documents_of(const std::string& output) {
 }  // namespace
 
 bool has_points(const Plot& plot) { return std::visit(HasPoints{}, plot); }
+
+size_t left_off_log_axes(const Plot& plot) { return std::visit(LeftOffLogAxes{}, plot); }
 
 std::optional<std::vector<std::string>> draw_plots(std::span<const Plot> plots, Paper paper) {
   std::string script;

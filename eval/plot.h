@@ -72,6 +72,9 @@ using Plot = std::variant<CurvePlot, RowPlot, ScatterPlot>;
 /// Whether there is anything to draw: a finite number, and a positive one on a logarithmic axis.
 bool has_points(const Plot& plot);
 
+/// Finite numbers that are not drawn since the axis is logarithmic and they are not positive.
+size_t left_off_log_axes(const Plot& plot);
+
 enum class Paper { kTransparent, kWhite };
 
 /// The colours of the series in the order in which they are taken, red, green and blue: Okabe and Ito's,

@@ -124,15 +124,20 @@ GridFolder GridFolder::open(const fs::path& folder) {
   return result;
 }
 
-GridFolder GridFolder::create(const fs::path& folder, const fs::path& file) {
-  const auto text = read_named(file);
-  const auto base = read_named(base_config_path(text));
-  GridFolder result(folder, read_grid(text, base));
+GridFolder GridFolder::plan(const fs::path& folder, const fs::path& file) {
+  GridFolder result(folder, read_grid_file(file));
   if (!file_exists(folder / kGridCopy) && file_exists(folder) && !is_free(folder)) {
     throw core::UsageError("--out {}: is not empty and holds no grid; choose another folder",
                            folder.string());
   }
   result.check();
+  return result;
+}
+
+GridFolder GridFolder::create(const fs::path& folder, const fs::path& file) {
+  const auto text = read_named(file);
+  const auto base = read_named(base_config_path(text));
+  auto result = plan(folder, file);
   core::make_folders(folder);
   keep_copy(folder / kGridCopy, text.text);
   keep_copy(folder / kBaseCopy, base.text);

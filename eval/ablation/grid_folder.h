@@ -33,6 +33,9 @@ class GridFolder {
   /// read_grid() and check() throw.
   static GridFolder open(const std::filesystem::path& folder);
 
+  /// As create(), but nothing is written: the folder need not be there.
+  static GridFolder plan(const std::filesystem::path& folder, const std::filesystem::path& file);
+
   /// Makes the folder for the grid in `file`, or opens it for more of the same. Throws UsageError for a
   /// folder that holds something else, and as check(); nothing is written then.
   static GridFolder create(const std::filesystem::path& folder, const std::filesystem::path& file);

@@ -31,7 +31,7 @@ struct WorkerProcess {
   pid_t process = -1;
   int pipe = -1;
   std::string unread;             ///< the start of a line
-  std::optional<size_t> job;      ///< the one it is at
+  std::string job;                ///< "SEED CELL" of the one it is at
   std::optional<int> error_code;  ///< why it has ended early
   std::string error_message;
 };
@@ -145,7 +145,7 @@ class GridRunner {
       worker.unread.erase(0, end + 1);
       char* rest = nullptr;
       if (line.starts_with("job ")) {
-        worker.job = std::strtoull(line.c_str() + 4, nullptr, 10);
+        worker.job = line.substr(4);
       } else if (line.starts_with("error ")) {
         worker.error_code = static_cast<int>(std::strtol(line.c_str() + 6, &rest, 10));
         worker.error_message = *rest == ' ' ? rest + 1 : rest;
@@ -186,11 +186,17 @@ class GridRunner {
     }
     const auto how = fmt::format("the worker was ended by signal {} ({})", WTERMSIG(status),
                                  ::strsignal(WTERMSIG(status)));
-    if (!worker.job || *worker.job >= jobs_.size()) {
-      throw core::ResourceError("{} before it had begun a job", how);
+    // By its name: another machine may have changed the grid's list of cells before the worker read it.
+    const auto found = std::find_if(jobs_.begin(), jobs_.end(), [&](const GridJob& one) {
+      return worker.job == fmt::format("{} {}", one.seed, folder_.grid().cells[one.cell].name);
+    });
+    if (found == jobs_.end()) {
+      throw core::ResourceError("{}{}", how,
+                                worker.job.empty() ? " before it had begun a job"
+                                                   : " at a job that this grid does not have: " + worker.job);
     }
-    const auto& job = jobs_[*worker.job];
-    const int attempts = ++killed_[*worker.job];
+    const auto& job = *found;
+    const int attempts = ++killed_[worker.job];
     if (!folder_.record(job)) {
       display_.say(fmt::format("{}: {}{}", name_of(job), how,
                                attempts < kOutsideAttempts ? "; it is done once more" : ""));
@@ -260,7 +266,7 @@ class GridRunner {
   bool tf32_;
   ProgressDisplay display_;
   std::vector<WorkerProcess> workers_;
-  std::map<size_t, int> killed_;  ///< how often a job's worker was killed
+  std::map<std::string, int> killed_;  ///< how often a job's worker was killed
   std::set<size_t> settled_;
   std::chrono::steady_clock::time_point shown_{};
   bool asked_to_stop_ = false;

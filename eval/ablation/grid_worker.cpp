@@ -62,17 +62,16 @@ class GridWorker {
 
   Round round() {
     bool left = false;
-    const auto jobs = folder_.jobs();
-    for (size_t index = 0; index < jobs.size(); ++index) {
-      if (is_settled(folder_, jobs[index])) {
+    for (const auto& job : folder_.jobs()) {
+      if (is_settled(folder_, job)) {
         continue;
       }
       left = true;
-      if (!is_ready(jobs[index])) {
+      if (!is_ready(job)) {
         continue;
       }
       prepare();
-      if (try_job(index, jobs[index])) {
+      if (try_job(job)) {
         return Round::kWorked;
       }
     }
@@ -87,7 +86,7 @@ class GridWorker {
   }
 
   /// False if another process has it.
-  bool try_job(size_t index, const GridJob& job) {
+  bool try_job(const GridJob& job) {
     const auto place = folder_.job_folder(job);
     core::make_folders(place);
     const auto lock = core::FileLock::take(place / kJobLockFile);
@@ -103,7 +102,7 @@ class GridWorker {
     if (is_settled(folder_, job)) {  // by another process, since it was looked at
       return true;
     }
-    tell(fmt::format("job {}", index));
+    tell(fmt::format("job {} {}", job.seed, folder_.grid().cells[job.cell].name));
     const ErrorLog log(place / kJobLogFile);
     attempt(job);
     return true;

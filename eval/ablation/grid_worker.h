@@ -24,7 +24,7 @@ bool is_settled(const GridFolder& folder, const GridJob& job);
 
 /// The process that does jobs of the grid in `folder`, until all are settled: those that nobody else works
 /// on, in order. What a job says goes to its log.txt. The process that has started it reads lines on standard
-/// output: "job N", the index of the job that it begins, and "error CODE MESSAGE", why it ends early.
+/// output: "job SEED CELL", that which it begins, and "error CODE MESSAGE", why it ends early.
 void run_grid_worker(const std::filesystem::path& folder, const Session& session);
 
 }  // namespace ddpm_eval::eval

@@ -70,7 +70,16 @@ void run_ablate(const AblateOptions& options, const Session& session) {
     throw core::UsageError("ablate: --grid is needed: a TOML file; see configs/");
   }
   if (options.dry_run) {
-    fmt::print("{}", describe_cells(read_checked_grid(options, session).grid));
+    const auto grid = read_checked_grid(options, session).grid;
+    if (options.out.empty()) {
+      fmt::print("{}", describe_cells(grid));
+      return;
+    }
+    const auto folder = GridFolder::plan(options.out, options.grid);
+    fmt::print("{}", describe_cells(folder.grid()));
+    if (std::filesystem::exists(options.out)) {
+      fmt::print("\nIn {}:\n{}", options.out.string(), describe_status(grid_status(folder)));
+    }
     return;
   }
   if (options.out.empty()) {
@@ -126,7 +135,8 @@ void add_ablate_command(CLI::App& program, Session& session) {
       "The folder of the results; what is there is gone on with, also by several machines at once");
   command->add_option("--jobs", options->jobs, "Jobs at a time; 0: as many as fit the processors")
       ->capture_default_str();
-  command->add_flag("--dry-run", options->dry_run, "Print the cells and what they take; no work");
+  command->add_flag("--dry-run", options->dry_run,
+                    "Print the cells and what they take, with --out also what is done; no work");
   command->add_flag("--worker", options->worker)->group("");  // a process of the command itself
   add_json_option(*command, options->json);
 

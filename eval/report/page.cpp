@@ -135,10 +135,15 @@ std::vector<Html> Page::draw(const std::vector<PlotFigure>& figures) {
   }
   std::vector<Html> pieces;
   for (size_t i = 0; i < drawn.size(); ++i) {
-    const auto label = drawn[i]->title + (drawn[i]->caption.empty() ? "" : ". " + drawn[i]->caption);
+    auto caption = drawn[i]->caption;
+    if (const size_t left_off = left_off_log_axes(drawn[i]->plot); left_off > 0) {
+      caption += fmt::format("{}{} at or below zero {} not drawn", caption.empty() ? "" : "; ",
+                             left_off == 1 ? "1 number" : fmt::format("{} numbers", left_off),
+                             left_off == 1 ? "is" : "are");
+    }
+    const auto label = drawn[i]->title + (caption.empty() ? "" : ". " + caption);
     const auto svg = inline_svg((*documents)[i], fmt::format("plot{}-", ++plots_), label);
-    pieces.push_back(
-        element("figure", {}, caption_element(drawn[i]->title, drawn[i]->caption), Html::trusted(svg)));
+    pieces.push_back(element("figure", {}, caption_element(drawn[i]->title, caption), Html::trusted(svg)));
   }
   return pieces;
 }

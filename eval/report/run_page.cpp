@@ -224,6 +224,17 @@ void add_files(const fs::path& folder, Page& page) {
   page.add("Files", links.empty() ? Html() : element("ul", {}, links));
 }
 
+/// The last step of the log, if the run's record is of an earlier one: it is written at the end.
+std::optional<int64_t> newer_step(const fs::path& folder, const Json& run) {
+  const auto path = folder / training::kLogFile;
+  const auto log = file_exists(path) ? read_log(path) : std::vector<Json>();
+  if (log.empty() || !core::has_integer(run, "step") || !core::has_integer(log.back(), "step")) {
+    return std::nullopt;
+  }
+  const auto step = log.back()["step"].get<int64_t>();
+  return step > run["step"].get<int64_t>() ? std::optional(step) : std::nullopt;
+}
+
 }  // namespace
 
 ReportPage run_page(const fs::path& folder, const fs::path& target) {
@@ -234,6 +245,13 @@ ReportPage run_page(const fs::path& folder, const fs::path& target) {
   const auto divergence = record_if_there(folder / training::kDivergenceFile);
   if (run) {
     page.introduce(facts_element(facts_of_run(*run)));
+    if (const auto step = newer_step(folder, *run)) {
+      page.introduce(
+          element("p", {{"class", "banner"}},
+                  fmt::format("The training has gone on since {} was written: step {} when it last "
+                              "wrote to its log.",
+                              kRunRecordFile, *step)));
+    }
   } else if (!import && !divergence && file_exists(folder / training::kLogFile)) {
     const auto log = read_log(folder / training::kLogFile);
     page.introduce(element(

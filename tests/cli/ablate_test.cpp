@@ -112,7 +112,10 @@ TEST_F(AblateTest, JobsSideBySideAndAgainGiveTheSameBytes) {
             table["cells"][0]["results"]["energy_distance"]["values"]);
   EXPECT_EQ(table["floor"]["draws"], 5);
 
-  // What is there is not done again.
+  // What is there is not done again, and a dry run tells what that is.
+  const auto planned = ablate("one", {"--dry-run"});
+  EXPECT_EQ(planned.exit_code, 0) << planned.err;
+  EXPECT_THAT(planned.out, HasSubstr("\nIn " + path("one") + ":\ndone      eps, seed 0: "));
   const auto record = bytes_of(dir_ / "one/mu/seed-0/record.json");
   fs::remove(dir_ / "one/table.md");
   const auto again = ablate("one");

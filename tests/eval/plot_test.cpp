@@ -53,6 +53,16 @@ TEST(Plot, CurvesHaveBandsBarsAndAKey) {
                          HasSubstr("<text>loss</text>")));
 }
 
+TEST(Plot, WhatALogarithmicAxisCannotShowIsCounted) {
+  CurvePlot curve{"step", "loss", {{"", {{1, 1}, {2, 0}, {3, -2}, {4, kNoNumber}, {0, 1}}}}};
+  EXPECT_EQ(left_off_log_axes(curve), 0);
+  curve.log_y = true;
+  EXPECT_EQ(left_off_log_axes(curve), 2);
+  curve.x_axis = XAxis::kLog;
+  EXPECT_EQ(left_off_log_axes(curve), 3);
+  EXPECT_EQ(left_off_log_axes(RowPlot{"distance", {{"a", 0.1}, {"b", 0}, {"c", kNoNumber}}, {}, true}), 1);
+}
+
 TEST(Plot, LongNumbersOfTheXAxisHaveRoom) {
   CurvePlot curve{"step", "loss", {{"", {{500, 1}, {5000, 2}}}}};
   const RowPlot rows{"distance", {{"a", 0.0005, 0.0004, 0.0006}, {"b", 0.0045}}};

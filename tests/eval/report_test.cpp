@@ -79,6 +79,17 @@ TEST(RunPage, TheFoldersNameIsNotMarkup) {
                           HasSubstr("<h1>&lt;b&gt;bold</h1>"), Not(HasSubstr("<b>bold"))));
 }
 
+TEST(RunPage, ATrainingThatHasGoneOnIsTold) {
+  const TempDir dir;
+  auto record = core::new_record("run");
+  record["step"] = 20;
+  core::write_record(dir / "run.json", record);
+  put_file(dir / "log.jsonl", "{\"step\": 10}\n{\"step\": 20}\n");
+  EXPECT_THAT(page_of(dir.path()), Not(HasSubstr("has gone on")));
+  put_file(dir / "log.jsonl", "{\"step\": 10}\n{\"step\": 30}\n");
+  EXPECT_THAT(page_of(dir.path()), HasSubstr("has gone on since run.json was written: step 30 when"));
+}
+
 TEST(RunPage, AForeignRecordIsADataError) {
   const TempDir dir;
   put_file(dir / "score.json", "{\"schema\": 1, \"metrics\": {}}");
