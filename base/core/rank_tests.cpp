@@ -46,7 +46,8 @@ std::vector<double> subset_sums(const std::vector<size_t>& ranks, size_t chosen)
   size_t reached = 0;
   for (size_t i = 0; i < ranks.size(); ++i) {
     reached += ranks[i];
-    for (size_t count = std::min(i + 1, chosen); count > 0; --count) {
+    const size_t rest = ranks.size() - 1 - i;
+    for (size_t count = std::min(i + 1, chosen); count > 0 && count + rest >= chosen; --count) {
       for (size_t sum = ranks[i]; sum <= reached; ++sum) {
         ways[count][sum] += ways[count - 1][sum - ranks[i]];
       }
