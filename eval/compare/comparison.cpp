@@ -129,7 +129,7 @@ bool is_tested(const SeriesComparison& one) {
          (kind == SeriesKind::kSpeed || kind == SeriesKind::kMemory);
 }
 
-Verdict verdict_of(const SeriesComparison& one, const Comparison& all) {
+Verdict verdict_of(const SeriesComparison& one, const SuiteComparison& all) {
   const bool worse = one.p_worse_holm < all.options.level;
   const bool better = one.p_better_holm < all.options.level;
   const double size = std::abs(one.worsening.value);
@@ -155,7 +155,7 @@ int64_t needed_repetitions(int64_t family, bool paired, double level) {
   return n;
 }
 
-void judge_tested(Comparison& comparison) {
+void judge_tested(SuiteComparison& comparison) {
   std::vector<SeriesComparison*> tested;
   std::vector<double> worse;
   std::vector<double> better;
@@ -184,7 +184,7 @@ void judge_tested(Comparison& comparison) {
   }
 }
 
-void find_noise(Comparison& comparison) {
+void find_noise(SuiteComparison& comparison) {
   for (auto& one : comparison.series) {
     if (one.series.kind != SeriesKind::kNull || one.now_count == 0 || one.base_count == 0) {
       continue;
@@ -202,7 +202,7 @@ void find_noise(Comparison& comparison) {
 
 std::string share_text(double log_ratio) { return fmt::format("{:.1f} %", 100 * std::expm1(log_ratio)); }
 
-void add_remarks(Comparison& all) {
+void add_remarks(SuiteComparison& all) {
   const bool speed = std::ranges::any_of(
       all.series, [](const auto& one) { return is_tested(one) && one.series.kind == SeriesKind::kSpeed; });
   if (speed && !all.noise) {
@@ -247,7 +247,7 @@ std::string context_difference(const Suite& base, const Suite& now) {
   return text;
 }
 
-void require_same_meaning(const SuiteSeries& base, const SuiteSeries& now, const Comparison& all) {
+void require_same_meaning(const SuiteSeries& base, const SuiteSeries& now, const SuiteComparison& all) {
   const auto require = [&](const char* key, const std::string& before, const std::string& after) {
     if (before != after) {
       throw core::DataError("{}: series '{}': {} is {}, but {} in {}", all.now.file, core::excerpt(now.name),
@@ -261,7 +261,7 @@ void require_same_meaning(const SuiteSeries& base, const SuiteSeries& now, const
 }
 
 /// Puts all series into the comparison; returns for each the new one of the same name, or null.
-std::vector<const SuiteSeries*> pair_up(Comparison& all) {
+std::vector<const SuiteSeries*> pair_up(SuiteComparison& all) {
   const auto find = [](const Suite& suite, const std::string& name) -> const SuiteSeries* {
     const auto found = std::ranges::find_if(suite.series, [&](const auto& one) { return one.name == name; });
     return found != suite.series.end() ? &*found : nullptr;
@@ -315,12 +315,12 @@ std::string verdict_name(Verdict verdict) {
   return {};
 }
 
-int64_t Comparison::count(Verdict verdict) const {
+int64_t SuiteComparison::count(Verdict verdict) const {
   return std::ranges::count_if(series, [&](const auto& one) { return one.verdict == verdict; });
 }
 
-Comparison compare_suites(Suite base, Suite now, const ComparisonOptions& options) {
-  Comparison all{std::move(base), std::move(now), options, {}, 0, {}, {}};
+SuiteComparison compare_suites(Suite base, Suite now, const ComparisonOptions& options) {
+  SuiteComparison all{std::move(base), std::move(now), options, {}, 0, {}, {}};
   const auto difference = context_difference(all.base, all.now);
   if (!difference.empty()) {
     if (!options.allow_mismatch) {

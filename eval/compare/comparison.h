@@ -54,7 +54,7 @@ struct SeriesComparison {
   double p_better_holm = 1;
 };
 
-struct Comparison {
+struct SuiteComparison {
   Suite base;
   Suite now;
   ComparisonOptions options;
@@ -68,6 +68,6 @@ struct Comparison {
 
 /// Compares `now` to `base`. Throws NotComparableError if their contexts differ, unless that is allowed, and
 /// DataError if a series has another kind, unit or direction or if they share none.
-Comparison compare_suites(Suite base, Suite now, const ComparisonOptions& options);
+SuiteComparison compare_suites(Suite base, Suite now, const ComparisonOptions& options);
 
 }  // namespace ddpm_eval::eval

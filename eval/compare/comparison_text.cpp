@@ -75,7 +75,7 @@ std::vector<std::string> series_row(const SeriesComparison& one) {
 }
 
 /// How the numbers came about, and what has to be said of all of them.
-std::vector<std::string> lines_below(const Comparison& comparison) {
+std::vector<std::string> lines_below(const SuiteComparison& comparison) {
   std::vector<std::string> lines;
   const bool paired = std::ranges::any_of(comparison.series, [](const auto& one) { return one.paired; });
   if (comparison.tested > 0) {
@@ -93,7 +93,7 @@ std::vector<std::string> lines_below(const Comparison& comparison) {
   return lines;
 }
 
-std::string what_was_compared(const Comparison& comparison) {
+std::string what_was_compared(const SuiteComparison& comparison) {
   return fmt::format("{} of {} against {} of {}", comparison.now.commit, comparison.now.time,
                      comparison.base.commit, comparison.base.time);
 }
@@ -153,7 +153,7 @@ Json series_record(const SeriesComparison& one) {
 
 }  // namespace
 
-std::string comparison_summary(const Comparison& comparison) {
+std::string comparison_summary(const SuiteComparison& comparison) {
   const auto are = [](int64_t count) { return count == 1 ? "is" : "are"; };
   const auto worse = comparison.count(Verdict::kWorse);
   const auto better = comparison.count(Verdict::kBetter);
@@ -163,7 +163,7 @@ std::string comparison_summary(const Comparison& comparison) {
   return better == 0 ? text : fmt::format("{}, {} {} better", text, better, are(better));
 }
 
-std::string comparison_table(const Comparison& comparison) {
+std::string comparison_table(const SuiteComparison& comparison) {
   Rows rows = {kHead};
   for (const auto& one : comparison.series) {
     rows.push_back(series_row(one));
@@ -191,7 +191,7 @@ std::string comparison_table(const Comparison& comparison) {
          ".\n";
 }
 
-std::string comparison_markdown(const Comparison& comparison) {
+std::string comparison_markdown(const SuiteComparison& comparison) {
   auto summary = comparison_summary(comparison);
   summary[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(summary[0])));
   auto text =
@@ -217,7 +217,7 @@ std::string comparison_markdown(const Comparison& comparison) {
   return text;
 }
 
-core::Json comparison_record(const Comparison& comparison) {
+core::Json comparison_record(const SuiteComparison& comparison) {
   auto record = core::new_record("comparison");
   record["base"] = side_record(comparison.base);
   record["new"] = side_record(comparison.now);

@@ -53,8 +53,8 @@ SuiteSeries make_series(int64_t index, SeriesKind kind) {
 }
 
 /// Of both builds; the first series of the new one takes `slow_down` times as long.
-Comparison compare_night(const Machine& machine, uint64_t seed, double slow_down,
-                         const ComparisonOptions& options) {
+SuiteComparison compare_night(const Machine& machine, uint64_t seed, double slow_down,
+                              const ComparisonOptions& options) {
   Draws draws(seed);
   Suite base;
   Suite now;

@@ -29,8 +29,8 @@ using testing::timed;
 
 class Comparing : public ::testing::Test {
  protected:
-  Comparison compare(const SuiteJson& base, const SuiteJson& now,
-                     const ComparisonOptions& options = {}) const {
+  SuiteComparison compare(const SuiteJson& base, const SuiteJson& now,
+                          const ComparisonOptions& options = {}) const {
     testing::put_file(dir_ / "base.json", base.dump());
     testing::put_file(dir_ / "new.json", now.dump());
     return compare_suites(read_suite(dir_ / "base.json"), read_suite(dir_ / "new.json"), options);
