@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 BUILD := build/release
 
 .DEFAULT_GOAL := build
-.PHONY: deps configure build demo tests test test-browser lint bench asan clean
+.PHONY: deps configure build demo tests test test-browser lint bench nightly asan clean
 
 deps:
 	@tools/install-deps.sh
@@ -36,6 +36,10 @@ lint: deps
 bench: configure
 	@cmake --build --preset release -j $(JOBS) --target all_bench
 	@tools/bench.sh $(BUILD)
+
+# HEAD against the baseline of results/history; bench/nightly.py --set-baseline sets that.
+nightly: deps
+	@bench/nightly.py
 
 asan: deps
 	@cmake --preset asan > /dev/null

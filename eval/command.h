@@ -23,6 +23,7 @@ struct Session {
 // and help to `program` and, when chosen, sets session.action. Results go to stdout, everything else to
 // stderr.
 void add_ablate_command(CLI::App& program, Session& session);
+void add_compare_command(CLI::App& program, Session& session);
 void add_data_command(CLI::App& program, Session& session);
 void add_export_command(CLI::App& program, Session& session);
 void add_features_command(CLI::App& program, Session& session);

@@ -1,5 +1,6 @@
 #include "eval/ablation/grid_table.h"
 #include "eval/ablation/table_text.h"
+#include "eval/markdown.h"
 
 #include <algorithm>
 #include <utility>
@@ -24,10 +25,6 @@ std::string replaced(std::string text, const std::vector<std::pair<std::string, 
     }
   }
   return result;
-}
-
-std::string markdown(const std::string& text) {
-  return replaced(text, {{"|", "\\|"}, {"*", "\\*"}, {"<", "&lt;"}, {"\n", " "}});
 }
 
 std::string latex(const std::string& text) {
@@ -66,34 +63,19 @@ std::string table_markdown(const Json& table) {
   const auto content = table_text(table);
   std::string text;
   if (const auto title = table.at("title").get<std::string>(); !title.empty()) {
-    text += "# " + markdown(title) + "\n\n";
+    text += "# " + markdown_text(title) + "\n\n";
   }
   for (const auto& one : content.tables) {
     if (!one.caption.empty()) {
-      text += "## " + markdown(one.caption) + "\n\n";
+      text += "## " + markdown_text(one.caption) + "\n\n";
     }
-    const auto rows = printed_rows(one);
-    for (size_t row = 0; row < rows.size(); ++row) {
-      text += "|";
-      for (const auto& cell : rows[row]) {
-        text += fmt::format(" {} |", markdown(cell));
-      }
-      text += "\n";
-      if (row == 0) {
-        text += "|:--|";
-        for (size_t column = 1; column < one.head.size(); ++column) {
-          text += "--:|";
-        }
-        text += "\n";
-      }
-    }
-    text += "\n";
+    text += markdown_table(printed_rows(one)) + "\n";
   }
   for (const auto& line : content.remarks) {
-    text += markdown(line) + "\n\n";
+    text += markdown_text(line) + "\n\n";
   }
   for (size_t i = 0; i < content.notes.size(); ++i) {
-    text += fmt::format("[{}] {}\n\n", i + 1, markdown(content.notes[i]));
+    text += fmt::format("[{}] {}\n\n", i + 1, markdown_text(content.notes[i]));
   }
   text.pop_back();
   return text;

@@ -3,16 +3,15 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/json.h"
+#include "base/core/rank_tests.h"
 #include "base/core/text.h"
+#include "eval/compare/suite.h"
+#include "eval/json_reader.h"
 
 #include <algorithm>
-#include <cctype>
-#include <chrono>
-#include <cmath>
 #include <map>
 #include <optional>
 #include <sstream>
-#include <string_view>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -21,82 +20,35 @@ namespace ddpm_eval::eval {
 namespace {
 
 namespace fs = std::filesystem;
-using core::Json;
 
-/// One object of a line, and where it is.
-class Reader {
- public:
-  Reader(const Json& object, std::string place) : object_(object), place_(std::move(place)) {}
-
-  [[noreturn]] void refuse(const std::string& problem) const {
-    throw core::DataError("{}: {}", place_, problem);
-  }
-
-  const Json& at(const char* key) const {
-    if (!object_.is_object() || !object_.contains(key)) {
-      refuse(fmt::format("not a line of a history: {} is missing", key));
-    }
-    return object_[key];
-  }
-  std::string text(const char* key) const {
-    const auto& value = at(key);
-    if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
-      refuse(fmt::format("{} must be a text", key));
-    }
-    return value.get<std::string>();
-  }
-  double number(const char* key) const {
-    const auto& value = at(key);
-    if (!value.is_number() || !std::isfinite(value.get<double>())) {
-      refuse(fmt::format("{} must be a number", key));
-    }
-    return value.get<double>();
-  }
-  int64_t count(const char* key) const {
-    const auto& value = at(key);
-    if (!value.is_number_integer() || value.get<double>() < 1 || value.get<double>() > 1e15) {
-      refuse(fmt::format("{} must be a whole number of at least 1", key));
-    }
-    return value.get<int64_t>();
-  }
-  Reader below(const char* key) const { return {at(key), place_}; }
-
- private:
-  const Json& object_;
-  std::string place_;
-};
-
-/// "2026-11-26T02:00:00Z" in seconds since 1970.
-std::optional<int64_t> parse_time(const std::string& text) {
-  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:ddZ";
-  bool sound = text.size() == kForm.size();
-  for (size_t i = 0; sound && i < kForm.size(); ++i) {
-    sound = kForm[i] == 'd' ? std::isdigit(static_cast<unsigned char>(text[i])) != 0 : text[i] == kForm[i];
-  }
-  if (!sound) {
+/// Of a suite's series; none of a hash, which is no number.
+std::optional<HistoryValue> summary_of(const SuiteSeries& series) {
+  if (series.kind == SeriesKind::kHash) {
     return std::nullopt;
   }
-  const auto number = [&](size_t at, size_t digits) { return std::stoi(text.substr(at, digits)); };
-  const std::chrono::year_month_day date{std::chrono::year(number(0, 4)),
-                                         std::chrono::month(static_cast<unsigned>(number(5, 2))),
-                                         std::chrono::day(static_cast<unsigned>(number(8, 2)))};
-  const int hour = number(11, 2), minute = number(14, 2), second = number(17, 2);
-  if (!date.ok() || hour > 23 || minute > 59 || second > 60) {
-    return std::nullopt;
+  HistoryValue value{series.name, series.unit, series.higher_is_better};
+  if (series.kind == SeriesKind::kQuality) {
+    value.median = value.low = value.high = series.value;
+    value.count = 1;
+    return value;
   }
-  const auto days = std::chrono::sys_days(date).time_since_epoch().count();
-  return int64_t{days} * 86400 + hour * 3600 + minute * 60 + second;
+  const auto [least, most] = std::ranges::minmax(series.repetitions);
+  const auto estimate = core::median(series.repetitions, 0.95);
+  value.median = estimate.value;
+  value.low = std::max(estimate.low, least);
+  value.high = std::min(estimate.high, most);
+  value.count = static_cast<int64_t>(series.repetitions.size());
+  return value;
 }
 
-HistoryValue read_value(const Reader& reader) {
+std::optional<HistoryValue> read_value(const JsonReader& reader) {
+  if (reader.has("kind")) {
+    return summary_of(read_suite_series(reader));
+  }
   HistoryValue value;
   value.name = reader.text("name");
   value.unit = reader.text("unit");
-  const auto better = reader.text("better");
-  if (better != "lower" && better != "higher") {
-    reader.refuse(fmt::format("better must be lower or higher, not '{}'", core::excerpt(better)));
-  }
-  value.higher_is_better = better == "higher";
+  value.higher_is_better = reader.second_of("better", "lower", "higher");
   value.median = reader.number("median");
   value.low = reader.number("low");
   value.high = reader.number("high");
@@ -107,28 +59,16 @@ HistoryValue read_value(const Reader& reader) {
   return value;
 }
 
-HistoryEntry read_entry(const Reader& reader) {
-  const auto schema = reader.count("schema");
-  if (schema > kHistorySchema) {
-    reader.refuse(
-        fmt::format("schema {} is newer than this program, which reads {}", schema, kHistorySchema));
-  }
+HistoryEntry read_entry(const JsonReader& reader) {
+  reader.require_schema(kHistorySchema);
   HistoryEntry entry;
+  entry.time = reader.time("time");
   entry.time_text = reader.text("time");
-  const auto time = parse_time(entry.time_text);
-  if (!time) {
-    reader.refuse("time must be as 2026-11-26T02:00:00Z");
-  }
-  entry.time = *time;
   entry.commit = reader.text("commit");
   const auto context = reader.below("context");
   const auto threads = context.count("threads");
   entry.context = fmt::format("{}, {} thread{}, {}", context.text("cpu"), threads, threads == 1 ? "" : "s",
                               context.text("build"));
-  const auto& list = reader.at("series");
-  if (!list.is_array()) {
-    reader.refuse("series must be a list");
-  }
   return entry;
 }
 
@@ -162,11 +102,15 @@ std::vector<HistoryEntry> read_history(const fs::path& path) {
     for (size_t number = 1; std::getline(lines, line); ++number) {
       const auto place = fmt::format("{}:{}", file.string(), number);
       const auto object = core::parse_json(line);
-      const Reader reader(object, place);
+      const JsonReader reader(object, place, "a line of a history");
       auto entry = read_entry(reader);
-      for (const auto& one : object["series"]) {
-        const Reader below(one, place);
-        auto value = read_value(below);
+      for (const auto& one : reader.list("series")) {
+        const JsonReader below(one, place, reader.what());
+        const auto read = read_value(below);
+        if (!read) {
+          continue;
+        }
+        const auto& value = *read;
         if (std::ranges::any_of(entry.values, [&](const auto& other) { return other.name == value.name; })) {
           below.refuse(fmt::format("'{}' is there twice", core::excerpt(value.name)));
         }
@@ -175,7 +119,7 @@ std::vector<HistoryEntry> read_history(const fs::path& path) {
           below.refuse(fmt::format("'{}' has another unit or direction than in an earlier line",
                                    core::excerpt(value.name)));
         }
-        entry.values.push_back(std::move(value));
+        entry.values.push_back(value);
       }
       entries.push_back(std::move(entry));
     }

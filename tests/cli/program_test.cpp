@@ -19,9 +19,9 @@ using ::testing::Not;
 using testing::run_program;
 using ::testing::StartsWith;
 
-constexpr const char* kCommands[] = {"data",  "export", "features", "fid",    "import",
-                                     "info",  "is",     "nll",      "report", "sample",
-                                     "score", "show",   "stats",    "train",  "weights"};
+constexpr const char* kCommands[] = {"compare", "data",  "export", "features", "fid",    "import",
+                                     "info",    "is",    "nll",    "report",   "sample", "score",
+                                     "show",    "stats", "train",  "weights"};
 
 TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {
   const auto help = run_program({"--help"});
@@ -57,7 +57,7 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   expect_error(
       {"knn", "--help"},
       "unknown command 'knn'; choose train, sample, show, fid, is, score, stats, nll, ablate, report, "
-      "features, data, "
+      "compare, features, data, "
       "weights, import, export or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   expect_error({"features", "trian", "--out", "x"},

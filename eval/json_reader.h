@@ -1,0 +1,51 @@
+#pragma once
+
+#include "base/core/json.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+
+/// Reads the fields of a JSON object that came from a file. Everything throws DataError, whose message starts
+/// with `place` and names the key. `object` must outlive the reader.
+class JsonReader {
+ public:
+  /// `what` the object should be ("a line of a history"), for a key that is missing.
+  JsonReader(const core::Json& object, std::string place, std::string what)
+      : object_(object), place_(std::move(place)), what_(std::move(what)) {}
+
+  [[noreturn]] void refuse(const std::string& problem) const;
+
+  bool has(const char* key) const { return object_.is_object() && object_.contains(key); }
+  const core::Json& at(const char* key) const;
+  /// A text that is not empty.
+  std::string text(const char* key) const;
+  /// One of two words: true for the second.
+  bool second_of(const char* key, const char* first, const char* second) const;
+  /// A finite number.
+  double number(const char* key) const;
+  /// A whole number of at least 1.
+  int64_t count(const char* key) const;
+  /// Seconds since 1970 of a time as 2026-11-26T02:00:00Z.
+  int64_t time(const char* key) const;
+  const core::Json& list(const char* key) const;
+  JsonReader below(const char* key) const { return {at(key), place_, what_}; }
+  /// The same object, with `name` after the place in messages.
+  JsonReader named(const std::string& name) const { return {object_, place_ + ": " + name, what_}; }
+  /// Refuses a layout newer than `newest`.
+  void require_schema(int64_t newest) const;
+
+  const std::string& place() const { return place_; }
+  const std::string& what() const { return what_; }
+
+ private:
+  const core::Json& object_;
+  std::string place_;
+  std::string what_;
+};
+
+}  // namespace ddpm_eval::eval
