@@ -13,8 +13,10 @@ with the exit code of `ddpm-eval compare`: 4 for a regression. Run it on an idle
 import argparse
 import array
 import datetime
+import fcntl
 import hashlib
 import json
+import multiprocessing
 import os
 import pathlib
 import re
@@ -65,9 +67,17 @@ class Build:
         return json.loads(subprocess.run([self.program, *words], check=True, stdout=subprocess.PIPE).stdout)
 
 
+def is_checkout(source, commit):
+    words = ["git", "-C", source, "rev-parse", "--short=12", "HEAD", "--show-toplevel"]
+    found = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return found.returncode == 0 and set(found.stdout.splitlines()) == {commit, str(source)}
+
+
 def build(commit):
     """The checkout of an earlier night is used again, and its build with it."""
     source = WORK / commit
+    if source.exists() and not is_checkout(source, commit):
+        shutil.rmtree(source)  # a night was killed while it was made
     if not source.exists():
         git("worktree", "prune")
         git("worktree", "add", "--detach", str(source), commit)
@@ -225,16 +235,16 @@ class Suite:
         return dict(self.record, series=list(self.series.values()))
 
 
-def measure(base, new, options):
+def measure(base, new, load, options):
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     session = f"{now} {base.tool['commit']} {new.tool['commit']}"
-    load = round(os.getloadavg()[0], 2)
     sides = [(base, Suite(base, session, now, load)), (new, Suite(new, session, now, load))]
     works = [work for work in WORKS if re.search(options.only, work.__name__)]
     with tempfile.TemporaryDirectory() as name:
         for turn in range(options.rounds):
             for work in works:
-                for side, suite in sides:
+                # Who comes first meets cold caches and what the work before has left: each side in turn.
+                for side, suite in sides if turn % 2 == 0 else reversed(sides):
                     suite.add(work(side, base, options, pathlib.Path(name)))
             say(f"round {turn + 1} of {options.rounds}")
     return [suite.finished() for _, suite in sides]
@@ -242,16 +252,33 @@ def measure(base, new, options):
 
 def write_records(records):
     for name, record in zip(("base", "new"), records):
-        (WORK / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+        write_whole(WORK / f"{name}.json", json.dumps(record, indent=1) + "\n")
     return [WORK / "base.json", WORK / "new.json"]
+
+
+def write_whole(path, text):
+    """All of it or nothing, whenever the night is killed."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def append_to_history(record):
     HISTORY.mkdir(parents=True, exist_ok=True)
     context = record["context"]
     slug = re.sub(r"[^a-z0-9]+", "-", f"{context['cpu']} {context['threads']}".lower()).strip("-")
-    with open(HISTORY / f"{slug}.jsonl", "a") as history:
-        history.write(json.dumps(record) + "\n")
+    path = HISTORY / f"{slug}.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    write_whole(path, "".join(line + "\n" for line in [*lines, json.dumps(record)]))
+
+
+def is_a_whole_night(parser, options, record):
+    """Points of a curve are of the same work, of a commit that can be built again."""
+    same = all(getattr(options, name) == parser.get_default(name) for name in ("rounds", "only", "min_time", "train_steps"))
+    return same and not record["commit"].endswith("-dirty")
 
 
 def main():
@@ -265,28 +292,50 @@ def main():
     parser.add_argument("--new-build", type=pathlib.Path, help="a build that is there, instead of HEAD's")
     parser.add_argument("--no-history", action="store_true", help="leave results/history as it is")
     options = parser.parse_args()
-    if options.set_baseline:
+    if options.set_baseline is not None:
         HISTORY.mkdir(parents=True, exist_ok=True)
-        BASELINE.write_text(commit_of(options.set_baseline) + "\n")
+        write_whole(BASELINE, commit_of(options.set_baseline) + "\n")
         print(f"{BASELINE.relative_to(ROOT)}: {BASELINE.read_text().strip()}; commit this file")
         return 0
+    if options.rounds < 1:
+        parser.error("--rounds: expected 1 or more")
+    if not any(re.search(options.only, work.__name__) for work in WORKS):
+        parser.error(f"--only {options.only}: matches none of the works")
     WORK.mkdir(parents=True, exist_ok=True)
+    lock = open(WORK / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("nightly: another night is at work in build/nightly")
+    for name in ("base.json", "new.json", "comparison.json", "comparison.md"):
+        (WORK / name).unlink(missing_ok=True)
+    load = round(os.getloadavg()[0], 2)  # before our own builds
     if not options.base_build and not BASELINE.exists():
         sys.exit(f"nightly: {BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it")
-    commits = [BASELINE.read_text().strip() if not options.base_build else "", commit_of("HEAD")]
+    commits = [commit_of(BASELINE.read_text().strip()) if BASELINE.exists() else "", commit_of("HEAD")]
     base = Build(options.base_build) if options.base_build else build(commits[0])
     new = Build(options.new_build) if options.new_build else build(commits[1])
     remove_builds_but(commits)
     for name, phase in (("real.npz", 0), ("fake.npz", 11)):
         if not (WORK / name).exists():
-            write_statistics(WORK / name, phase)
-    records = measure(base, new, options)
+            # In a process of its own: the peak memory of this one is the least that its children are said to have.
+            writer = multiprocessing.Process(target=write_statistics, args=(WORK / (name + ".tmp"), phase))
+            writer.start()
+            writer.join()
+            if writer.exitcode != 0:
+                raise RuntimeError(f"{name} could not be made")
+            os.replace(WORK / (name + ".tmp"), WORK / name)
+    records = measure(base, new, load, options)
     files = write_records(records)
-    if not options.no_history:
-        append_to_history(records[1])
-        subprocess.run([new.program, "report", HISTORY, "--out", WORK / "history.html"], check=True)
-    return subprocess.run([new.program, "compare", *files, "--json", WORK / "comparison.json",
+    code = subprocess.run([new.program, "compare", *files, "--json", WORK / "comparison.json",
                            "--markdown", WORK / "comparison.md"]).returncode
+    if options.no_history or not is_a_whole_night(parser, options, records[1]):
+        say("results/history is left as it is")
+        return code
+    append_to_history(records[1])
+    if subprocess.run([new.program, "report", HISTORY, "--out", WORK / "history.html"]).returncode != 0:
+        say("the history has no page")
+    return code
 
 
 if __name__ == "__main__":

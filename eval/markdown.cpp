@@ -6,6 +6,7 @@ std::string markdown_text(const std::string& text) {
   std::string result;
   for (const char c : text) {
     switch (c) {
+      case '\\':
       case '|':
       case '*':
         result += '\\';
@@ -15,6 +16,7 @@ std::string markdown_text(const std::string& text) {
         result += "&lt;";
         break;
       case '\n':
+      case '\r':
         result += ' ';
         break;
       default:

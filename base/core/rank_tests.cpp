@@ -156,6 +156,11 @@ OneSidedP rank_sum_test(std::span<const double> values, std::span<const double> 
 }
 
 double smallest_rank_sum_p(int64_t n, int64_t m) {
+  if (n + m > kMaxExactRankSum) {  // of the normal approximation, whatever the exact one would be
+    const double product = static_cast<double>(n) * static_cast<double>(m);
+    const double variance = product / 12 * static_cast<double>(n + m + 1);
+    return normal_tails(product / 2, 0, variance).greater;
+  }
   double p = 1;
   for (int64_t i = 1; i <= n; ++i) {
     p *= static_cast<double>(i) / static_cast<double>(m + i);

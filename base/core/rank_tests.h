@@ -25,7 +25,8 @@ inline constexpr int64_t kMaxExactSignedRank = 100;
 /// continuity. 1 and 1 if a sample is empty.
 OneSidedP rank_sum_test(std::span<const double> values, std::span<const double> others);
 
-/// The smallest p that rank_sum_test() can give for samples of these sizes: 1 / C(n + m, n).
+/// The smallest p that rank_sum_test() can give for samples of these sizes: 1 / C(n + m, n)
+/// where it is exact.
 double smallest_rank_sum_p(int64_t n, int64_t m);
 
 /// The signed-rank test of paired differences (Wilcoxon 1945) against 0: the share of the 2^n choices of

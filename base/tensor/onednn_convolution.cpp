@@ -153,13 +153,15 @@ at::Tensor laid_out(const Problem& p, const at::Tensor& weight, const memory::de
 
 bool available() { return true; }
 
-bool computes_bfloat16() {
+bool has_avx512() {
   static const bool supported = [] {
     const auto isa = dnnl::get_effective_cpu_isa();
     return isa != dnnl::cpu_isa::sse41 && isa != dnnl::cpu_isa::avx && isa != dnnl::cpu_isa::avx2;
   }();
   return supported;
 }
+
+bool computes_bfloat16() { return has_avx512(); }
 
 PackedWeight pack(const Problem& problem, const at::Tensor& weight, const PackedWeight* other) {
   const auto forward = prepared(problem, Pass::kForward);
@@ -200,6 +202,7 @@ void backward_weights(const Problem& problem, const at::Tensor& x, const at::Ten
 #else
 
 bool available() { return false; }
+bool has_avx512() { return false; }
 bool computes_bfloat16() { return false; }
 
 namespace {

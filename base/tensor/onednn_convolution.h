@@ -29,6 +29,9 @@ struct PackedWeight {
 /// Whether this build has oneDNN.
 bool available();
 
+/// Whether oneDNN uses AVX-512 on this processor.
+bool has_avx512();
+
 /// Whether oneDNN computes bfloat16 on this processor.
 bool computes_bfloat16();
 

@@ -1,5 +1,6 @@
 #include "base/tensor/winograd.h"
 
+#include "base/core/error.h"
 #include "base/tensor/product.h"
 #include "base/tensor/winograd_kernel.h"
 
@@ -16,15 +17,17 @@ using detail::kWinogradPlanes;
 using detail::Planes;
 using detail::TiledImages;
 
-/// Tiles that go through at once, so that V and the products stay in the second cache.
+/// Tiles that go through at once. Larger blocks were no faster: V and the products leave the second cache.
 constexpr int64_t kBlock = 64;
 /// Tiles that a sum over tiles takes at once: its result is read and written as often as there are blocks.
 constexpr int64_t kGradientBlock = 256;
 /// Below it an image does not fill a matrix product, and there is little to save.
 constexpr int64_t kFewestTiles = 16;
 constexpr int64_t kFewestChannels = 32;
+/// That a thread is worth waking for.
+constexpr int64_t kTilesAtLeast = 16;
 
-/// Planes and rows of planes would fall on the same lines of the cache.
+/// Planes would otherwise fall on the same lines of the cache.
 constexpr int64_t kSkew = kWinogradLanes;
 
 int64_t tiles_of(const TiledImages& tiled, int64_t rows) {
@@ -62,30 +65,50 @@ at::Tensor transformed(const at::Tensor& weight, const detail::Filters& filters)
   return u;
 }
 
-constexpr int64_t kTaps = 9;
+constexpr int64_t kTaps = 9;  ///< of a filter
 
 detail::Filters plain_filters(int64_t out, int64_t in) {
   return {.rows = in, .lanes = out, .row_stride = kTaps, .lane_stride = in * kTaps, .turned = false};
 }
 
-/// x [rows, height, width, in] and u [16, in, out] to y in `tiled`.
+/// x [rows, height, width, in] and u [16, in, out] to y in `tiled`. Every product has one thread, as its bits
+/// depend on the number: threads take blocks or, of a single one, planes.
 void convolve(const float* x, int64_t height, int64_t width, int64_t in, int64_t rows, int64_t pad,
               const at::Tensor& u, const TiledImages& tiled, const float* bias, bool adds, float* y) {
   const int64_t out = tiled.channels, tiles = tiles_of(tiled, rows);
   const TiledImages source{tiled.height, tiled.width, in};
-  const int64_t blocks = (tiles + kBlock - 1) / kBlock;
+  const int64_t blocks = (tiles + kBlock - 1) / kBlock, most = std::min(kBlock, tiles);
   const float* filters = u.data_ptr<float>();
-  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-    const int64_t most = std::min(kBlock, tiles);
-    at::Tensor v_memory, m_memory;
+  const auto multiply_plane = [&](int64_t plane, int64_t size, const Planes& v, const Planes& m) {
+    multiply(size, in, out, 1, {v.data + plane * v.stride, in}, {filters + plane * in * out, out},
+             m.data + plane * m.stride, out);
+  };
+  at::Tensor v_memory, m_memory;
+  if (blocks == 1) {
     const Planes v = planes(v_memory, most, in), m = planes(m_memory, most, out);
+    at::parallel_for(0, tiles, kTilesAtLeast, [&](int64_t begin, int64_t end) {
+      detail::winograd_data(x, height, width, source, pad, begin, end - begin,
+                            {v.data + begin * in, v.stride});
+    });
+    at::parallel_for(0, kWinogradPlanes, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) {
+        multiply_plane(plane, tiles, v, m);
+      }
+    });
+    at::parallel_for(0, tiles, kTilesAtLeast, [&](int64_t begin, int64_t end) {
+      detail::winograd_output({m.data + begin * out, m.stride}, tiled, begin, end - begin, bias, adds, y);
+    });
+    return;
+  }
+  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    at::Tensor own_v, own_m;
+    const Planes v = planes(own_v, most, in), m = planes(own_m, most, out);
     for (int64_t block = begin; block < end; ++block) {
       // None has a single tile, whose product would be that of a vector, of other bits.
       const Part part = part_of(tiles, blocks, block);
       detail::winograd_data(x, height, width, source, pad, part.begin, part.size, v);
       for (int64_t plane = 0; plane < kWinogradPlanes; ++plane) {
-        multiply(part.size, in, out, 1, {v.data + plane * v.stride, in}, {filters + plane * in * out, out},
-                 m.data + plane * m.stride, out);
+        multiply_plane(plane, part.size, v, m);
       }
       detail::winograd_output(m, tiled, part.begin, part.size, bias, adds, y);
     }
@@ -98,9 +121,10 @@ bool suits(const onednn::Problem& p) {
   const auto fits = [](int64_t channels) {
     return channels >= kFewestChannels && channels % kWinogradLanes == 0;
   };
-  return has_multiply() && p.dtype == torch::kFloat32 && p.result == torch::kFloat32 && p.kernel == 3 &&
-         p.shape.stride == 1 && p.shape.pad_begin <= 2 && p.shape.pad_end <= 2 && fits(p.in) && fits(p.out) &&
-         tiles_of(output_tiles(p, p.out), 1) >= kFewestTiles;
+  // oneDNN's products for AVX2 give a row other bits in a matrix of another height.
+  return has_multiply() && onednn::has_avx512() && p.dtype == torch::kFloat32 &&
+         p.result == torch::kFloat32 && p.kernel == 3 && p.shape.stride == 1 && p.shape.pad_begin <= 2 &&
+         fits(p.in) && fits(p.out) && tiles_of(output_tiles(p, p.out), 1) >= kFewestTiles;
 }
 
 at::Tensor filters(const at::Tensor& weight) {
@@ -128,10 +152,11 @@ void backward_weights(const onednn::Problem& p, const at::Tensor& x, const at::T
   const int64_t most = std::min(kGradientBlock, tiles);
   at::Tensor v_memory, dm_memory;
   const Planes v = planes(v_memory, most, p.in), dm = planes(dm_memory, most, p.out);
+  DDPM_CHECK(blocks > 0, "a gradient over no images");
   at::Tensor du = torch::empty({kWinogradPlanes, p.in, p.out}, torch::kFloat32);
   for (int64_t block = 0; block < blocks; ++block) {
     const Part part = part_of(tiles, blocks, block);
-    at::parallel_for(0, part.size, kWinogradLanes, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, part.size, kTilesAtLeast, [&](int64_t begin, int64_t end) {
       detail::winograd_data(x.data_ptr<float>(), p.height, p.width, source, p.shape.pad_begin,
                             part.begin + begin, end - begin, {v.data + begin * p.in, v.stride});
       detail::winograd_output_gradient(dy.data_ptr<float>(), target, part.begin + begin, end - begin,

@@ -125,7 +125,11 @@ GridFolder GridFolder::open(const fs::path& folder) {
 }
 
 GridFolder GridFolder::plan(const fs::path& folder, const fs::path& file) {
-  GridFolder result(folder, read_grid_file(file));
+  return planned(folder, read_grid_file(file));
+}
+
+GridFolder GridFolder::planned(const fs::path& folder, Grid grid) {
+  GridFolder result(folder, std::move(grid));
   if (!file_exists(folder / kGridCopy) && file_exists(folder) && !is_free(folder)) {
     throw core::UsageError("--out {}: is not empty and holds no grid; choose another folder",
                            folder.string());
@@ -137,7 +141,7 @@ GridFolder GridFolder::plan(const fs::path& folder, const fs::path& file) {
 GridFolder GridFolder::create(const fs::path& folder, const fs::path& file) {
   const auto text = read_named(file);
   const auto base = read_named(base_config_path(text));
-  auto result = plan(folder, file);
+  auto result = planned(folder, read_grid(text, base));
   core::make_folders(folder);
   keep_copy(folder / kGridCopy, text.text);
   keep_copy(folder / kBaseCopy, base.text);

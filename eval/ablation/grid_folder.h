@@ -70,6 +70,7 @@ class GridFolder {
   using Kept = std::map<std::pair<size_t, int64_t>, core::Json>;
 
   GridFolder(std::filesystem::path folder, Grid grid);
+  static GridFolder planned(const std::filesystem::path& folder, Grid grid);
   GridJob owner_of(const GridJob& job) const;
   const core::Json* keep(Kept& kept, const GridJob& job, const char* file, const char* kind) const;
   void check_job(const GridJob& job, const std::filesystem::path& folder) const;

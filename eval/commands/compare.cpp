@@ -78,6 +78,13 @@ void compare(const CompareOptions& options) {
     throw core::Error(core::ExitCode::kRegression,
                       fmt::format("{}: {}", options.now.string(), comparison_summary(comparison)));
   }
+  if (const auto open = what_stays_open(comparison); !open.empty() && !options.allow_mismatch) {
+    if (std::fflush(stdout) != 0) {
+      throw core::ResourceError("standard output could not be written");
+    }
+    throw core::NotComparableError("{}: nothing is shown to be worse, but {}; --allow-mismatch accepts that",
+                                   options.now.string(), open);
+  }
 }
 
 }  // namespace
@@ -94,8 +101,9 @@ void add_compare_command(CLI::App& program, Session& session) {
   command
       ->add_option("--level", options->level, "How often the whole suite may be called worse when nothing is")
       ->capture_default_str();
-  command->add_flag("--allow-mismatch", options->allow_mismatch,
-                    "Compare although processor, threads, build or LibTorch differ");
+  command->add_flag(
+      "--allow-mismatch", options->allow_mismatch,
+      "Compare although processor, threads, build or LibTorch differ, and accept what stays open");
   add_json_option(*command, options->json);
   command->add_option("--markdown", options->markdown,
                       "Write the result for a pull request to this file; - is standard output");

@@ -132,7 +132,9 @@ bool is_tested(const SeriesComparison& one) {
 Verdict verdict_of(const SeriesComparison& one, const SuiteComparison& all) {
   const bool worse = one.p_worse_holm < all.options.level;
   const bool better = one.p_better_holm < all.options.level;
-  const double size = std::abs(one.worsening.value);
+  const double size = worse    ? one.worsening.value
+                      : better ? -one.worsening.value
+                               : std::abs(one.worsening.value);
   if (size <= std::log1p(all.options.threshold)) {
     return worse || better ? Verdict::kSmall : Verdict::kSame;
   }
@@ -346,6 +348,23 @@ SuiteComparison compare_suites(Suite base, Suite now, const ComparisonOptions& o
   judge_tested(all);
   add_remarks(all);
   return all;
+}
+
+std::string what_stays_open(const SuiteComparison& comparison) {
+  std::vector<std::string> reasons;
+  if (const auto missing = comparison.count(Verdict::kOnlyInBase); missing > 0) {
+    reasons.push_back(fmt::format("{} of the baseline's series not measured", missing));
+  }
+  if (comparison.tested > 0 && comparison.count(Verdict::kTooFew) == comparison.tested) {
+    reasons.emplace_back("too few repetitions to show any change of speed or memory");
+  }
+  const auto hidden = std::ranges::count_if(comparison.series, [](const SeriesComparison& one) {
+    return one.verdict == Verdict::kWithinNoise && one.worsening.low > 0;
+  });
+  if (hidden > 0) {
+    reasons.push_back(fmt::format("{} slower by no more than the null subject's noise", hidden));
+  }
+  return fmt::format("{}", fmt::join(reasons, "; "));
 }
 
 }  // namespace ddpm_eval::eval

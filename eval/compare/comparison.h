@@ -4,6 +4,7 @@
 #include "eval/compare/suite.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,11 @@ struct SuiteComparison {
 
   int64_t count(Verdict verdict) const;
 };
+
+/// Why "nothing is worse" would claim more than was found: series of the baseline that are no longer
+/// measured, too few repetitions for any series, slow-downs that the null subject is too loud to confirm.
+/// Empty if none.
+std::string what_stays_open(const SuiteComparison& comparison);
 
 /// Compares `now` to `base`. Throws NotComparableError if their contexts differ, unless that is allowed, and
 /// DataError if a series has another kind, unit or direction or if they share none.

@@ -44,7 +44,7 @@ std::vector<double> read_repetitions(const JsonReader& reader) {
   std::vector<double> values;
   for (const auto& one : list) {
     const double value = one.is_number() ? one.get<double>() : 0;
-    if (!(value > 0) || !std::isfinite(value)) {
+    if (!(value >= kLeastRepetition && value <= kMostRepetition)) {
       reader.refuse(fmt::format("repetitions[{}] must be a positive number", values.size()));
     }
     values.push_back(value);

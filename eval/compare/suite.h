@@ -18,6 +18,9 @@ inline constexpr int64_t kSuiteSchema = 1;
 
 /// As many repetitions as a series may have: comparing takes the square of them.
 inline constexpr size_t kMaxRepetitions = 1000;
+/// Beyond these a ratio of two is no number.
+inline constexpr double kLeastRepetition = 1e-100;
+inline constexpr double kMostRepetition = 1e100;
 
 enum class SeriesKind {
   kSpeed,    ///< times or rates

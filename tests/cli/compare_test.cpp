@@ -81,14 +81,39 @@ TEST_F(Compare, OtherContextsAreExitCode6UnlessToldTo) {
               HasSubstr("The contexts differ: cpu (Xeon and EPYC), threads (2 and 8).\n"));
 }
 
+TEST_F(Compare, WhatStaysOpenIsExitCode6UnlessToldTo) {
+  const auto left_open = [&](const std::string& now, const char* why) {
+    const auto result = run_program(call(now));
+    EXPECT_EQ(result.exit_code, 6) << result.err;
+    EXPECT_THAT(result.out, HasSubstr("verdict")) << "the table comes first";
+    EXPECT_THAT(error_line(result), HasSubstr(why));
+  };
+  auto fewer = base_;
+  fewer["series"].erase(0);
+  fewer["series"].push_back(timed("another", ten_times()));
+  put("fewer.json", fewer);
+  left_open("fewer.json", "nothing is shown to be worse, but 1 of the baseline's series not measured");
+  EXPECT_THAT(done(call("fewer.json", {"--allow-mismatch"})), HasSubstr("none of 3 series is worse"));
+  const auto null = timed("spin", ten_times(), "null");
+  put("base.json", suite_json("old", {timed("forward", {1, 2, 3}), null}));
+  put("few.json", suite_json("new", {timed("forward", {4, 5, 6}), null}));
+  left_open("few.json", "but too few repetitions to show any change");
+  put("base.json", base_);
+  put("loud.json",
+      suite_json("new", {timed("forward", ten_times(1.1)), timed("spin", ten_times(1.2), "null")}));
+  left_open("loud.json", "but 1 slower by no more than the null subject's noise; --allow-mismatch");
+}
+
 TEST_F(Compare, BadFilesAreExitCode3) {
   refused(3, call("absent.json"), "absent.json");
   put_file(dir_ / "text.json", "not JSON");
   refused(3, call("text.json"), "text.json: not a suite record: schema is missing");
   auto bad = base_;
-  bad["series"][0]["repetitions"][3] = 0;
-  put("bad.json", bad);
-  refused(3, call("bad.json"), "bad.json: series 'forward': repetitions[3] must be a positive number");
+  for (const double number : {0.0, 1e-300, 1e300}) {
+    bad["series"][0]["repetitions"][3] = number;
+    put("bad.json", bad);
+    refused(3, call("bad.json"), "bad.json: series 'forward': repetitions[3] must be a positive number");
+  }
 }
 
 TEST_F(Compare, WrongFlagsAreExitCode2) {

@@ -1,11 +1,13 @@
 #include "base/tensor/convolution.h"
 
 #include "base/tensor/noise.h"
+#include "base/tensor/onednn_convolution.h"
 #include "tests/support/tensor_matchers.h"
 #include "tests/tensor/convolution_cases.h"
 
 #include <cmath>
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
 namespace ddpm_eval::tensor {
@@ -98,8 +100,28 @@ TEST(Convolution, ARowDependsOnNoOther) {
   }
 }
 
+TEST(Convolution, ThreadsDoNotChangeARow) {
+  if (!onednn::has_avx512()) {
+    GTEST_SKIP() << "Winograd's filtering is not used";
+  }
+  const at::NoGradGuard no_grad;
+  const auto weight = draws("weight", {64, 384, 3, 3}), bias = draws("bias", {64, 1}).flatten();
+  const FrozenConvolution frozen(weight, bias, {1, 1, 1});
+  const auto x = draws("x", {5, 384, 16, 16}).contiguous(torch::MemoryFormat::ChannelsLast);
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto want = frozen(x, torch::kFloat32);
+  at::set_num_threads(8);
+  EXPECT_THAT(frozen(x, torch::kFloat32), TensorEq(want));
+  EXPECT_THAT(frozen(x.narrow(0, 2, 1), torch::kFloat32), TensorEq(want.narrow(0, 2, 1))) << "a single block";
+  at::set_num_threads(before);
+}
+
 /// Winograd's tiles of 2 x 2 do not make the error of sums in float32 larger; those of 4 x 4 would.
 TEST(Convolution, ManyChannelsLoseNoDigits) {
+  if (!onednn::has_avx512()) {
+    GTEST_SKIP() << "Winograd's filtering is not used";
+  }
   const at::NoGradGuard no_grad;
   const auto x = draws("x", {2, 384, 16, 16}).contiguous(torch::MemoryFormat::ChannelsLast);
   const auto weight = draws("weight", {128, 384, 3, 3}) / std::sqrt(9.0 * 384);
