@@ -22,19 +22,22 @@ void require_json_target(const std::string& target) {
   }
 }
 
-bool write_json(const std::string& target, const core::Json& record) {
-  if (target.empty()) {
-    return false;
-  }
+bool write_output(const char* flag, const std::string& target, const std::string& text) {
   if (target == "-") {
-    fmt::print("{}", core::record_text(record));
+    fmt::print("{}", text);
     if (std::fflush(stdout) != 0) {
-      throw core::ResourceError("--json -: standard output could not be written");
+      throw core::ResourceError("{} -: standard output could not be written", flag);
     }
     return true;
   }
-  core::write_record(target, record);
+  if (!target.empty()) {
+    core::write_file(target, text);
+  }
   return false;
+}
+
+bool write_json(const std::string& target, const core::Json& record) {
+  return !target.empty() && write_output("--json", target, core::record_text(record));
 }
 
 }  // namespace ddpm_eval::eval

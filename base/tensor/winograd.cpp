@@ -71,44 +71,25 @@ detail::Filters plain_filters(int64_t out, int64_t in) {
   return {.rows = in, .lanes = out, .row_stride = kTaps, .lane_stride = in * kTaps, .turned = false};
 }
 
-/// x [rows, height, width, in] and u [16, in, out] to y in `tiled`. Every product has one thread, as its bits
-/// depend on the number: threads take blocks or, of a single one, planes.
+/// x [rows, height, width, in] and u [16, in, out] to y in `tiled`.
 void convolve(const float* x, int64_t height, int64_t width, int64_t in, int64_t rows, int64_t pad,
               const at::Tensor& u, const TiledImages& tiled, const float* bias, bool adds, float* y) {
   const int64_t out = tiled.channels, tiles = tiles_of(tiled, rows);
   const TiledImages source{tiled.height, tiled.width, in};
-  const int64_t blocks = (tiles + kBlock - 1) / kBlock, most = std::min(kBlock, tiles);
+  // Two at least, so that threads share blocks and each product has one: its bits depend on the number. And
+  // no block of a single tile, whose product would be that of a vector, of other bits again.
+  const int64_t blocks = std::min(tiles / 2, std::max<int64_t>(2, (tiles + kBlock - 1) / kBlock));
   const float* filters = u.data_ptr<float>();
-  const auto multiply_plane = [&](int64_t plane, int64_t size, const Planes& v, const Planes& m) {
-    multiply(size, in, out, 1, {v.data + plane * v.stride, in}, {filters + plane * in * out, out},
-             m.data + plane * m.stride, out);
-  };
-  at::Tensor v_memory, m_memory;
-  if (blocks == 1) {
-    const Planes v = planes(v_memory, most, in), m = planes(m_memory, most, out);
-    at::parallel_for(0, tiles, kTilesAtLeast, [&](int64_t begin, int64_t end) {
-      detail::winograd_data(x, height, width, source, pad, begin, end - begin,
-                            {v.data + begin * in, v.stride});
-    });
-    at::parallel_for(0, kWinogradPlanes, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t plane = begin; plane < end; ++plane) {
-        multiply_plane(plane, tiles, v, m);
-      }
-    });
-    at::parallel_for(0, tiles, kTilesAtLeast, [&](int64_t begin, int64_t end) {
-      detail::winograd_output({m.data + begin * out, m.stride}, tiled, begin, end - begin, bias, adds, y);
-    });
-    return;
-  }
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-    at::Tensor own_v, own_m;
-    const Planes v = planes(own_v, most, in), m = planes(own_m, most, out);
+    const int64_t most = std::min(kBlock, tiles);
+    at::Tensor v_memory, m_memory;
+    const Planes v = planes(v_memory, most, in), m = planes(m_memory, most, out);
     for (int64_t block = begin; block < end; ++block) {
-      // None has a single tile, whose product would be that of a vector, of other bits.
       const Part part = part_of(tiles, blocks, block);
       detail::winograd_data(x, height, width, source, pad, part.begin, part.size, v);
       for (int64_t plane = 0; plane < kWinogradPlanes; ++plane) {
-        multiply_plane(plane, part.size, v, m);
+        multiply(part.size, in, out, 1, {v.data + plane * v.stride, in}, {filters + plane * in * out, out},
+                 m.data + plane * m.stride, out);
       }
       detail::winograd_output(m, tiled, part.begin, part.size, bias, adds, y);
     }

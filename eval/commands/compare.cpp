@@ -1,5 +1,4 @@
 #include "base/core/error.h"
-#include "base/core/file_io.h"
 #include "eval/command.h"
 #include "eval/compare/comparison.h"
 #include "eval/compare/comparison_text.h"
@@ -7,7 +6,6 @@
 #include "eval/output.h"
 
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
@@ -42,18 +40,6 @@ double share_of(const char* flag, const std::string& text, double least, double 
   return value;
 }
 
-/// True if standard output now holds the Markdown.
-bool write_markdown(const std::string& target, const std::string& text) {
-  if (target == "-") {
-    fmt::print("{}", text);
-    return true;
-  }
-  if (!target.empty()) {
-    core::write_file(target, text);
-  }
-  return false;
-}
-
 void compare(const CompareOptions& options) {
   const ComparisonOptions chosen{.threshold = share_of("--threshold", options.threshold, 0, 10),
                                  .level = share_of("--level", options.level, 1e-9, 0.5),
@@ -67,21 +53,15 @@ void compare(const CompareOptions& options) {
   require_json_target(options.markdown);
   const auto comparison = compare_suites(read_suite(options.base), read_suite(options.now), chosen);
   const bool json_shown = write_json(options.json, comparison_record(comparison));
-  const bool markdown_shown = write_markdown(options.markdown, comparison_markdown(comparison));
+  const bool markdown_shown = write_output("--markdown", options.markdown, comparison_markdown(comparison));
   if (!json_shown && !markdown_shown) {
-    fmt::print("{}", comparison_table(comparison));
+    write_output("the table to", "-", comparison_table(comparison));
   }
   if (comparison.count(Verdict::kWorse) > 0) {
-    if (std::fflush(stdout) != 0) {
-      throw core::ResourceError("standard output could not be written");
-    }
     throw core::Error(core::ExitCode::kRegression,
                       fmt::format("{}: {}", options.now.string(), comparison_summary(comparison)));
   }
   if (const auto open = what_stays_open(comparison); !open.empty() && !options.allow_mismatch) {
-    if (std::fflush(stdout) != 0) {
-      throw core::ResourceError("standard output could not be written");
-    }
     throw core::NotComparableError("{}: nothing is shown to be worse, but {}; --allow-mismatch accepts that",
                                    options.now.string(), open);
   }

@@ -134,16 +134,19 @@ ScoreCurve score_curve(const fs::path& path) {
                       field("count"), field("seed"), field("real"), field("real_count"), best->y, best->x)};
 }
 
-void add_training(const fs::path& folder, Page& page) {
+/// The lines of a training's log, if there is one.
+using Log = std::optional<std::vector<Json>>;
+
+void add_training(const fs::path& folder, const Log& log, Page& page) {
   std::vector<PlotFigure> figures;
   Html words, table;
-  if (file_exists(folder / training::kLogFile)) {
-    if (const auto log = read_log(folder / training::kLogFile); log.empty()) {
+  if (log) {
+    if (log->empty()) {
       words.add(element("p", {}, "The log is empty."));
     } else {
-      figures = {loss_figure(log), quarters_figure(log)};
-      table = details_element("The log in numbers", table_element(log_table(log)));
-      for (const auto& entry : log) {
+      figures = {loss_figure(*log), quarters_figure(*log)};
+      table = details_element("The log in numbers", table_element(log_table(*log)));
+      for (const auto& entry : *log) {
         if (entry.contains("event")) {
           words.add(element("p", {{"class", "banner"}},
                             fmt::format("The training {} at step {}: loss {}, gradient norm {}.",
@@ -225,13 +228,11 @@ void add_files(const fs::path& folder, Page& page) {
 }
 
 /// The last step of the log, if the run's record is of an earlier one: it is written at the end.
-std::optional<int64_t> newer_step(const fs::path& folder, const Json& run) {
-  const auto path = folder / training::kLogFile;
-  const auto log = file_exists(path) ? read_log(path) : std::vector<Json>();
-  if (log.empty() || !core::has_integer(run, "step") || !core::has_integer(log.back(), "step")) {
+std::optional<int64_t> newer_step(const Log& log, const Json& run) {
+  if (!log || log->empty() || !core::has_integer(run, "step") || !core::has_integer(log->back(), "step")) {
     return std::nullopt;
   }
-  const auto step = log.back()["step"].get<int64_t>();
+  const auto step = log->back()["step"].get<int64_t>();
   return step > run["step"].get<int64_t>() ? std::optional(step) : std::nullopt;
 }
 
@@ -243,22 +244,23 @@ ReportPage run_page(const fs::path& folder, const fs::path& target) {
   const auto import = record_if_there(folder / kImportRecordFile);
   const auto score = record_if_there(folder / kScoreFile);
   const auto divergence = record_if_there(folder / training::kDivergenceFile);
+  const auto log_path = folder / training::kLogFile;
+  const Log log = file_exists(log_path) ? Log(read_log(log_path)) : std::nullopt;
   if (run) {
     page.introduce(facts_element(facts_of_run(*run)));
-    if (const auto step = newer_step(folder, *run)) {
+    if (const auto step = newer_step(log, *run)) {
       page.introduce(
           element("p", {{"class", "banner"}},
                   fmt::format("The training has gone on since {} was written: step {} when it last "
                               "wrote to its log.",
                               kRunRecordFile, *step)));
     }
-  } else if (!import && !divergence && file_exists(folder / training::kLogFile)) {
-    const auto log = read_log(folder / training::kLogFile);
+  } else if (!import && !divergence && log) {
     page.introduce(element(
         "p", {{"class", "banner"}},
-        log.empty() ? std::string("The training has not ended.")
-                    : fmt::format("The training has not ended: step {} when it last wrote to its log.",
-                                  setting_of(log.back(), {"step"}))));
+        log->empty() ? std::string("The training has not ended.")
+                     : fmt::format("The training has not ended: step {} when it last wrote to its log.",
+                                   setting_of(log->back(), {"step"}))));
   }
   if (divergence) {
     page.introduce(
@@ -270,7 +272,7 @@ ReportPage run_page(const fs::path& folder, const fs::path& target) {
     page.add("Scores", score_part(*score, (folder / kScoreFile).string()));
   }
   add_samples(folder, run.value_or(Json::object()), page);
-  add_training(folder, page);
+  add_training(folder, log, page);
   if (const auto bound = record_if_there(folder / "nll" / "nll.json")) {
     page.add("Likelihood", likelihood_part(*bound, (folder / "nll" / "nll.json").string(),
                                            folder / "nll" / "curve.csv", page));
