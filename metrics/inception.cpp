@@ -16,7 +16,8 @@ namespace ddpm_eval::metrics {
 namespace {
 
 constexpr double kBatchNormEps = 0.001;
-constexpr int64_t kTileRows = 4;         ///< images that a processor's thread takes through at once
+constexpr int64_t kTileRows = 2;  ///< images that a processor's thread takes through at once
+constexpr int64_t kTilesPerThread = 2;
 constexpr int64_t kGpuMicroBatch = 128;  ///< a GPU is not filled by less
 
 using tensor::FrozenConvolution;
@@ -44,12 +45,14 @@ at::Tensor apply(Pool pool, const at::Tensor& x) {
   return x;
 }
 
+/// Each convolution multiplies in the type of what it is given: the first, whose input is float32, in
+/// float32.
 at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input, at::ScalarType dtype) {
   std::vector<at::Tensor> parts;
   for (const FoldedBranch& branch : block) {
     at::Tensor x = apply(branch.pool, input);
     for (const auto& unit : branch.chain) {
-      x = unit(x, dtype);
+      x = unit(x, x.scalar_type()).to(dtype);
     }
     for (const auto& unit : branch.fork) {
       parts.push_back(unit(x, dtype));
@@ -66,12 +69,14 @@ class Inception final : public FeatureNet {
   Inception(std::vector<FoldedBlock> blocks, at::Tensor classifier, const InceptionOptions& options)
       : blocks_(std::move(blocks)),
         classifier_(std::move(classifier)),
-        micro_batch_(classifier_.is_cuda() ? kGpuMicroBatch : kTileRows * at::get_num_threads()),
+        micro_batch_(classifier_.is_cuda() ? kGpuMicroBatch
+                                           : kTilesPerThread * kTileRows * at::get_num_threads()),
         dtype_(tensor::dtype_of(options.precision)),
         preset_(options.preset) {
     info_.name = "inception-v3-fid";
     info_.weights_sha256 = options.weights_sha256;
     info_.preset = std::string(preset_.name);
+    info_.precision = options.precision;
     info_.dim = kInceptionFeatures;
     info_.classes = kInceptionClasses;
     if (options.weights_sha256 != kPublishedInceptionSha256) {
