@@ -11,7 +11,7 @@
 namespace ddpm_eval::eval {
 
 /// So many images of a side go through the network in float32 as well.
-inline constexpr int64_t kControlImages = 64;
+inline constexpr int64_t kControlImages = 32;
 
 /// Features of the same images, float32 [n, dim].
 struct PrecisionControl {
