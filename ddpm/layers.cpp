@@ -60,7 +60,7 @@ Conv Conv::make(ParameterMaker& maker, const std::string& name, int64_t in, int6
 
 tensor::ConvolutionShape Conv::shape() const {
   const int64_t same = weight.size(2) / 2;
-  return stride == 2 ? tensor::ConvolutionShape{2, 0, 1} : tensor::ConvolutionShape{1, same, same};
+  return stride == 2 ? tensor::ConvolutionShape{2, {0, 0}, {1, 1}} : tensor::padded(1, same);
 }
 
 at::Tensor Conv::operator()(const at::Tensor& x, at::ScalarType result) const {

@@ -27,7 +27,19 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInceptionName = "inception";
 constexpr const char* kFashionMnistNet = "fashion-mnist-small";
+constexpr const char* kFloat32Word = "float32";
+constexpr const char* kBFloat16Word = "bf16";
 constexpr const char* kInceptionItem = "inception-fid";  ///< on the shelf of weights
+
+tensor::Precision precision_of(const std::string& word) {
+  if (word.empty() || word == kFloat32Word) {
+    return tensor::Precision::kFloat32;
+  }
+  if (word != kBFloat16Word) {
+    throw core::UsageError("--precision {}: expected {} or {}", word, kFloat32Word, kBFloat16Word);
+  }
+  return tensor::Precision::kBFloat16;
+}
 
 std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& request) {
   const fs::path path = request.weights.empty()
@@ -42,6 +54,7 @@ std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& reques
   metrics::InceptionOptions options;
   options.preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                : std::string_view(request.preset));
+  options.precision = precision_of(request.precision);
   const auto bytes = core::read_file(path);
   options.weights_sha256 = core::sha256_hex(bytes);
   options.origin = path.string();
@@ -83,6 +96,9 @@ FeatureRequest complete_request(FeatureRequest request, const core::Json& told) 
         std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
     request.preset = is_known ? preset : std::string();
   }
+  if (request.precision.empty() && text_field(told, "precision") == kBFloat16Word) {
+    request.precision = kBFloat16Word;
+  }
   return request;
 }
 
@@ -100,6 +116,10 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
   if (!request.preset.empty()) {
     throw core::UsageError("--preset {}: only the FID Inception has presets, not the features '{}'",
                            request.preset, features);
+  }
+  if (precision_of(request.precision) != tensor::Precision::kFloat32) {
+    throw core::UsageError("--precision {}: only the FID Inception has it, not the features '{}'",
+                           request.precision, features);
   }
   std::vector<std::string> names = {kInceptionName};
   for (const auto& file : embedded_nets()) {
@@ -120,12 +140,24 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
                          core::join_or(names), core::did_you_mean(features, names));
 }
 
+std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
+                                                    const std::string& reference_source,
+                                                    const metrics::FeatureNet& net) {
+  if (net.info().precision == tensor::Precision::kFloat32) {
+    return nullptr;
+  }
+  request.precision = kFloat32Word;
+  return open_feature_net(request, reference_source);
+}
+
 core::Json features_json(const metrics::FeatureNetInfo& info) {
   core::Json json = {{"name", info.name},
                      {"weights_sha256", info.weights_sha256},
                      {"preset", info.preset},
                      {"dim", info.dim}};
-  if (tensor::runtime_info().tf32) {
+  if (info.precision == tensor::Precision::kBFloat16) {
+    json["precision"] = kBFloat16Word;
+  } else if (tensor::runtime_info().tf32) {
     json["precision"] = "tf32";
   }
   if (!info.note.empty()) {

@@ -16,6 +16,7 @@ struct FeatureRequest {
                          ///< default of the data set that is scored against
   std::string weights;   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
   std::string preset;    ///< the tool whose pre-processing the FID Inception is to use; empty: the default
+  std::string precision = {};  ///< what it computes in: "float32" or "bf16"; empty: float32
 };
 
 /// The name of the features that `features = ""` means for a reference source: the data set's own built-in
@@ -27,10 +28,15 @@ std::string default_features(const std::string& reference_source);
 FeatureRequest complete_request(FeatureRequest request, const core::Json& told);
 
 /// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
-/// command that fetches it: nothing is ever replaced silently. Throws UsageError for weights or a preset
-/// beside other features, on which they would have no effect.
+/// command that fetches it: nothing is ever replaced silently. Throws UsageError for weights, a preset or
+/// bfloat16 beside other features, which have none, and for bfloat16 where this machine has none.
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source);
+
+/// The same network in float32, to compare a rounded one with; null where it is in float32.
+std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
+                                                    const std::string& reference_source,
+                                                    const metrics::FeatureNet& net);
 
 /// What a record or a statistics file says of the features: name, weights_sha256, preset, dim and, if there
 /// is one, note.

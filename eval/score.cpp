@@ -81,7 +81,8 @@ void check_field(const Field& field, const ScoreOptions& options) {
   if (!field.needs_net()) {
     for (const auto& [flag, value] : {std::pair{"--features", options.features},
                                       {"--weights", options.weights},
-                                      {"--preset", options.preset}}) {
+                                      {"--preset", options.preset},
+                                      {"--precision", options.precision}}) {
       if (!value.empty()) {
         throw core::UsageError("{} {}: both sides are statistics files, whose features are settled", flag,
                                value);
@@ -217,18 +218,19 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   Field field = open_field(options);
   check_field(field, options);
-  const auto request =
-      complete_request({options.features, options.weights, options.preset}, field.told_features());
+  const auto request = complete_request(
+      {options.features, options.weights, options.preset, options.precision}, field.told_features());
   const auto& preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                    : std::string_view(request.preset));
   if (options.inception_score) {
     metrics::require_metric(preset, metrics::kInceptionScore);
   }
   const auto net = open_net(field, request, options, record);
+  const auto exact = net ? open_exact_net(request, field.real ? options.real : options.fake, *net) : nullptr;
 
   const auto measure = [&](Entrant& entrant) {
     if (!entrant.is_statistics()) {
-      entrant.side = measure_side(entrant.request, *entrant.images, *net, session);
+      entrant.side = measure_side(entrant.request, *entrant.images, *net, session, exact.get());
       entrant.images.reset();
     }
   };
@@ -248,6 +250,11 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   for (const auto& note : scores.notes) {
     record["notes"].push_back(note);
   }
+  if (exact) {
+    record["precision_effect"] =
+        precision_effect(field.real ? &field.real->side.control : nullptr, fake.control);
+    record["notes"].push_back(describe_precision_effect(record["precision_effect"]));
+  }
   for (auto& yardstick : field.yardsticks) {
     measure(yardstick);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);
@@ -258,7 +265,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (options.frechet()) {
     record["sqrt"] = options.sqrt == metrics::SqrtMethod::kSymmetric ? "symmetric" : "general";
   }
-  record["precision"] = "float32 features, float64 moments";
+  const auto word = text_field(record["features"], "precision");
+  record["precision"] = (word.empty() ? "float32" : word) + " features, float64 moments";
   record["runtime"] = tensor::runtime_context();
   record["seconds"] = seconds_since(start);
   for (const auto& note : record["notes"]) {

@@ -16,7 +16,8 @@ struct ScoreOptions {
   std::vector<std::string> yardsticks;  ///< sources of fake's count, scored the same way and set beside it
   std::string features;
   std::string weights;
-  std::string preset;  ///< empty: a statistics file's own, else the default
+  std::string preset;     ///< empty: a statistics file's own, else the default
+  std::string precision;  ///< of the FID Inception; empty: as the preset
   bool inception_score = false;
   bool strict = false;
   bool allow_points = false;    ///< whether point sets may be scored, by their own distances

@@ -60,7 +60,16 @@ void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sid
   command.add_option("--features", options.features,
                      "inception, a built-in network (features list) or a .safetensors file of one");
   command.add_option("--weights", options.weights, "File of the FID Inception's weights (.pth)");
+  add_feature_precision_option(command, options.precision);
   command.add_flag("--strict", options.strict, "An unreadable image is an error, not a warning");
+}
+
+void add_feature_precision_option(CLI::App& command, std::string& precision) {
+  command
+      .add_option(
+          "--precision", precision,
+          "What the FID Inception computes in: float32, or bf16, which is faster and rounds to 8 bits")
+      ->option_text("{float32,bf16}");
 }
 
 void add_frechet_options(CLI::App& command, ScoreOptions& options) {

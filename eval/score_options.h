@@ -9,6 +9,9 @@ enum class SidesNeeded { kBoth, kFake };
 /// The options that every scoring command has.
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides);
 
+/// What the feature network computes in.
+void add_feature_precision_option(CLI::App& command, std::string& precision);
+
 /// The options of a Frechet distance.
 void add_frechet_options(CLI::App& command, ScoreOptions& options);
 

@@ -96,7 +96,8 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
 }
 
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
-                  const Session& session) {
+                  const Session& session, const metrics::FeatureNet* exact) {
+  Side side;
   metrics::MomentsAccumulator moments(net.info().dim);
   std::vector<at::Tensor> logits;
   const auto consume = [&](const metrics::NetOutput& output) {
@@ -107,7 +108,8 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   };
   const auto report = metrics::extract(
       images, net, consume,
-      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet));
+      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet),
+      exact != nullptr ? control_witness(*exact, side.control) : metrics::InputWitness());
   const auto& seen = images.report();
   warn_unreadable(request.role, seen.unreadable);
   for (const auto& note : seen.notes) {
@@ -115,7 +117,6 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   }
   require_enough(request, moments.count());
 
-  Side side;
   side.moments = moments.finish();
   if (request.keep_logits) {
     side.logits = torch::cat(logits);

@@ -3,6 +3,7 @@
 #include "base/core/record.h"
 #include "base/data/source_spec.h"
 #include "eval/command.h"
+#include "eval/precision_effect.h"
 #include "metrics/feature_net.h"
 #include "metrics/moments.h"
 
@@ -26,9 +27,10 @@ struct SideRequest {
 /// One side, measured.
 struct Side {
   metrics::Moments moments;
-  at::Tensor logits;  ///< float32 [count, classes] in the source's order, if they were asked for
-  Json record;        ///< source, count, unreadable files, notes, times: its part of the score's record
-  Json provenance;    ///< kept in a statistics file; null for images and for other tools' files
+  at::Tensor logits;         ///< float32 [count, classes] in the source's order, if they were asked for
+  PrecisionControl control;  ///< of images, where an exact network was given
+  Json record;      ///< source, count, unreadable files, notes, times: its part of the score's record
+  Json provenance;  ///< kept in a statistics file; null for images and for other tools' files
 };
 
 /// Whether `source` is a statistics file, which needs no network.
@@ -41,9 +43,10 @@ Side read_side(const SideRequest& request);
 /// done.
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
 
-/// Drains the images through `net`. Prints warnings for unreadable files. Throws DataError for fewer images
-/// than a covariance (two) or, where logits are kept, the splits of an Inception Score need.
+/// Drains the images through `net`, the first of them through `exact`, too, if there is one. Prints warnings
+/// for unreadable files. Throws DataError for fewer images than a covariance (two) or, where logits are kept,
+/// the splits of an Inception Score need.
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
-                  const Session& session);
+                  const Session& session, const metrics::FeatureNet* exact = nullptr);
 
 }  // namespace ddpm_eval::eval

@@ -66,7 +66,7 @@ class BatchGatherer {
 }  // namespace
 
 ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
-                      const ExtractProgress& progress) {
+                      const ExtractProgress& progress, const InputWitness& witness) {
   const at::NoGradGuard no_grad;
   ExtractReport report;
   BatchGatherer gatherer(net.micro_batch());
@@ -78,7 +78,12 @@ ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const Ou
       output.features = output.features.narrow(0, 0, count);
       output.logits = output.logits.defined() ? output.logits.narrow(0, 0, count) : output.logits;
     }
-    timed(report.consume_seconds, [&] { consume(output); });
+    timed(report.consume_seconds, [&] {
+      if (witness) {
+        witness(batch, count, output);
+      }
+      consume(output);
+    });
     report.images += count;
     if (progress) {
       progress(report.images, total);

@@ -21,6 +21,10 @@ struct ExtractReport {
 /// micro_batch().
 using OutputConsumer = std::function<void(const NetOutput&)>;
 
+/// Sees each micro-batch as the network does, before the consumer its outputs; `count` of its rows are
+/// images, the others fill it up.
+using InputWitness = std::function<void(const at::Tensor& input, int64_t count, const NetOutput& output)>;
+
 /// Called after each micro-batch with the images done and, where the source knows it, their number (else 0).
 using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
 
@@ -29,6 +33,6 @@ using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
 /// on how the source chunks its images. Memory does not grow with their number. Throws InterruptedError
 /// between batches, and what the source throws.
 ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
-                      const ExtractProgress& progress = {});
+                      const ExtractProgress& progress = {}, const InputWitness& witness = {});
 
 }  // namespace ddpm_eval::metrics

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/tensor/precision.h"
+
 #include <cstdint>
 #include <string>
 
@@ -19,9 +21,10 @@ struct FeatureNetInfo {
   std::string name;            ///< "inception-v3-fid" or "fashion-mnist-small"
   std::string weights_sha256;  ///< of the weights file
   std::string preset;          ///< the tool whose pre-processing is used
-  int64_t dim = 0;             ///< columns of the features
-  int64_t classes = 0;         ///< columns of the logits; 0: none
-  std::string note;            ///< e.g. that the weights are not the published ones; may be empty
+  tensor::Precision precision = tensor::Precision::kFloat32;
+  int64_t dim = 0;      ///< columns of the features
+  int64_t classes = 0;  ///< columns of the logits; 0: none
+  std::string note;     ///< e.g. that the weights are not the published ones; may be empty
 };
 
 /// A fixed network that turns images into features. Immutable and safe to call from several threads.
@@ -30,8 +33,8 @@ class FeatureNet {
   virtual ~FeatureNet() = default;
   virtual const FeatureNetInfo& info() const = 0;
 
-  /// Images that forward() takes at a time. Fixed per network, so that a score does not depend on a batch
-  /// size.
+  /// Images that forward() takes at a time. Fixed per network and number of threads, so that a score does not
+  /// depend on a batch size.
   virtual int64_t micro_batch() const = 0;
 
   /// uint8 RGB [n, 3, H, W] of any size to the network's own input, float32 [n, C, h, w], resized and scaled

@@ -1,6 +1,7 @@
 #include "metrics/inception.h"
 
 #include "base/core/error.h"
+#include "base/tensor/convolution.h"
 #include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
 #include "metrics/inception_layout.h"
@@ -8,36 +9,23 @@
 
 #include <unordered_map>
 
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
 namespace {
 
 constexpr double kBatchNormEps = 0.001;
-constexpr int64_t kInceptionMicroBatch = 8;
-constexpr int64_t kGpuMicroBatch = 128;  // a GPU is not filled by less
+constexpr int64_t kTileRows = 2;  ///< images that a processor's thread takes through at once
+constexpr int64_t kTilesPerThread = 2;
+constexpr int64_t kGpuMicroBatch = 128;  ///< a GPU is not filled by less
 
-/// A unit ready to run.
-struct FoldedUnit {
-  at::Tensor weight;  ///< float32, channels-last
-  at::Tensor bias;    ///< float32
-  int64_t stride = 1;
-  int64_t pad_h = 0;
-  int64_t pad_w = 0;
-
-  at::Tensor operator()(const at::Tensor& x) const {
-    if (x.is_cuda()) {  // in one pass over memory
-      return at::cudnn_convolution_relu(x, weight, bias, {stride, stride}, {pad_h, pad_w}, {1, 1},
-                                        /*groups=*/1);
-    }
-    return at::conv2d(x, weight, bias, stride, {pad_h, pad_w}).relu_();
-  }
-};
+using tensor::FrozenConvolution;
 
 struct FoldedBranch {
   Pool pool = Pool::kNone;
-  std::vector<FoldedUnit> chain;
-  std::vector<FoldedUnit> fork;
+  std::vector<FrozenConvolution> chain;
+  std::vector<FrozenConvolution> fork;
 };
 
 using FoldedBlock = std::vector<FoldedBranch>;
@@ -57,15 +45,17 @@ at::Tensor apply(Pool pool, const at::Tensor& x) {
   return x;
 }
 
-at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input) {
+/// Each convolution multiplies in the type of what it is given: the first, whose input is float32, in
+/// float32.
+at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input, at::ScalarType dtype) {
   std::vector<at::Tensor> parts;
   for (const FoldedBranch& branch : block) {
     at::Tensor x = apply(branch.pool, input);
-    for (const FoldedUnit& unit : branch.chain) {
-      x = unit(x);
+    for (const auto& unit : branch.chain) {
+      x = unit(x, x.scalar_type()).to(dtype);
     }
-    for (const FoldedUnit& unit : branch.fork) {
-      parts.push_back(unit(x));
+    for (const auto& unit : branch.fork) {
+      parts.push_back(unit(x, dtype));
     }
     if (branch.fork.empty()) {
       parts.push_back(std::move(x));
@@ -79,11 +69,14 @@ class Inception final : public FeatureNet {
   Inception(std::vector<FoldedBlock> blocks, at::Tensor classifier, const InceptionOptions& options)
       : blocks_(std::move(blocks)),
         classifier_(std::move(classifier)),
-        micro_batch_(classifier_.is_cuda() ? kGpuMicroBatch : kInceptionMicroBatch),
+        micro_batch_(classifier_.is_cuda() ? kGpuMicroBatch
+                                           : kTilesPerThread * kTileRows * at::get_num_threads()),
+        dtype_(tensor::dtype_of(options.precision)),
         preset_(options.preset) {
     info_.name = "inception-v3-fid";
     info_.weights_sha256 = options.weights_sha256;
     info_.preset = std::string(preset_.name);
+    info_.precision = options.precision;
     info_.dim = kInceptionFeatures;
     info_.classes = kInceptionClasses;
     if (options.weights_sha256 != kPublishedInceptionSha256) {
@@ -109,21 +102,39 @@ class Inception final : public FeatureNet {
   NetOutput forward(const at::Tensor& input) const override {
     tensor::expect(input, at::kFloat, {micro_batch_, 3, kInceptionSide, kInceptionSide}, "input");
     const at::NoGradGuard no_grad;
-    at::Tensor x = input.contiguous(at::MemoryFormat::ChannelsLast);
-    for (const FoldedBlock& block : blocks_) {
-      x = run_block(block, x);
-    }
     NetOutput output;
-    const at::Tensor features = x.mean({2, 3}).contiguous();
-    output.features = features.cpu();
-    output.logits = at::linear(features, classifier_).cpu();
+    if (classifier_.is_cuda()) {
+      const at::Tensor features = run(input);
+      return {features.cpu(), at::linear(features, classifier_).cpu()};
+    }
+    // A thread takes its images through the whole network: what a layer leaves stays in its cache, and none
+    // waits for another after every layer.
+    output.features = at::empty({micro_batch_, kInceptionFeatures}, at::kFloat);
+    at::parallel_for(0, micro_batch_ / kTileRows, 1, [&](int64_t begin, int64_t end) {
+      const at::NoGradGuard no_grad_here;  // modes belong to threads
+      for (int64_t tile = begin; tile < end; ++tile) {
+        const int64_t first = tile * kTileRows;
+        output.features.narrow(0, first, kTileRows).copy_(run(input.narrow(0, first, kTileRows)));
+      }
+    });
+    output.logits = at::linear(output.features, classifier_);
     return output;
   }
 
  private:
+  /// float32 [n, 2048] on the network's device.
+  at::Tensor run(const at::Tensor& input) const {
+    at::Tensor x = input.contiguous(at::MemoryFormat::ChannelsLast);
+    for (const FoldedBlock& block : blocks_) {
+      x = run_block(block, x, dtype_);
+    }
+    return x.to(at::kFloat).mean({2, 3}).contiguous();
+  }
+
   std::vector<FoldedBlock> blocks_;
   at::Tensor classifier_;
   int64_t micro_batch_;
+  at::ScalarType dtype_;
   Preset preset_;
   FeatureNetInfo info_;
 };
@@ -183,18 +194,21 @@ class CheckedWeights {
   std::unordered_map<std::string, at::Tensor> by_name_;
 };
 
-FoldedUnit fold(const Unit& unit, const CheckedWeights& weights) {
+FrozenConvolution fold(const Unit& unit, const CheckedWeights& weights) {
   const auto float64 = [&](const char* suffix) { return weights[unit.name + suffix].to(at::kDouble); };
   const at::Tensor scale = float64(".bn.weight") / (float64(".bn.running_var") + kBatchNormEps).sqrt();
   const at::Tensor bias = float64(".bn.bias") - float64(".bn.running_mean") * scale;
   const at::Tensor weight = float64(".conv.weight") * scale.view({-1, 1, 1, 1});
   const auto device = tensor::compute_device();
-  return {weight.to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast).to(device),
-          bias.to(at::kFloat).to(device), unit.stride, unit.pad_h, unit.pad_w};
+  const tensor::Sides pad{unit.pad_h, unit.pad_w};
+  return {weight.to(at::kFloat).to(device),
+          bias.to(at::kFloat).to(device),
+          {unit.stride, pad, pad},
+          tensor::Rectifier::kRelu};
 }
 
-std::vector<FoldedUnit> fold(const std::vector<Unit>& units, const CheckedWeights& weights) {
-  std::vector<FoldedUnit> folded;
+std::vector<FrozenConvolution> fold(const std::vector<Unit>& units, const CheckedWeights& weights) {
+  std::vector<FrozenConvolution> folded;
   folded.reserve(units.size());
   for (const Unit& unit : units) {
     folded.push_back(fold(unit, weights));

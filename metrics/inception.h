@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/tensor/named_tensor.h"
+#include "base/tensor/precision.h"
 #include "metrics/feature_net.h"
 #include "metrics/preset.h"
 
@@ -24,9 +25,10 @@ inline constexpr std::string_view kPublishedInceptionSha256 =
     "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2";
 
 struct InceptionOptions {
-  Preset preset = find_preset(kDefaultPreset);  ///< decides the pre-processing
-  std::string weights_sha256 = {};              ///< of the file that the weights came from
-  std::string origin = "weights";               ///< that file, for error messages
+  Preset preset = find_preset(kDefaultPreset);                ///< decides the pre-processing
+  tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network, not of what it is given
+  std::string weights_sha256 = {};                            ///< of the file that the weights came from
+  std::string origin = "weights";                             ///< that file, for error messages
 };
 
 /// The network with batch norm folded into the convolutions (in float64). `weights` is the published state

@@ -4,6 +4,7 @@
 #include "base/tensor/derivative.h"
 #include "base/tensor/gpu_convolution.h"
 #include "base/tensor/onednn_convolution.h"
+#include "base/tensor/padding.h"
 #include "base/tensor/winograd.h"
 
 #include <map>
@@ -30,11 +31,9 @@ bool suits_onednn(const at::Tensor& x, const at::Tensor& weight) {
 at::Tensor by_operators(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
   const auto dtype = x.scalar_type() == torch::kBFloat16 ? torch::kFloat32 : x.scalar_type();
-  const bool even = shape.pad_begin == shape.pad_end;
-  const auto padded = even ? x.to(dtype)
-                           : torch::constant_pad_nd(x.to(dtype), {shape.pad_begin, shape.pad_end,
-                                                                  shape.pad_begin, shape.pad_end});
-  return torch::conv2d(padded, weight.to(dtype), bias.to(dtype), shape.stride, even ? shape.pad_begin : 0)
+  const Padding padding(shape);
+  return torch::conv2d(padding.around(x.to(dtype)), weight.to(dtype), bias.to(dtype), shape.stride,
+                       padding.inside())
       .to(result);
 }
 
@@ -42,17 +41,21 @@ onednn::Problem problem_of(const at::Tensor& x, at::IntArrayRef weight, const Co
                            at::ScalarType result) {
   DDPM_CHECK(x.dim() == 4 && weight.size() == 4 && x.size(1) == weight[1],
              "a convolution of {} channels by {}", x.size(1), weight[1]);
-  const auto out = [&](int64_t side) {
-    return (side + shape.pad_begin + shape.pad_end - weight[2]) / shape.stride + 1;
+  const Sides kernel{weight[2], weight[3]};
+  const auto out = [&](int64_t direction) {
+    return (x.size(2 + direction) + shape.pad_begin[direction] + shape.pad_end[direction] -
+            kernel[direction]) /
+               shape.stride +
+           1;
   };
   return {.rows = x.size(0),
           .in = x.size(1),
           .height = x.size(2),
           .width = x.size(3),
           .out = weight[0],
-          .kernel = weight[2],
-          .out_height = out(x.size(2)),
-          .out_width = out(x.size(3)),
+          .kernel = kernel,
+          .out_height = out(0),
+          .out_width = out(1),
           .shape = shape,
           .dtype = x.scalar_type(),
           .result = result};
@@ -75,7 +78,7 @@ struct Convolution : torch::autograd::Function<Convolution> {
       onednn::forward(problem, x, onednn::pack(problem, weight.contiguous()), bias, y);
     }
     context->save_for_backward({x, weight});
-    context->saved_data["shape"] = std::vector<int64_t>{shape.stride, shape.pad_begin, shape.pad_end};
+    context->saved_data["shape"] = to_numbers(shape);
     return y;
   }
 
@@ -83,8 +86,7 @@ struct Convolution : torch::autograd::Function<Convolution> {
     refuse_second_derivative("a convolution");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
-    const auto numbers = context->saved_data["shape"].toIntVector();
-    const ConvolutionShape shape{numbers[0], numbers[1], numbers[2]};
+    const auto shape = from_numbers(context->saved_data["shape"].toIntVector());
     const auto problem = problem_of(x, weight.sizes(), shape, x.scalar_type());
     const at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous(kChannelsLast);
     const bool by_winograd = winograd::suits(problem);
@@ -126,12 +128,14 @@ struct FrozenConvolution::Packed {
 };
 
 FrozenConvolution::FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias,
-                                     const ConvolutionShape& shape)
+                                     const ConvolutionShape& shape, Rectifier rectifier)
     : weight_(weight.detach().contiguous()),
       bias_(bias.detach()),
       shape_(shape),
+      rectifier_(rectifier),
       packed_(std::make_unique<Packed>()) {}
 
+FrozenConvolution::FrozenConvolution(FrozenConvolution&&) noexcept = default;
 FrozenConvolution::~FrozenConvolution() = default;
 
 at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType result) const {
@@ -139,9 +143,11 @@ at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType res
     return run_on_gpu(x, result, /*biased=*/true);
   }
   if (!suits_onednn(x, weight_)) {
-    return by_operators(x, weight_, bias_, shape_, result);
+    auto y = by_operators(x, weight_, bias_, shape_, result);
+    return rectifier_ == Rectifier::kRelu ? y.relu_() : y;
   }
-  const auto problem = problem_of(x, weight_.sizes(), shape_, result);
+  auto problem = problem_of(x, weight_.sizes(), shape_, result);
+  problem.rectifier = rectifier_;
   at::Tensor y = empty_result(problem);
   run(problem, x, y);
   return y;
@@ -153,6 +159,7 @@ at::Tensor FrozenConvolution::without_bias(const at::Tensor& x) const {
 }
 
 void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
+  DDPM_CHECK(rectifier_ == Rectifier::kNone, "a rectified convolution is not added");
   if (x.is_cuda()) {
     sum.add_(run_on_gpu(x, sum.scalar_type(), /*biased=*/true));
     return;
@@ -176,6 +183,9 @@ at::Tensor FrozenConvolution::run_on_gpu(const at::Tensor& x, at::ScalarType res
       kept = {gpu::pack(weight_, dtype), bias_.to(dtype)};
     }
     operands = kept;
+  }
+  if (biased && rectifier_ == Rectifier::kRelu) {
+    return gpu::forward_relu(x, operands.weight, operands.bias, shape_, result);
   }
   return gpu::forward(x, operands.weight, biased ? operands.bias : at::Tensor(), shape_, result);
 }

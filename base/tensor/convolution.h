@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -15,16 +16,28 @@ namespace onednn {
 struct Problem;
 }
 
-/// Padding before the first and after the last row and column.
+/// Of rows and of columns.
+using Sides = std::array<int64_t, 2>;
+
+/// Stride in both directions, and padding before the first and after the last row and column.
 struct ConvolutionShape {
   int64_t stride = 1;
-  int64_t pad_begin = 0;
-  int64_t pad_end = 0;
+  Sides pad_begin{};
+  Sides pad_end{};
 
   bool operator==(const ConvolutionShape&) const = default;
 };
 
-/// x [n, in, h, w], weight float32 [out, in, k, k], bias float32 [out]; returns [n, out, ...] of dtype
+/// With as much padding on all four sides.
+inline ConvolutionShape padded(int64_t stride, int64_t pad) { return {stride, {pad, pad}, {pad, pad}}; }
+
+/// What follows a convolution at once.
+enum class Rectifier {
+  kNone,
+  kRelu,  ///< what is below 0 becomes 0
+};
+
+/// x [n, in, h, w], weight float32 [out, in, k, l], bias float32 [out]; returns [n, out, ...] of dtype
 /// `result`, channels-last. Differentiable once; the gradients of weight and bias are float32, that of x has
 /// x's dtype. `bias` may be undefined on a GPU, where adding it is a pass over memory.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -34,13 +47,15 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
 /// per dtype. Not differentiable. May be called from several threads.
 class FrozenConvolution {
  public:
-  FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias, const ConvolutionShape& shape);
+  FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias, const ConvolutionShape& shape,
+                    Rectifier rectifier = Rectifier::kNone);
+  FrozenConvolution(FrozenConvolution&&) noexcept;
   ~FrozenConvolution();
 
   at::Tensor operator()(const at::Tensor& x, at::ScalarType result) const;
-  /// In x's dtype, its bias left out; on GPUs.
+  /// In x's dtype, its bias and rectifier left out; on GPUs.
   at::Tensor without_bias(const at::Tensor& x) const;
-  /// Adds the convolution to `sum`, which has the shape and layout of the result.
+  /// Adds the convolution to `sum`, which has the shape and layout of the result. Not with a rectifier.
   void add_to(at::Tensor& sum, const at::Tensor& x) const;
 
  private:
@@ -50,6 +65,7 @@ class FrozenConvolution {
 
   at::Tensor weight_, bias_;
   ConvolutionShape shape_;
+  Rectifier rectifier_;
   std::unique_ptr<Packed> packed_;
 };
 

@@ -1,6 +1,7 @@
 #include "base/tensor/gpu_convolution.h"
 
 #include "base/tensor/derivative.h"
+#include "base/tensor/padding.h"
 
 #include <tuple>
 
@@ -21,27 +22,15 @@ using torch::autograd::variable_list;
 
 constexpr auto kChannelsLast = torch::MemoryFormat::ChannelsLast;
 
-/// cuDNN pads alike on both sides; what else is wanted goes into the input.
-struct Padding {
-  explicit Padding(const ConvolutionShape& shape)
-      : even(shape.pad_begin == shape.pad_end), inside(even ? shape.pad_begin : 0) {}
-
-  bool even;
-  int64_t inside;
-};
-
 /// x as it meets a packed weight.
 at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape) {
-  const at::Tensor x = given.to(packed.scalar_type()).contiguous(kChannelsLast);
-  return Padding(shape).even
-             ? x
-             : torch::constant_pad_nd(x, {shape.pad_begin, shape.pad_end, shape.pad_begin, shape.pad_end});
+  return Padding(shape).around(given.to(packed.scalar_type()).contiguous(kChannelsLast));
 }
 
 /// `bias` may be empty or undefined.
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& packed, const at::Tensor& bias,
                     const ConvolutionShape& shape, at::ScalarType result) {
-  at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside);
+  at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside());
   if (bias.defined() && bias.numel() > 0) {
     y.add_(bias.to(y.scalar_type()).view({-1, 1, 1}));
   }
@@ -70,7 +59,7 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
     const at::Tensor packed = pack(weight, operand_dtype(x, result));
     const at::Tensor input = input_for(packed, x, shape);
     context->save_for_backward({input, packed});
-    context->saved_data["shape"] = std::vector<int64_t>{shape.stride, shape.pad_begin, shape.pad_end};
+    context->saved_data["shape"] = to_numbers(shape);
     context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
     context->saved_data["biased"] = bias.numel() > 0;
     return convolve(input, packed, bias, shape, result);
@@ -80,19 +69,15 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
     refuse_second_derivative("a convolution");
     const auto saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &packed = saved[1];
-    const auto numbers = context->saved_data["shape"].toIntVector();
-    const ConvolutionShape shape{numbers[0], numbers[1], numbers[2]};
-    const int64_t pad = Padding(shape).inside;
+    const auto shape = from_numbers(context->saved_data["shape"].toIntVector());
+    const Padding padding(shape);
     const at::Tensor dy = gradients[0].to(packed.scalar_type()).contiguous(kChannelsLast);
     const auto parts = at::convolution_backward(
-        dy, input, packed, c10::nullopt, {shape.stride, shape.stride}, {pad, pad}, {1, 1},
+        dy, input, packed, c10::nullopt, {shape.stride, shape.stride}, padding.inside(), {1, 1},
         /*transposed=*/false, {0, 0}, /*groups=*/1, {context->needs_input_grad(0), true, false});
     at::Tensor dx = std::get<0>(parts);
     if (dx.defined()) {
-      if (!Padding(shape).even) {
-        const auto inner = [&](int64_t side) { return side - shape.pad_begin - shape.pad_end; };
-        dx = dx.narrow(2, shape.pad_begin, inner(dx.size(2))).narrow(3, shape.pad_begin, inner(dx.size(3)));
-      }
+      dx = padding.without(dx);
       dx = dx.to(static_cast<at::ScalarType>(context->saved_data["dtype"].toInt()));
     }
     const at::Tensor& rounded = std::get<1>(parts);
@@ -119,6 +104,18 @@ at::ScalarType operand_dtype(const at::Tensor& x, at::ScalarType result) {
 at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                    const ConvolutionShape& shape, at::ScalarType result) {
   return convolve(input_for(packed, x, shape), packed, bias, shape, result);
+}
+
+at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
+                        const ConvolutionShape& shape, at::ScalarType result) {
+  const at::Tensor input = input_for(packed, x, shape);
+  if (input.scalar_type() != torch::kFloat32) {
+    return convolve(input, packed, bias, shape, result).relu_();
+  }
+  const at::IntArrayRef once{1, 1};
+  return at::cudnn_convolution_relu(input, packed, bias, {shape.stride, shape.stride},
+                                    Padding(shape).inside(), once, /*groups=*/1)
+      .to(result);
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

@@ -20,7 +20,11 @@ at::ScalarType operand_dtype(const at::Tensor& x, at::ScalarType result);
 at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                    const ConvolutionShape& shape, at::ScalarType result);
 
-/// The same with a float32 weight, differentiable once.
+/// The same with a rectifier after it, in float32 in one pass over memory. `bias` is defined.
+at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
+                        const ConvolutionShape& shape, at::ScalarType result);
+
+/// forward() with a float32 weight, differentiable once.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        const ConvolutionShape& shape, at::ScalarType result);
 

@@ -37,7 +37,7 @@ memory::data_type type_of(at::ScalarType dtype) {
 }
 
 memory::desc plain_weight(const Problem& p) {
-  return {{p.out, p.in, p.kernel, p.kernel}, memory::data_type::f32, memory::format_tag::oihw};
+  return {{p.out, p.in, p.kernel[0], p.kernel[1]}, memory::data_type::f32, memory::format_tag::oihw};
 }
 
 /// A primitive with the layouts it chose.
@@ -49,22 +49,26 @@ struct Prepared {
 Prepared prepare(const Problem& p, Pass pass) {
   const auto any = memory::format_tag::any;
   const auto nhwc = memory::format_tag::nhwc;
-  const memory::dims weight_dims{p.out, p.in, p.kernel, p.kernel};
+  const memory::dims weight_dims{p.out, p.in, p.kernel[0], p.kernel[1]};
   const memory::desc x({p.rows, p.in, p.height, p.width}, type_of(p.dtype), nhwc);
   const memory::desc y({p.rows, p.out, p.out_height, p.out_width}, type_of(p.result), nhwc);
   const memory::desc weight(weight_dims, type_of(p.dtype), any);
   const memory::desc dweight(weight_dims, memory::data_type::f32, any);
   const memory::desc bias({p.out}, memory::data_type::f32, memory::format_tag::a);
   const memory::dims stride{p.shape.stride, p.shape.stride};
-  const memory::dims begin{p.shape.pad_begin, p.shape.pad_begin}, end{p.shape.pad_end, p.shape.pad_end};
+  const auto dims = [](const Sides& sides) { return memory::dims(sides.begin(), sides.end()); };
+  const auto begin = dims(p.shape.pad_begin), end = dims(p.shape.pad_end);
   const auto direct = dnnl::algorithm::convolution_direct;
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::post_ops post;
   if (p.adds) {
-    dnnl::post_ops post;
     post.append_sum(1.0F);
-    attributes.set_post_ops(post);
   }
+  if (p.rectifier == Rectifier::kRelu) {
+    post.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+  }
+  attributes.set_post_ops(post);
   const auto kind =
       pass == Pass::kForward ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
   const dnnl::convolution_forward::primitive_desc forward(
@@ -90,7 +94,7 @@ Prepared prepare(const Problem& p, Pass pass) {
 
 /// Making a primitive compiles it; each is made once per number of threads, which it is cut for.
 std::shared_ptr<const Prepared> prepared(const Problem& p, Pass pass) {
-  using Key = std::array<int64_t, 16>;
+  using Key = std::array<int64_t, 20>;
   const int threads = at::in_parallel_region() ? 1 : at::get_num_threads();
   const Key key{static_cast<int64_t>(pass),
                 p.rows,
@@ -98,15 +102,19 @@ std::shared_ptr<const Prepared> prepared(const Problem& p, Pass pass) {
                 p.height,
                 p.width,
                 p.out,
-                p.kernel,
+                p.kernel[0],
+                p.kernel[1],
                 p.out_height,
                 p.out_width,
                 p.shape.stride,
-                p.shape.pad_begin,
-                p.shape.pad_end,
+                p.shape.pad_begin[0],
+                p.shape.pad_begin[1],
+                p.shape.pad_end[0],
+                p.shape.pad_end[1],
                 static_cast<int64_t>(p.dtype),
                 static_cast<int64_t>(p.result),
                 p.adds,
+                static_cast<int64_t>(p.rectifier),
                 threads};
   static std::mutex mutex;
   static std::map<Key, std::shared_ptr<const Prepared>> cache;

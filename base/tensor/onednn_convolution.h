@@ -11,11 +11,14 @@
 namespace ddpm_eval::tensor::onednn {
 
 struct Problem {
-  int64_t rows, in, height, width, out, kernel, out_height, out_width;
+  int64_t rows, in, height, width, out;
+  Sides kernel;
+  int64_t out_height, out_width;
   ConvolutionShape shape;
-  at::ScalarType dtype;   ///< of x, and what is multiplied: float32 or bfloat16
-  at::ScalarType result;  ///< of y
-  bool adds = false;      ///< y is added to instead of written
+  at::ScalarType dtype;                    ///< of x, and what is multiplied: float32 or bfloat16
+  at::ScalarType result;                   ///< of y
+  bool adds = false;                       ///< y is added to instead of written
+  Rectifier rectifier = Rectifier::kNone;  ///< of forward()
 
   bool operator==(const Problem&) const = default;
 };
@@ -35,7 +38,7 @@ bool has_avx512();
 /// Whether oneDNN computes bfloat16 on this processor.
 bool computes_bfloat16();
 
-/// `weight` is float32 [out, in, k, k], contiguous. Shares the memory of `other` if the layouts agree.
+/// `weight` is float32 [out, in, k, l], contiguous. Shares the memory of `other` if the layouts agree.
 PackedWeight pack(const Problem& problem, const at::Tensor& weight, const PackedWeight* other = nullptr);
 
 void forward(const Problem& problem, const at::Tensor& x, const PackedWeight& weight, const at::Tensor& bias,

@@ -73,7 +73,7 @@ detail::Filters plain_filters(int64_t out, int64_t in) {
 
 /// x [rows, height, width, in] and u [16, in, out] to y in `tiled`.
 void convolve(const float* x, int64_t height, int64_t width, int64_t in, int64_t rows, int64_t pad,
-              const at::Tensor& u, const TiledImages& tiled, const float* bias, bool adds, float* y) {
+              const at::Tensor& u, const TiledImages& tiled, const detail::Finish& finish, float* y) {
   const int64_t out = tiled.channels, tiles = tiles_of(tiled, rows);
   const TiledImages source{tiled.height, tiled.width, in};
   // Two at least, so that threads share blocks and each product has one: its bits depend on the number. And
@@ -91,7 +91,7 @@ void convolve(const float* x, int64_t height, int64_t width, int64_t in, int64_t
         multiply(part.size, in, out, 1, {v.data + plane * v.stride, in}, {filters + plane * in * out, out},
                  m.data + plane * m.stride, out);
       }
-      detail::winograd_output(m, tiled, part.begin, part.size, bias, adds, y);
+      detail::winograd_output(m, tiled, part.begin, part.size, finish, y);
     }
   });
 }
@@ -104,8 +104,9 @@ bool suits(const onednn::Problem& p) {
   };
   // oneDNN's products for AVX2 give a row other bits in a matrix of another height.
   return has_multiply() && onednn::has_avx512() && p.dtype == torch::kFloat32 &&
-         p.result == torch::kFloat32 && p.kernel == 3 && p.shape.stride == 1 && p.shape.pad_begin <= 2 &&
-         fits(p.in) && fits(p.out) && tiles_of(output_tiles(p, p.out), 1) >= kFewestTiles;
+         p.result == torch::kFloat32 && p.kernel == Sides{3, 3} && p.shape.stride == 1 &&
+         p.shape.pad_begin[0] == p.shape.pad_begin[1] && p.shape.pad_begin[0] <= 2 && fits(p.in) &&
+         fits(p.out) && tiles_of(output_tiles(p, p.out), 1) >= kFewestTiles;
 }
 
 at::Tensor filters(const at::Tensor& weight) {
@@ -114,16 +115,18 @@ at::Tensor filters(const at::Tensor& weight) {
 
 void forward(const onednn::Problem& p, const at::Tensor& x, const at::Tensor& filters, const at::Tensor& bias,
              at::Tensor& y) {
-  convolve(x.data_ptr<float>(), p.height, p.width, p.in, p.rows, p.shape.pad_begin, filters,
-           output_tiles(p, p.out), bias.data_ptr<float>(), p.adds, y.data_ptr<float>());
+  convolve(x.data_ptr<float>(), p.height, p.width, p.in, p.rows, p.shape.pad_begin[0], filters,
+           output_tiles(p, p.out),
+           {.bias = bias.data_ptr<float>(), .adds = p.adds, .rectifies = p.rectifier == Rectifier::kRelu},
+           y.data_ptr<float>());
 }
 
 void backward_data(const onednn::Problem& p, const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {
   const at::Tensor u = transformed(
       weight,
       {.rows = p.out, .lanes = p.in, .row_stride = p.in * kTaps, .lane_stride = kTaps, .turned = true});
-  convolve(dy.data_ptr<float>(), p.out_height, p.out_width, p.out, p.rows, 2 - p.shape.pad_begin, u,
-           {p.height, p.width, p.in}, nullptr, /*adds=*/false, dx.data_ptr<float>());
+  convolve(dy.data_ptr<float>(), p.out_height, p.out_width, p.out, p.rows, 2 - p.shape.pad_begin[0], u,
+           {p.height, p.width, p.in}, {}, dx.data_ptr<float>());
 }
 
 void backward_weights(const onednn::Problem& p, const at::Tensor& x, const at::Tensor& dy,
@@ -138,7 +141,7 @@ void backward_weights(const onednn::Problem& p, const at::Tensor& x, const at::T
   for (int64_t block = 0; block < blocks; ++block) {
     const Part part = part_of(tiles, blocks, block);
     at::parallel_for(0, part.size, kTilesAtLeast, [&](int64_t begin, int64_t end) {
-      detail::winograd_data(x.data_ptr<float>(), p.height, p.width, source, p.shape.pad_begin,
+      detail::winograd_data(x.data_ptr<float>(), p.height, p.width, source, p.shape.pad_begin[0],
                             part.begin + begin, end - begin, {v.data + begin * p.in, v.stride});
       detail::winograd_output_gradient(dy.data_ptr<float>(), target, part.begin + begin, end - begin,
                                        {dm.data + begin * p.out, dm.stride});

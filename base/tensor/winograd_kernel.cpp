@@ -67,8 +67,9 @@ DDPM_EVAL_CLONES void winograd_data(const float* x, int64_t height, int64_t widt
 }
 
 DDPM_EVAL_CLONES void winograd_output(const Planes& m, const TiledImages& tiled, int64_t first, int64_t tiles,
-                                      const float* bias, bool adds, float* y) {
+                                      const Finish& finish, float* y) {
   const int64_t channels = tiled.channels;
+  const float* bias = finish.bias;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const Place place = place_of(tiled, first + tile);
     const int64_t rows = place.row + kTile <= tiled.height ? kTile : 1;
@@ -90,8 +91,9 @@ DDPM_EVAL_CLONES void winograd_output(const Planes& m, const TiledImages& tiled,
         whole[1] = half[i][1] - half[i][2] - half[i][3];
         for (int64_t j = 0; j < columns; ++j) {
           float* to = corner + (i * tiled.width + j) * channels + c;
-          const Lanes biased = bias != nullptr ? whole[j] + lanes_at(bias + c) : whole[j];
-          lanes_at(to) = adds ? lanes_at(to) + biased : biased;
+          Lanes value = bias != nullptr ? whole[j] + lanes_at(bias + c) : whole[j];
+          value = finish.adds ? lanes_at(to) + value : value;
+          lanes_at(to) = finish.rectifies ? (value < 0 ? Lanes{} : value) : value;
         }
       }
     }

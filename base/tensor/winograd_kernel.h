@@ -32,9 +32,15 @@ struct Planes {
 void winograd_data(const float* x, int64_t height, int64_t width, const TiledImages& tiled, int64_t pad,
                    int64_t first, int64_t tiles, const Planes& v);
 
-/// Y + bias, or what is there + Y + bias. `bias` [channels] may be null.
+/// What becomes of Y, in this order.
+struct Finish {
+  const float* bias = nullptr;  ///< [channels], added; may be null
+  bool adds = false;            ///< to what is there
+  bool rectifies = false;       ///< what is below 0 becomes 0
+};
+
 void winograd_output(const Planes& m, const TiledImages& tiled, int64_t first, int64_t tiles,
-                     const float* bias, bool adds, float* y);
+                     const Finish& finish, float* y);
 
 /// A dy A^T: the gradient by the products from that by the output.
 void winograd_output_gradient(const float* dy, const TiledImages& tiled, int64_t first, int64_t tiles,

@@ -5,6 +5,7 @@
 #include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
 #include "eval/output.h"
+#include "eval/score_options.h"
 #include "eval/side.h"
 
 #include <CLI/CLI.hpp>
@@ -20,6 +21,7 @@ struct StatsOptions {
   std::string preset;
   std::string features;
   std::string weights;
+  std::string precision;
   bool strict = false;
 };
 
@@ -34,7 +36,8 @@ void run_stats(const StatsOptions& options, const Session& session) {
   core::require_writable(options.out);
   const SideRequest request{"data", options.data, options.strict, false};
   const auto images = open_images(request);
-  const auto net = open_feature_net({options.features, options.weights, options.preset}, options.data);
+  const auto net =
+      open_feature_net({options.features, options.weights, options.preset, options.precision}, options.data);
   auto side = measure_side(request, *images, *net, session);
   const auto& info = net->info();
   auto record = core::new_record("statistics");
@@ -65,6 +68,7 @@ void add_stats_command(CLI::App& program, Session& session) {
   command->add_option("--features", options->features,
                       "inception, a built-in network (features list) or a .safetensors file of one");
   command->add_option("--weights", options->weights, "File of the FID Inception's weights (.pth)");
+  add_feature_precision_option(*command, options->precision);
   command->add_flag("--strict", options->strict, "An unreadable image is an error, not a warning");
   add_json_option(*command, options->json);
   command->callback(

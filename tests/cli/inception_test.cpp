@@ -77,6 +77,52 @@ TEST_F(SlowInceptionProgramTest, FidOfAFolderAgainstAnArchiveIsOneRecord) {
   EXPECT_EQ(other["resampler"], "half-pixel-bilinear");
 }
 
+TEST_F(SlowInceptionProgramTest, BFloat16TellsWhatItChanges) {
+  const std::vector<std::string> fid = {"fid", "--real", path("real.npz"), "--fake", path("fake")};
+  const auto exact = record_of(fid);
+  EXPECT_EQ(exact["precision"], "float32 features, float64 moments");
+  EXPECT_FALSE(exact.contains("precision_effect"));
+  auto words = fid;
+  words.insert(words.end(), {"--precision", "bf16"});
+  const auto rounded = record_of(words);
+  EXPECT_EQ(rounded["precision"], "bf16 features, float64 moments");
+  EXPECT_EQ(rounded["features"]["precision"], "bf16");
+  // All images are in the control here: it has both distances.
+  const auto& effect = rounded["precision_effect"];
+  EXPECT_EQ(effect["images"], (json{{"real", 12}, {"fake", 12}}));
+  EXPECT_EQ(effect["frechet_distance"]["float32"], exact["metrics"]["frechet_inception_distance"]);
+  EXPECT_EQ(effect["frechet_distance"]["rounded"], rounded["metrics"]["frechet_inception_distance"]);
+  EXPECT_NE(effect["frechet_distance"]["rounded"], effect["frechet_distance"]["float32"]);
+  EXPECT_GT(effect["feature_error"].get<double>(), 1e-4);
+  EXPECT_LT(effect["feature_error"].get<double>(), 1e-2);
+  EXPECT_THAT(rounded["notes"].dump(), HasSubstr("bf16: the features of the first images differ"));
+}
+
+TEST_F(SlowInceptionProgramTest, StatisticsOfAnotherPrecisionAreNotComparable) {
+  record_of({"stats", "--data", path("real.npz"), "--out", path("bf16.npz"), "--precision", "bf16"});
+  const auto followed = record_of({"fid", "--real", path("bf16.npz"), "--fake", path("fake")});
+  EXPECT_EQ(followed["features"]["precision"], "bf16") << "what was left open is the statistics'";
+  EXPECT_EQ(followed["precision_effect"]["images"], (json{{"fake", 12}}));
+  const auto refused = run_program({"fid", "--real", path("bf16.npz"), "--fake", path("fake"), "--weights",
+                                    path("weights.pth"), "--precision", "float32"});
+  EXPECT_EQ(refused.exit_code, 6) << refused.err;
+  EXPECT_THAT(error_line(refused), HasSubstr("precision of the features differs: real bf16, fake float32"));
+}
+
+TEST_F(SlowInceptionProgramTest, OtherWordsForAPrecisionAreRefused) {
+  const auto refused = [&](const std::vector<std::string>& words) {
+    const auto result = run_program(words);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    return error_line(result);
+  };
+  EXPECT_THAT(refused({"fid", "--real", path("real.npz"), "--fake", path("fake"), "--weights",
+                       path("weights.pth"), "--precision", "fp16"}),
+              HasSubstr("--precision fp16: expected float32 or bf16"));
+  EXPECT_THAT(refused({"fid", "--real", path("real.npz"), "--fake", path("fake"), "--features",
+                       "fashion-mnist-small", "--precision", "bf16"}),
+              HasSubstr("--precision bf16: only the FID Inception has it"));
+}
+
 TEST_F(SlowInceptionProgramTest, StatisticsOfAnotherPresetAreNotComparable) {
   record_of({"stats", "--data", path("real.npz"), "--out", path("a.npz")});
   record_of({"stats", "--data", path("real.npz"), "--out", path("b.npz"), "--preset", "pytorch-fid"});

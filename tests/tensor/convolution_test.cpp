@@ -29,8 +29,8 @@ TEST(Convolution, ValueAndGradientsEqualLibTorchsInFloat64) {
                    .contiguous(torch::MemoryFormat::ChannelsLast)
                    .to(dtype)
                    .requires_grad_(true);
-      auto weight = rounded(draws("weight", {c.out, c.in, c.kernel, c.kernel})).requires_grad_(true);
-      auto bias = draws("bias", {c.out, 1}).flatten().requires_grad_(true);
+      auto weight = rounded(c.weight()).requires_grad_(true);
+      auto bias = c.bias().requires_grad_(true);
       const auto y = convolution(x, weight, bias, c.shape, dtype);
       const auto dy = draws("dy", y.sizes()).to(dtype);
       y.backward(dy);
@@ -41,8 +41,7 @@ TEST(Convolution, ValueAndGradientsEqualLibTorchsInFloat64) {
       auto wide_bias = bias.detach().to(d).requires_grad_(true);
       const auto& s = c.shape;
       const auto want =
-          torch::conv2d(torch::constant_pad_nd(wide_x, {s.pad_begin, s.pad_end, s.pad_begin, s.pad_end}),
-                        wide_weight, wide_bias, s.stride);
+          torch::conv2d(torch::constant_pad_nd(wide_x, c.padding()), wide_weight, wide_bias, s.stride);
       want.backward(dy.to(d));
 
       EXPECT_EQ(y.scalar_type(), dtype);
@@ -64,8 +63,8 @@ TEST(Convolution, FrozenIsTheSameAndAdds) {
   const at::NoGradGuard no_grad;
   for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
     for (const Case& c : kCases) {
-      const auto weight = draws("weight", {c.out, c.in, c.kernel, c.kernel});
-      const auto bias = draws("bias", {c.out, 1}).flatten();
+      const auto weight = c.weight();
+      const auto bias = c.bias();
       const FrozenConvolution frozen(weight, bias, c.shape);
       for (const int64_t rows : {4, 1, 3}) {
         const auto x =
@@ -86,11 +85,29 @@ TEST(Convolution, FrozenIsTheSameAndAdds) {
   }
 }
 
+TEST(Convolution, ARectifierCutsWhatIsBelowZero) {
+  const at::NoGradGuard no_grad;
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const Case& c : kCases) {
+      const auto weight = c.weight(), bias = c.bias();
+      const FrozenConvolution rectified(weight, bias, c.shape, Rectifier::kRelu);
+      const auto x =
+          draws("x", {3, c.in, c.side, c.side}).contiguous(torch::MemoryFormat::ChannelsLast).to(dtype);
+      const auto plain = convolution(x, weight, bias, c.shape, dtype);
+      ASSERT_LT(plain.min().item<float>(), 0);
+      EXPECT_THAT(rectified(x, dtype), TensorEq(plain.relu()));
+    }
+  }
+  const FrozenConvolution wide(draws("weight", {4, 2, 1, 1}).to(torch::kFloat64),
+                               draws("bias", {4, 1}).flatten().to(torch::kFloat64), {}, Rectifier::kRelu);
+  EXPECT_EQ(wide(draws("x", {2, 2, 3, 3}).to(torch::kFloat64), torch::kFloat64).min().item<double>(), 0);
+}
+
 TEST(Convolution, ARowDependsOnNoOther) {
   const at::NoGradGuard no_grad;
   for (const Case& c : kCases) {
-    const auto weight = draws("weight", {c.out, c.in, c.kernel, c.kernel});
-    const auto bias = draws("bias", {c.out, 1}).flatten();
+    const auto weight = c.weight();
+    const auto bias = c.bias();
     const FrozenConvolution frozen(weight, bias, c.shape);
     const auto x = draws("x", {5, c.in, c.side, c.side}).contiguous(torch::MemoryFormat::ChannelsLast);
     const auto all = frozen(x, torch::kFloat32);
@@ -106,7 +123,7 @@ TEST(Convolution, ThreadsDoNotChangeARow) {
   }
   const at::NoGradGuard no_grad;
   const auto weight = draws("weight", {64, 384, 3, 3}), bias = draws("bias", {64, 1}).flatten();
-  const FrozenConvolution frozen(weight, bias, {1, 1, 1});
+  const FrozenConvolution frozen(weight, bias, padded(1, 1));
   const auto x = draws("x", {5, 384, 16, 16}).contiguous(torch::MemoryFormat::ChannelsLast);
   const int before = at::get_num_threads();
   at::set_num_threads(1);
@@ -128,7 +145,7 @@ TEST(Convolution, ManyChannelsLoseNoDigits) {
   const auto bias = draws("bias", {128, 1}).flatten();
   const auto exact =
       torch::conv2d(x.to(torch::kFloat64), weight.to(torch::kFloat64), bias.to(torch::kFloat64), 1, 1);
-  const auto got = convolution(x, weight, bias, {1, 1, 1}, torch::kFloat32);
+  const auto got = convolution(x, weight, bias, padded(1, 1), torch::kFloat32);
   const auto error = [&](const at::Tensor& y) {
     return (y.to(torch::kFloat64) - exact).square().mean().sqrt().item<double>();
   };
@@ -138,7 +155,7 @@ TEST(Convolution, ManyChannelsLoseNoDigits) {
 TEST(Convolution, OtherDtypesGoThroughLibTorch) {
   const auto x = draws("x", {2, 4, 6, 6}).to(torch::kFloat64);
   const auto weight = draws("weight", {5, 4, 3, 3}), bias = draws("bias", {5, 1}).flatten();
-  const auto y = convolution(x, weight, bias, {2, 0, 1}, torch::kFloat64);
+  const auto y = convolution(x, weight, bias, {2, {0, 0}, {1, 1}}, torch::kFloat64);
   EXPECT_THAT(y, TensorEq(torch::conv2d(torch::constant_pad_nd(x, {0, 1, 0, 1}), weight.to(torch::kFloat64),
                                         bias.to(torch::kFloat64), 2)));
 }

@@ -26,9 +26,8 @@ TEST(GpuConvolution, ValueAndGradientsEqualLibTorchsInFloat64) {
         const auto rounded = [&](const at::Tensor& t) { return t.to(dtype).to(torch::kFloat32); };
         const auto here = draws("x", {3, c.in, c.side, c.side}).to(dtype);
         const auto x = here.to(device).contiguous(torch::MemoryFormat::ChannelsLast).requires_grad_(true);
-        const auto weight =
-            rounded(draws("weight", {c.out, c.in, c.kernel, c.kernel})).to(device).requires_grad_(true);
-        const auto bias = rounded(draws("bias", {c.out, 1}).flatten()).to(device).requires_grad_(true);
+        const auto weight = rounded(c.weight()).to(device).requires_grad_(true);
+        const auto bias = rounded(c.bias()).to(device).requires_grad_(true);
         const auto y = convolution(x, weight, biased ? bias : at::Tensor(), c.shape, dtype);
         const auto dy = draws("dy", y.sizes()).to(dtype);
         y.backward(dy.to(device));
@@ -37,9 +36,8 @@ TEST(GpuConvolution, ValueAndGradientsEqualLibTorchsInFloat64) {
         const auto leaf = [&](const at::Tensor& t) { return t.detach().cpu().to(d).requires_grad_(true); };
         const auto wide_x = leaf(x), wide_weight = leaf(weight), wide_bias = leaf(bias);
         const auto& s = c.shape;
-        const auto want =
-            torch::conv2d(torch::constant_pad_nd(wide_x, {s.pad_begin, s.pad_end, s.pad_begin, s.pad_end}),
-                          wide_weight, biased ? wide_bias : at::Tensor(), s.stride);
+        const auto want = torch::conv2d(torch::constant_pad_nd(wide_x, c.padding()), wide_weight,
+                                        biased ? wide_bias : at::Tensor(), s.stride);
         want.backward(dy.to(d));
 
         EXPECT_EQ(y.scalar_type(), dtype);
@@ -73,7 +71,7 @@ TEST(GpuConvolution, AWiderResultIsExact) {
       torch::conv2d(x.to(torch::kFloat64), weight.to(torch::kFloat64), bias.to(torch::kFloat64), 1, 1);
   const auto device = compute_device();
   const auto got = convolution(x.to(device).contiguous(torch::MemoryFormat::ChannelsLast), weight.to(device),
-                               bias.to(device), {1, 1, 1}, torch::kFloat32);
+                               bias.to(device), padded(1, 1), torch::kFloat32);
   EXPECT_THAT(got.cpu(), TensorNear(want, 1e-5 * want.abs().max().item<double>()));
 }
 

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "base/tensor/convolution.h"
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+// A convolution's shape as LibTorch's operators and its graph take it. Private to base/tensor.
+namespace ddpm_eval::tensor {
+
+/// LibTorch's convolutions pad alike on opposite sides; what else is wanted goes into the input.
+class Padding {
+ public:
+  explicit Padding(const ConvolutionShape& shape) : shape_(shape) {}
+
+  bool even() const { return shape_.pad_begin == shape_.pad_end; }
+  /// What is left for the operator.
+  at::IntArrayRef inside() const {
+    return even() ? at::IntArrayRef(shape_.pad_begin) : at::IntArrayRef(kNone);
+  }
+  /// x with what the operator cannot do.
+  at::Tensor around(const at::Tensor& x) const;
+  /// The part of around(x) that is x.
+  at::Tensor without(const at::Tensor& padded) const;
+
+ private:
+  static constexpr Sides kNone{};
+  const ConvolutionShape& shape_;
+};
+
+/// For the graph of autograd, which saves numbers.
+std::vector<int64_t> to_numbers(const ConvolutionShape& shape);
+ConvolutionShape from_numbers(const std::vector<int64_t>& numbers);
+
+}  // namespace ddpm_eval::tensor
