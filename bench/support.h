@@ -73,8 +73,12 @@ void measure(benchmark::State& state, const Work& work, const Body& body) {
 }
 
 /// What the peaks are of: products of square matrices of this side, by LibTorch's BLAS and, in float32, by
-/// oneDNN, whichever is faster; and a copy of an array of so many bytes, which are read and written.
+/// oneDNN, whichever is faster; and a copy of an array of so many bytes, which are read and written, by
+/// LibTorch or by memcpy.
 inline constexpr int64_t kPeakSide = 2048;
 inline constexpr int64_t kPeakBytes = int64_t{256} << 20;
+
+/// memcpy on every thread. Beyond the caches it writes past them, without reading first what it overwrites.
+void copy_by_parts(at::Tensor& to, const at::Tensor& from);
 
 }  // namespace ddpm_eval::bench
