@@ -171,13 +171,14 @@ struct Problem {
     dy = normal("dy", {kBatch, channels, out_side, out_side}).to(dtype).contiguous(last);
     weight = normal("weight", {channels, channels, kernel, kernel}) / std::sqrt(inputs);
     bias = normal("bias", {channels});
-    shape = {.stride = stride, .pad_begin = stride == 1 ? kernel / 2 : 0, .pad_end = kernel / 2};
+    const int64_t end = kernel / 2, begin = stride == 1 ? end : 0;
+    shape = {.stride = stride, .pad_begin = {begin, begin}, .pad_end = {end, end}};
     flop = 2 * inputs * double(dy.numel());
   }
 
   /// By LibTorch's operator, padded beforehand.
   at::Tensor exact(const at::Tensor& wide, const at::Tensor& wide_weight) const {
-    const int64_t begin = shape.pad_begin, end = shape.pad_end;
+    const int64_t begin = shape.pad_begin[0], end = shape.pad_end[0];
     return torch::conv2d(torch::constant_pad_nd(wide, {begin, end, begin, end}), wide_weight,
                          bias.to(torch::kFloat64), shape.stride);
   }
