@@ -19,7 +19,6 @@ namespace ddpm_eval::data {
 namespace {
 
 using bench::measure;
-using bench::once;
 using bench::Peak;
 
 /// Smooth colours with some grain: uint8 [count, 3, side, side].
@@ -122,7 +121,7 @@ void read_cifar10(benchmark::State& state) {
   expect_equal("CIFAR-10's labels", got.labels, (torch::arange(in_a_batch) % kCifar10Classes).repeat({5}));
   // The bytes are read into a buffer and copied from there.
   const double bytes = double(state.range(0) * kCifar10Record);
-  measure(state, {.items = double(state.range(0)), .bytes = 2 * bytes},
+  measure(state, {.items = double(state.range(0)), .bytes = 2 * bytes, .peak = Peak::kNone},
           [&] { return load_cifar10(folder.path(), Split::kTrain); });
 }
 BENCHMARK(read_cifar10)->ArgName("images")->Arg(20'000)->Unit(benchmark::kMillisecond)->UseRealTime();

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <memory>
 #include <string>
 
 #include <torch/types.h>
@@ -86,22 +85,21 @@ class InceptionByUnits {
   double flop_ = 0;
 };
 
-void inception_forward(benchmark::State& state) {
+template <tensor::Precision kPrecision>
+void inception(benchmark::State& state) {
+  constexpr bool kRounded = kPrecision == tensor::Precision::kBFloat16;
   const at::NoGradGuard no_grad;
   static const auto weights = testing::synthetic_inception_weights();
-  static const std::unique_ptr<FeatureNet> nets[] = {
-      make_inception(weights), make_inception(weights, {.precision = tensor::Precision::kBFloat16})};
+  static const auto net = make_inception(weights, {.precision = kPrecision});
   static double flop = 0;
-  const bool bf16 = state.range(0) != 0;
-  const auto& net = nets[state.range(0)];
   const int64_t batch = net->micro_batch();
   const at::Tensor input =
       net->prepare(testing::synthetic_images("bench", batch, /*height=*/32, /*width=*/32));
-  once({state.range(0)}, [&] {
+  once({}, [&] {
     InceptionByUnits slow(weights);
     const auto wanted = slow.forward(input.narrow(0, batch - 1, 1).contiguous());
     const auto got = net->forward(input);
-    const double tolerance = bf16 ? 1e-2 : 1e-4;
+    const double tolerance = kRounded ? 1e-2 : 1e-4;
     expect_close("the Inception's features", got.features.narrow(0, batch - 1, 1), wanted.features,
                  tolerance);
     expect_close("the Inception's logits", got.logits.narrow(0, batch - 1, 1), wanted.logits, tolerance);
@@ -110,10 +108,17 @@ void inception_forward(benchmark::State& state) {
   measure(state,
           {.items = double(batch),
            .flop = flop * double(batch),
-           .peak = bf16 ? bench::Peak::kNone : bench::Peak::kFloat32},
+           .peak = kRounded ? bench::Peak::kNone : bench::Peak::kFloat32},
           [&] { return net->forward(input).features; });
 }
-BENCHMARK(inception_forward)->ArgName("bf16")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(inception<tensor::Precision::kFloat32>)
+    ->Name("inception_forward")
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK(inception<tensor::Precision::kBFloat16>)
+    ->Name("inception_forward_bf16")
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 /// The rules of metrics/resample.h pixel by pixel.
 at::Tensor resample_slowly(const at::Tensor& images_u8, int64_t out_side, bool half_pixel) {

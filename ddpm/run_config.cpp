@@ -3,7 +3,6 @@
 #include "base/core/error.h"
 #include "base/data/points.h"
 #include "ddpm/choice.h"
-#include "ddpm/precision_words.h"
 
 #include <algorithm>
 
@@ -47,7 +46,7 @@ void ModelConfig::fields(core::ConfigVisitor& v) {
 void TrainConfig::fields(core::ConfigVisitor& v) {
   v.value("seed", seed);
   v.value("batch_size", batch_size);
-  choice(v, "precision", precision, precision_words());
+  choice(v, "precision", precision, tensor::precision_words());
   v.value("flip", flip);
   v.value("grid_every", grid_every);
   v.value("grid_samples", grid_samples);

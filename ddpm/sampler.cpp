@@ -2,7 +2,6 @@
 
 #include "base/core/error.h"
 #include "ddpm/choice.h"
-#include "ddpm/precision_words.h"
 #include "ddpm/trajectory.h"
 
 #include <cmath>
@@ -44,7 +43,7 @@ void SampleOptions::fields(core::ConfigVisitor& v) {
   v.value("rederive", rederive);
   choice(v, "rounding", rounding, kRoundingWords);
   choice(v, "weights", weights, kWeightsWords);
-  choice(v, "precision", precision, precision_words());
+  choice(v, "precision", precision, tensor::precision_words());
   v.value("micro_batch", micro_batch);
 }
 

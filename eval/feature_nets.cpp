@@ -27,21 +27,13 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInceptionName = "inception";
 constexpr const char* kFashionMnistNet = "fashion-mnist-small";
-constexpr const char* kFloat32Word = "float32";
 constexpr const char* kBFloat16Word = "bf16";
 constexpr const char* kInceptionItem = "inception-fid";  ///< on the shelf of weights
 
-tensor::Precision precision_of(const std::string& word) {
-  if (word.empty() || word == kFloat32Word) {
-    return tensor::Precision::kFloat32;
-  }
-  if (word != kBFloat16Word) {
-    throw core::UsageError("--precision {}: expected {} or {}", word, kFloat32Word, kBFloat16Word);
-  }
-  return tensor::Precision::kBFloat16;
-}
-
 std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& request) {
+  if (request.precision == tensor::Precision::kBFloat16 && tensor::compute_device().is_cuda()) {
+    throw core::UsageError("--precision bf16 is for the CPU; on a GPU --tf32 is the faster arithmetic");
+  }
   const fs::path path = request.weights.empty()
                             ? data::inspect(data::Shelf::kWeights, kInceptionItem, data::Depth::kSizes).path
                             : fs::path(request.weights);
@@ -54,7 +46,7 @@ std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& reques
   metrics::InceptionOptions options;
   options.preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                : std::string_view(request.preset));
-  options.precision = precision_of(request.precision);
+  options.precision = request.precision;
   const auto bytes = core::read_file(path);
   options.weights_sha256 = core::sha256_hex(bytes);
   options.origin = path.string();
@@ -77,6 +69,8 @@ std::string default_features(const std::string& reference_source) {
   return kind == data::SourceKind::kFashionMnist ? kFashionMnistNet : kInceptionName;
 }
 
+bool is_rounded(const core::Json& told) { return text_field(told, "precision") == kBFloat16Word; }
+
 FeatureRequest complete_request(FeatureRequest request, const core::Json& told) {
   const auto name = text_field(told, "name");
   if (request.features.empty() && name == kFidInception) {
@@ -96,9 +90,6 @@ FeatureRequest complete_request(FeatureRequest request, const core::Json& told) 
         std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
     request.preset = is_known ? preset : std::string();
   }
-  if (request.precision.empty() && text_field(told, "precision") == kBFloat16Word) {
-    request.precision = kBFloat16Word;
-  }
   return request;
 }
 
@@ -117,9 +108,9 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
     throw core::UsageError("--preset {}: only the FID Inception has presets, not the features '{}'",
                            request.preset, features);
   }
-  if (precision_of(request.precision) != tensor::Precision::kFloat32) {
-    throw core::UsageError("--precision {}: only the FID Inception has it, not the features '{}'",
-                           request.precision, features);
+  if (request.precision == tensor::Precision::kBFloat16) {
+    throw core::UsageError("--precision bf16: only the FID Inception has it, not the features '{}'",
+                           features);
   }
   std::vector<std::string> names = {kInceptionName};
   for (const auto& file : embedded_nets()) {
@@ -146,8 +137,12 @@ std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
   if (net.info().precision == tensor::Precision::kFloat32) {
     return nullptr;
   }
-  request.precision = kFloat32Word;
-  return open_feature_net(request, reference_source);
+  request.precision = tensor::Precision::kFloat32;
+  auto exact = open_feature_net(request, reference_source);
+  if (exact->info().weights_sha256 != net.info().weights_sha256) {
+    throw core::DataError("{}: has changed while it was read", request.weights);
+  }
+  return exact;
 }
 
 core::Json features_json(const metrics::FeatureNetInfo& info) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/core/record.h"
+#include "base/tensor/precision.h"
 #include "metrics/feature_net.h"
 
 #include <memory>
@@ -16,30 +17,35 @@ struct FeatureRequest {
                          ///< default of the data set that is scored against
   std::string weights;   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
   std::string preset;    ///< the tool whose pre-processing the FID Inception is to use; empty: the default
-  std::string precision = {};  ///< what it computes in: "float32" or "bf16"; empty: float32
+  tensor::Precision precision = tensor::Precision::kFloat32;
 };
 
 /// The name of the features that `features = ""` means for a reference source: the data set's own built-in
 /// network where Inception does not suit it (Fashion-MNIST), else "inception".
 std::string default_features(const std::string& reference_source);
 
-/// What was asked for; what was left open is what a statistics file was made with, as `told` (provenance, or
-/// null) has it, else the default. Throws UsageError where the file's network is none that the program has.
+/// Whether a statistics file was made in bfloat16.
+bool is_rounded(const core::Json& told);
+
+/// What was asked for; what was left open, but for the precision, is what a statistics file was made with, as
+/// `told` (provenance, or null) has it, else the default. Throws UsageError where the file's network is none
+/// that the program has.
 FeatureRequest complete_request(FeatureRequest request, const core::Json& told);
 
 /// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
 /// command that fetches it: nothing is ever replaced silently. Throws UsageError for weights, a preset or
-/// bfloat16 beside other features, which have none, and for bfloat16 where this machine has none.
+/// bfloat16 beside other features, which have none, and for bfloat16 on a GPU.
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source);
 
-/// The same network in float32, to compare a rounded one with; null where it is in float32.
+/// The same network in float32, to compare a rounded one with; null where it is in float32. Throws DataError
+/// if the file of weights has changed in between.
 std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
                                                     const std::string& reference_source,
                                                     const metrics::FeatureNet& net);
 
-/// What a record or a statistics file says of the features: name, weights_sha256, preset, dim and, if there
-/// is one, note.
+/// What a record or a statistics file says of the features: name, weights_sha256, preset, dim, precision
+/// ("bf16" or "tf32"; absent for float32) and, if there is one, note.
 core::Json features_json(const metrics::FeatureNetInfo& info);
 
 /// Adds what the preset of these features stands for to a record: `resampler`, and to `notes` where this

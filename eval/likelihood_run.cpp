@@ -7,7 +7,7 @@
 #include "base/data/source_spec.h"
 #include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
-#include "ddpm/precision_words.h"
+#include "ddpm/choice.h"
 #include "eval/console.h"
 #include "eval/gnuplot.h"
 #include "eval/image_sets.h"
@@ -68,7 +68,7 @@ Json evaluation_key(const LikelihoodRequest& request, const LikelihoodSettings& 
           {"count", count},
           {"strata", settings.options.strata},
           {"micro_batch", settings.options.micro_batch},
-          {"network_precision", ddpm::word_of(ddpm::precision_words(), settings.precision)},
+          {"network_precision", ddpm::word_of(tensor::precision_words(), settings.precision)},
           {"clip", settings.options.clip},
           {"seed", settings.options.seed}};
 }
@@ -200,7 +200,7 @@ void LikelihoodSettings::fields(core::ConfigVisitor& v) {
   v.value("strata", options.strata);
   v.value("micro_batch", options.micro_batch);
   v.value("clip", options.clip);
-  ddpm::choice(v, "precision", precision, ddpm::precision_words());
+  ddpm::choice(v, "precision", precision, tensor::precision_words());
 }
 
 Json evaluate_likelihood(const LikelihoodRequest& request, const Session& session, ImageSets* sets) {

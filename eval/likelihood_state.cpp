@@ -4,7 +4,7 @@
 #include "base/core/record.h"
 #include "base/data/safetensors.h"
 #include "base/tensor/runtime.h"
-#include "ddpm/precision_words.h"
+#include "ddpm/choice.h"
 #include "eval/console.h"
 #include "eval/run_files.h"
 
@@ -40,7 +40,7 @@ auto from_own_folder(const Read& read) {
 /// What evaluations of versions that did not know the key were of; null for what all of them have.
 Json default_of(const std::string& key) {
   return key == "network_precision"
-             ? Json(ddpm::word_of(ddpm::precision_words(), tensor::Precision::kFloat32))
+             ? Json(ddpm::word_of(tensor::precision_words(), tensor::Precision::kFloat32))
              : Json();
 }
 

@@ -1,6 +1,10 @@
 #include "eval/precision_effect.h"
 
-#include "metrics/frechet.h"
+#include "base/core/error.h"
+#include "metrics/inception_score.h"
+
+#include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -18,8 +22,10 @@ metrics::Moments moments_of(const at::Tensor& features) {
   return moments.finish();
 }
 
-double distance(const at::Tensor& real, const at::Tensor& fake) {
-  return metrics::frechet_distance(moments_of(real), moments_of(fake)).distance;
+/// {rounded, float32} of a score.
+template <class Score>
+core::Json in_both(const Score& score) {
+  return {{"rounded", score(&PrecisionControl::rounded)}, {"float32", score(&PrecisionControl::exact)}};
 }
 
 }  // namespace
@@ -27,34 +33,47 @@ double distance(const at::Tensor& real, const at::Tensor& fake) {
 metrics::InputWitness control_witness(const metrics::FeatureNet& exact, PrecisionControl& control) {
   return [&](const at::Tensor& input, int64_t count, const metrics::NetOutput& output) {
     const int64_t wanted = std::min(count, kControlImages - control.count());
-    if (wanted > 0) {
-      append(control.rounded, output.features.narrow(0, 0, wanted));
-      append(control.exact, exact.forward(input).features.narrow(0, 0, wanted));
+    if (wanted <= 0) {
+      return;
     }
+    const auto keep = [&](metrics::NetOutput& kept, const metrics::NetOutput& more) {
+      append(kept.features, more.features.narrow(0, 0, wanted));
+      append(kept.logits, more.logits.narrow(0, 0, wanted));
+    };
+    keep(control.rounded, output);
+    keep(control.exact, exact.forward(input));
   };
 }
 
-core::Json precision_effect(const PrecisionControl* real, const PrecisionControl& fake) {
+core::Json precision_effect(const PrecisionControl* real, const PrecisionControl& fake,
+                            const EffectOptions& options) {
   double error = 0, size = 0;
   core::Json images = core::Json::object();
   const auto add = [&](const char* role, const PrecisionControl& control) {
     if (control.count() > 0) {
       images[role] = control.count();
-      error += (control.rounded - control.exact).square().sum(torch::kFloat64).item<double>();
-      size += control.exact.square().sum(torch::kFloat64).item<double>();
+      const auto& exact = control.exact.features;
+      error += (control.rounded.features - exact).square().sum(torch::kFloat64).item<double>();
+      size += exact.square().sum(torch::kFloat64).item<double>();
     }
   };
   if (real != nullptr) {
     add("real", *real);
   }
   add("fake", fake);
-  if (images.empty()) {
-    return {};
-  }
+  DDPM_CHECK(!images.empty(), "no images in either precision");
   core::Json effect = {{"images", images}, {"feature_error", size > 0 ? std::sqrt(error / size) : 0.0}};
   if (real != nullptr && real->count() >= 2 && fake.count() >= 2) {
-    effect["frechet_distance"] = {{"rounded", distance(real->rounded, fake.rounded)},
-                                  {"float32", distance(real->exact, fake.exact)}};
+    effect["frechet_distance"] = in_both([&](auto precision) {
+      return metrics::frechet_distance(moments_of((real->*precision).features),
+                                       moments_of((fake.*precision).features), options.sqrt)
+          .distance;
+    });
+  }
+  if (options.inception_score && fake.count() >= 1) {
+    effect["inception_score"] = in_both([&](auto precision) {
+      return metrics::inception_score((fake.*precision).logits, {.splits = 1, .shuffle_seed = {}}).mean;
+    });
   }
   return effect;
 }
@@ -62,14 +81,20 @@ core::Json precision_effect(const PrecisionControl* real, const PrecisionControl
 std::string describe_precision_effect(const core::Json& effect) {
   std::string text = fmt::format("bf16: the features of the first images differ from float32's by {:.2g} %",
                                  100 * effect.at("feature_error").get<double>());
-  if (effect.contains("frechet_distance")) {
-    const auto& distances = effect["frechet_distance"];
-    const double rounded = distances["rounded"].get<double>(), exact = distances["float32"].get<double>();
-    text += fmt::format(
-        "; the Frechet distance of {} real and {} fake ones is {:.6g}, in float32 {:.6g} ({:+.2g} %)",
-        effect["images"]["real"].get<int64_t>(), effect["images"]["fake"].get<int64_t>(), rounded, exact,
-        exact != 0 ? 100 * (rounded - exact) / exact : 0.0);
+  const auto& images = effect.at("images");
+  const auto add = [&](const char* key, const std::string& what) {
+    if (effect.contains(key)) {
+      const double rounded = effect[key]["rounded"].get<double>(),
+                   exact = effect[key]["float32"].get<double>();
+      text += fmt::format("; {} is {:.6g}, in float32 {:.6g} ({:+.2g} %)", what, rounded, exact,
+                          exact != 0 ? 100 * (rounded - exact) / exact : 0.0);
+    }
+  };
+  if (images.contains("real") && images.contains("fake")) {
+    add("frechet_distance", fmt::format("the Frechet distance of {} real and {} fake ones",
+                                        images["real"].get<int64_t>(), images["fake"].get<int64_t>()));
   }
+  add("inception_score", "the score of the fake ones in one split");
   return text;
 }
 

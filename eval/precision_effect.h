@@ -2,8 +2,7 @@
 
 #include "base/core/record.h"
 #include "metrics/extract.h"
-
-#include <optional>
+#include "metrics/frechet.h"
 
 #include <nlohmann/json.hpp>
 
@@ -13,21 +12,29 @@ namespace ddpm_eval::eval {
 /// So many images of a side go through the network in float32 as well.
 inline constexpr int64_t kControlImages = 32;
 
-/// Features of the same images, float32 [n, dim].
+/// Outputs for the same images.
 struct PrecisionControl {
-  at::Tensor rounded;
-  at::Tensor exact;
+  metrics::NetOutput rounded;
+  metrics::NetOutput exact;
 
-  int64_t count() const { return rounded.defined() ? rounded.size(0) : 0; }
+  int64_t count() const { return rounded.features.defined() ? rounded.features.size(0) : 0; }
+};
+
+/// How the score beside it is computed.
+struct EffectOptions {
+  metrics::SqrtMethod sqrt = metrics::SqrtMethod::kSymmetric;
+  bool inception_score = false;
 };
 
 /// Fills `control` from the batches that extract() shows it. Both must outlive it.
 metrics::InputWitness control_witness(const metrics::FeatureNet& exact, PrecisionControl& control);
 
-/// "images", "feature_error" (root mean square, relative to the features') of all that is there, and with two
-/// images on either side the Frechet distances between the sides in both precisions; null without images.
-/// `real` may be null.
-core::Json precision_effect(const PrecisionControl* real, const PrecisionControl& fake);
+/// "images" and "feature_error" (root mean square, relative to the features') of all that is there, and in
+/// both precisions "frechet_distance" between the sides, with two images on either, and "inception_score" of
+/// the fake side's images in one split. They tell how far rounding moves a score of so few images, and are no
+/// estimate of the score itself. `real` may be null. One side at least has images.
+core::Json precision_effect(const PrecisionControl* real, const PrecisionControl& fake,
+                            const EffectOptions& options);
 
 /// The same in a sentence.
 std::string describe_precision_effect(const core::Json& effect);

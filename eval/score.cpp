@@ -82,7 +82,7 @@ void check_field(const Field& field, const ScoreOptions& options) {
     for (const auto& [flag, value] : {std::pair{"--features", options.features},
                                       {"--weights", options.weights},
                                       {"--preset", options.preset},
-                                      {"--precision", options.precision}}) {
+                                      {"--precision", options.precision ? "float32 or bf16" : ""}}) {
       if (!value.empty()) {
         throw core::UsageError("{} {}: both sides are statistics files, whose features are settled", flag,
                                value);
@@ -162,6 +162,15 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
   return net;
 }
 
+FeatureRequest completed_request(const Field& field, const ScoreOptions& options) {
+  const auto told = field.told_features();
+  auto request = complete_request({options.features, options.weights, options.preset}, told);
+  const bool follows = options.features.empty() && is_rounded(told);
+  request.precision =
+      options.precision.value_or(follows ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32);
+  return request;
+}
+
 /// The metrics of one side against the reference, under names that tell the FID Inception from other
 /// features.
 struct SideScores {
@@ -218,8 +227,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   Field field = open_field(options);
   check_field(field, options);
-  const auto request = complete_request(
-      {options.features, options.weights, options.preset, options.precision}, field.told_features());
+  const auto request = completed_request(field, options);
   const auto& preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                    : std::string_view(request.preset));
   if (options.inception_score) {
@@ -228,18 +236,18 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   const auto net = open_net(field, request, options, record);
   const auto exact = net ? open_exact_net(request, field.real ? options.real : options.fake, *net) : nullptr;
 
-  const auto measure = [&](Entrant& entrant) {
+  const auto measure = [&](Entrant& entrant, const metrics::FeatureNet* beside) {
     if (!entrant.is_statistics()) {
-      entrant.side = measure_side(entrant.request, *entrant.images, *net, session, exact.get());
+      entrant.side = measure_side(entrant.request, *entrant.images, *net, session, beside);
       entrant.images.reset();
     }
   };
   if (field.real) {
-    measure(*field.real);
+    measure(*field.real, exact.get());
     record["real"] = field.real->side.record;
   }
   auto& fake = field.fake.side;
-  measure(field.fake);
+  measure(field.fake, exact.get());
   record["fake"] = fake.record;
   const auto* real = field.real ? &field.real->side.moments : nullptr;
   const int64_t fake_count = fake.moments.count;
@@ -252,11 +260,12 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   if (exact) {
     record["precision_effect"] =
-        precision_effect(field.real ? &field.real->side.control : nullptr, fake.control);
+        precision_effect(field.real ? &field.real->side.control : nullptr, fake.control,
+                         {.sqrt = options.sqrt, .inception_score = options.inception_score});
     record["notes"].push_back(describe_precision_effect(record["precision_effect"]));
   }
   for (auto& yardstick : field.yardsticks) {
-    measure(yardstick);
+    measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);
     Json entry = yardstick.side.record;
     entry["metrics"] = score_side(real, yardstick.side, options, preset, standard).metrics;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include "base/tensor/precision.h"
 #include "eval/command.h"
 #include "eval/side.h"
 #include "metrics/frechet.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,9 @@ struct ScoreOptions {
   std::vector<std::string> yardsticks;  ///< sources of fake's count, scored the same way and set beside it
   std::string features;
   std::string weights;
-  std::string preset;     ///< empty: a statistics file's own, else the default
-  std::string precision;  ///< of the FID Inception; empty: as the preset
+  std::string preset;  ///< empty: a statistics file's own, else the default
+  std::optional<tensor::Precision>
+      precision;  ///< of the network; none: a statistics file's own, else float32
   bool inception_score = false;
   bool strict = false;
   bool allow_points = false;    ///< whether point sets may be scored, by their own distances

@@ -3,6 +3,7 @@
 #include "eval/distinct_files.h"
 #include "eval/output.h"
 
+#include <algorithm>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -64,11 +65,21 @@ void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sid
   command.add_flag("--strict", options.strict, "An unreadable image is an error, not a warning");
 }
 
-void add_feature_precision_option(CLI::App& command, std::string& precision) {
+void add_feature_precision_option(CLI::App& command, std::optional<tensor::Precision>& precision) {
   command
-      .add_option(
-          "--precision", precision,
-          "What the FID Inception computes in: float32, or bf16, which is faster and rounds to 8 bits")
+      .add_option_function<std::string>(
+          "--precision",
+          [&precision](const std::string& word) {
+            const auto& words = tensor::precision_words();
+            const auto found = std::find_if(words.begin(), words.end(),
+                                            [&](const auto& entry) { return entry.first == word; });
+            if (found == words.end()) {
+              throw CLI::ValidationError("--precision", "'" + word + "' is neither float32 nor bf16");
+            }
+            precision = found->second;
+          },
+          "What the FID Inception computes in: float32; bf16 rounds to 8 bits, and is faster on processors "
+          "that have it")
       ->option_text("{float32,bf16}");
 }
 

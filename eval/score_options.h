@@ -10,7 +10,7 @@ enum class SidesNeeded { kBoth, kFake };
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides);
 
 /// What the feature network computes in.
-void add_feature_precision_option(CLI::App& command, std::string& precision);
+void add_feature_precision_option(CLI::App& command, std::optional<tensor::Precision>& precision);
 
 /// The options of a Frechet distance.
 void add_frechet_options(CLI::App& command, ScoreOptions& options);

@@ -56,8 +56,8 @@ Json score_points(const ScoreOptions& options, const Session& session) {
                            options.real, options.fake);
   }
   if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty() ||
-      !options.preset.empty()) {
-    throw core::UsageError("points take no --yardstick, --features, --weights or --preset");
+      !options.preset.empty() || options.precision) {
+    throw core::UsageError("points take no --yardstick, --features, --weights, --preset or --precision");
   }
   const auto fake = open_points(options.fake, kDefaultPoints, session);
   const auto real = open_points(options.real, fake.points.size(0), session);

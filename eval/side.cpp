@@ -135,6 +135,9 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
                         {"prepare", report.prepare_seconds},
                         {"forward", report.forward_seconds},
                         {"metrics", report.consume_seconds}}}});
+  if (exact != nullptr) {
+    side.record["seconds"]["control"] = report.witness_seconds;
+  }
   if (auto context = context_of(request, images); !context.is_null()) {
     const auto said = context.find("count");
     if (said != context.end() && said->is_number_integer() && said->get<int64_t>() > report.images) {

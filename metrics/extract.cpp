@@ -78,12 +78,10 @@ ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const Ou
       output.features = output.features.narrow(0, 0, count);
       output.logits = output.logits.defined() ? output.logits.narrow(0, 0, count) : output.logits;
     }
-    timed(report.consume_seconds, [&] {
-      if (witness) {
-        witness(batch, count, output);
-      }
-      consume(output);
-    });
+    if (witness) {
+      timed(report.witness_seconds, [&] { witness(batch, count, output); });
+    }
+    timed(report.consume_seconds, [&] { consume(output); });
     report.images += count;
     if (progress) {
       progress(report.images, total);

@@ -15,6 +15,7 @@ struct ExtractReport {
   double prepare_seconds = 0;  ///< resizing and scaling
   double forward_seconds = 0;  ///< the network
   double consume_seconds = 0;  ///< the metrics
+  double witness_seconds = 0;  ///< the witness, if there is one
 };
 
 /// Receives the outputs of one micro-batch, in the order of the source: [n, dim] with 1 <= n <=

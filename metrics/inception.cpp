@@ -102,22 +102,23 @@ class Inception final : public FeatureNet {
   NetOutput forward(const at::Tensor& input) const override {
     tensor::expect(input, at::kFloat, {micro_batch_, 3, kInceptionSide, kInceptionSide}, "input");
     const at::NoGradGuard no_grad;
-    NetOutput output;
     if (classifier_.is_cuda()) {
       const at::Tensor features = run(input);
       return {features.cpu(), at::linear(features, classifier_).cpu()};
     }
     // A thread takes its images through the whole network: what a layer leaves stays in its cache, and none
-    // waits for another after every layer.
-    output.features = at::empty({micro_batch_, kInceptionFeatures}, at::kFloat);
+    // waits for another after every layer. Bits depend on no more than the tile.
+    NetOutput output{at::empty({micro_batch_, kInceptionFeatures}, at::kFloat),
+                     at::empty({micro_batch_, kInceptionClasses}, at::kFloat)};
     at::parallel_for(0, micro_batch_ / kTileRows, 1, [&](int64_t begin, int64_t end) {
       const at::NoGradGuard no_grad_here;  // modes belong to threads
       for (int64_t tile = begin; tile < end; ++tile) {
-        const int64_t first = tile * kTileRows;
-        output.features.narrow(0, first, kTileRows).copy_(run(input.narrow(0, first, kTileRows)));
+        const auto rows = [&](const at::Tensor& x) { return x.narrow(0, tile * kTileRows, kTileRows); };
+        const at::Tensor features = run(rows(input));
+        rows(output.features).copy_(features);
+        rows(output.logits).copy_(at::linear(features, classifier_));
       }
     });
-    output.logits = at::linear(output.features, classifier_);
     return output;
   }
 

@@ -27,13 +27,13 @@ bool suits_onednn(const at::Tensor& x, const at::Tensor& weight) {
           (x.scalar_type() == torch::kBFloat16 && onednn::computes_bfloat16()));
 }
 
-/// In x's dtype throughout, but that bfloat16 goes through float32.
+/// In x's dtype throughout, but that bfloat16, rounded, goes through float32.
 at::Tensor by_operators(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
   const auto dtype = x.scalar_type() == torch::kBFloat16 ? torch::kFloat32 : x.scalar_type();
   const Padding padding(shape);
-  return torch::conv2d(padding.around(x.to(dtype)), weight.to(dtype), bias.to(dtype), shape.stride,
-                       padding.inside())
+  return torch::conv2d(padding.around(x.to(dtype)), weight.to(x.scalar_type()).to(dtype), bias.to(dtype),
+                       shape.stride, padding.inside())
       .to(result);
 }
 

@@ -34,7 +34,7 @@ inline ConvolutionShape padded(int64_t stride, int64_t pad) { return {stride, {p
 /// What follows a convolution at once.
 enum class Rectifier {
   kNone,
-  kRelu,  ///< what is below 0 becomes 0
+  kRelu,  ///< what is below 0 becomes 0; what is no number stays so or becomes 0 (by oneDNN)
 };
 
 /// x [n, in, h, w], weight float32 [out, in, k, l], bias float32 [out]; returns [n, out, ...] of dtype
@@ -49,6 +49,7 @@ class FrozenConvolution {
  public:
   FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias, const ConvolutionShape& shape,
                     Rectifier rectifier = Rectifier::kNone);
+  /// What was moved from can only be destroyed.
   FrozenConvolution(FrozenConvolution&&) noexcept;
   ~FrozenConvolution();
 

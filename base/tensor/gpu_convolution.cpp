@@ -112,9 +112,8 @@ at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at:
   if (input.scalar_type() != torch::kFloat32) {
     return convolve(input, packed, bias, shape, result).relu_();
   }
-  const at::IntArrayRef once{1, 1};
   return at::cudnn_convolution_relu(input, packed, bias, {shape.stride, shape.stride},
-                                    Padding(shape).inside(), once, /*groups=*/1)
+                                    Padding(shape).inside(), {1, 1}, /*groups=*/1)
       .to(result);
 }
 

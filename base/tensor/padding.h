@@ -16,7 +16,7 @@ class Padding {
   explicit Padding(const ConvolutionShape& shape) : shape_(shape) {}
 
   bool even() const { return shape_.pad_begin == shape_.pad_end; }
-  /// What is left for the operator.
+  /// What is left for the operator; a view of this object.
   at::IntArrayRef inside() const {
     return even() ? at::IntArrayRef(shape_.pad_begin) : at::IntArrayRef(kNone);
   }
@@ -27,7 +27,7 @@ class Padding {
 
  private:
   static constexpr Sides kNone{};
-  const ConvolutionShape& shape_;
+  ConvolutionShape shape_;
 };
 
 /// For the graph of autograd, which saves numbers.

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <ATen/core/ScalarType.h>
 
 namespace ddpm_eval::tensor {
@@ -10,6 +14,13 @@ enum class Precision {
   kBFloat16,  ///< activations and the operands of convolutions and products; sums, statistics and softmax are
               ///< float32
 };
+
+/// How configurations, flags and records call them.
+inline const std::vector<std::pair<std::string, Precision>>& precision_words() {
+  static const std::vector<std::pair<std::string, Precision>> words = {{"float32", Precision::kFloat32},
+                                                                       {"bf16", Precision::kBFloat16}};
+  return words;
+}
 
 inline at::ScalarType dtype_of(Precision precision) {
   return precision == Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;

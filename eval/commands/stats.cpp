@@ -21,7 +21,7 @@ struct StatsOptions {
   std::string preset;
   std::string features;
   std::string weights;
-  std::string precision;
+  std::optional<tensor::Precision> precision;
   bool strict = false;
 };
 
@@ -36,15 +36,21 @@ void run_stats(const StatsOptions& options, const Session& session) {
   core::require_writable(options.out);
   const SideRequest request{"data", options.data, options.strict, false};
   const auto images = open_images(request);
-  const auto net =
-      open_feature_net({options.features, options.weights, options.preset, options.precision}, options.data);
-  auto side = measure_side(request, *images, *net, session);
+  const FeatureRequest wanted{options.features, options.weights, options.preset,
+                              options.precision.value_or(tensor::Precision::kFloat32)};
+  const auto net = open_feature_net(wanted, options.data);
+  const auto exact = open_exact_net(wanted, options.data, *net);
+  auto side = measure_side(request, *images, *net, session, exact.get());
   const auto& info = net->info();
   auto record = core::new_record("statistics");
   record["features"] = features_json(info);
   add_preset(record["features"], record);
   record["count"] = side.moments.count;
   record["data"] = side.record;
+  if (exact) {
+    record["precision_effect"] = precision_effect(nullptr, side.control, {});
+    print_note(describe_precision_effect(record["precision_effect"]));
+  }
   record["runtime"] = tensor::runtime_context();
   data::write_statistics(options.out,
                          {side.moments.mean, side.moments.covariance, core::json_text(record), options.out});

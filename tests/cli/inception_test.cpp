@@ -96,10 +96,19 @@ TEST_F(SlowInceptionProgramTest, BFloat16TellsWhatItChanges) {
   EXPECT_GT(effect["feature_error"].get<double>(), 1e-4);
   EXPECT_LT(effect["feature_error"].get<double>(), 1e-2);
   EXPECT_THAT(rounded["notes"].dump(), HasSubstr("bf16: the features of the first images differ"));
+  const auto scores = record_of({"is", "--fake", path("fake"), "--precision", "bf16"})["precision_effect"];
+  EXPECT_EQ(scores["images"], (json{{"fake", 12}}));
+  EXPECT_FALSE(scores.contains("frechet_distance"));
+  const double one = scores["inception_score"]["rounded"], other = scores["inception_score"]["float32"];
+  EXPECT_NE(one, other);
+  EXPECT_NEAR(one, other, 0.02 * other);
 }
 
 TEST_F(SlowInceptionProgramTest, StatisticsOfAnotherPrecisionAreNotComparable) {
-  record_of({"stats", "--data", path("real.npz"), "--out", path("bf16.npz"), "--precision", "bf16"});
+  const auto made =
+      record_of({"stats", "--data", path("real.npz"), "--out", path("bf16.npz"), "--precision", "bf16"});
+  EXPECT_EQ(made["precision_effect"]["images"], (json{{"fake", 12}}));
+  EXPECT_GT(made["precision_effect"]["feature_error"].get<double>(), 1e-4);
   const auto followed = record_of({"fid", "--real", path("bf16.npz"), "--fake", path("fake")});
   EXPECT_EQ(followed["features"]["precision"], "bf16") << "what was left open is the statistics'";
   EXPECT_EQ(followed["precision_effect"]["images"], (json{{"fake", 12}}));
@@ -117,7 +126,10 @@ TEST_F(SlowInceptionProgramTest, OtherWordsForAPrecisionAreRefused) {
   };
   EXPECT_THAT(refused({"fid", "--real", path("real.npz"), "--fake", path("fake"), "--weights",
                        path("weights.pth"), "--precision", "fp16"}),
-              HasSubstr("--precision fp16: expected float32 or bf16"));
+              HasSubstr("--precision: 'fp16' is neither float32 nor bf16"));
+  EXPECT_THAT(refused({"score", "--real", "swiss-roll?num=100", "--fake", "swiss-roll?num=100&seed=1",
+                       "--precision", "bf16"}),
+              HasSubstr("points take no --yardstick, --features, --weights, --preset or --precision"));
   EXPECT_THAT(refused({"fid", "--real", path("real.npz"), "--fake", path("fake"), "--features",
                        "fashion-mnist-small", "--precision", "bf16"}),
               HasSubstr("--precision bf16: only the FID Inception has it"));

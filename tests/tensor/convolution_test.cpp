@@ -1,7 +1,9 @@
 #include "base/tensor/convolution.h"
 
+#include "base/core/error.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/onednn_convolution.h"
+#include "base/tensor/padding.h"
 #include "tests/support/tensor_matchers.h"
 #include "tests/tensor/convolution_cases.h"
 
@@ -100,6 +102,8 @@ TEST(Convolution, ARectifierCutsWhatIsBelowZero) {
   }
   const FrozenConvolution wide(draws("weight", {4, 2, 1, 1}).to(torch::kFloat64),
                                draws("bias", {4, 1}).flatten().to(torch::kFloat64), {}, Rectifier::kRelu);
+  auto sum = torch::zeros({2, 4, 3, 3}, torch::kFloat64);
+  EXPECT_THROW(wide.add_to(sum, draws("x", {2, 2, 3, 3}).to(torch::kFloat64)), core::LogicError);
   EXPECT_EQ(wide(draws("x", {2, 2, 3, 3}).to(torch::kFloat64), torch::kFloat64).min().item<double>(), 0);
 }
 
@@ -158,6 +162,28 @@ TEST(Convolution, OtherDtypesGoThroughLibTorch) {
   const auto y = convolution(x, weight, bias, {2, {0, 0}, {1, 1}}, torch::kFloat64);
   EXPECT_THAT(y, TensorEq(torch::conv2d(torch::constant_pad_nd(x, {0, 1, 0, 1}), weight.to(torch::kFloat64),
                                         bias.to(torch::kFloat64), 2)));
+  for (const Case& c : kCases) {
+    const auto wide = draws("x", {2, c.in, c.side, c.side}).to(torch::kFloat64);
+    const auto w = c.weight().to(torch::kFloat64), b = c.bias().to(torch::kFloat64);
+    EXPECT_THAT(
+        convolution(wide, w, b, c.shape, torch::kFloat64),
+        TensorNear(torch::conv2d(torch::constant_pad_nd(wide, c.padding()), w, b, c.shape.stride), 1e-10));
+  }
+}
+
+TEST(Convolution, PaddingThatIsTakenOffAgainLeavesWhatWas) {
+  const auto x = draws("x", {2, 3, 4, 5});
+  for (const ConvolutionShape& shape :
+       {ConvolutionShape{1, {1, 2}, {3, 4}}, ConvolutionShape{2, {0, 0}, {1, 1}}, padded(1, 2)}) {
+    const Padding padding(shape);
+    const auto around = padding.around(x);
+    const bool even = shape.pad_begin == shape.pad_end;
+    EXPECT_EQ(around.size(2), even ? 4 : 4 + shape.pad_begin[0] + shape.pad_end[0]);
+    EXPECT_EQ(around.size(3), even ? 5 : 5 + shape.pad_begin[1] + shape.pad_end[1]);
+    EXPECT_EQ(padding.inside(), even ? at::IntArrayRef(shape.pad_begin) : at::IntArrayRef({0, 0}));
+    EXPECT_THAT(padding.without(around), TensorEq(x));
+    EXPECT_EQ(from_numbers(to_numbers(shape)), shape);
+  }
 }
 
 }  // namespace

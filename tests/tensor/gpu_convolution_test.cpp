@@ -61,6 +61,24 @@ TEST(GpuConvolution, ValueAndGradientsEqualLibTorchsInFloat64) {
   }
 }
 
+TEST(GpuConvolution, ARectifierCutsWhatIsBelowZero) {
+  SKIP_WITHOUT_GPU(gpu);
+  const at::NoGradGuard no_grad;
+  const auto device = compute_device();
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const Case& c : kCases) {
+      const auto weight = c.weight().to(device), bias = c.bias().to(device);
+      const auto x = draws("x", {3, c.in, c.side, c.side})
+                         .to(device)
+                         .contiguous(torch::MemoryFormat::ChannelsLast)
+                         .to(dtype);
+      const auto want = FrozenConvolution(weight, bias, c.shape)(x, dtype).relu().cpu().to(torch::kFloat64);
+      const auto got = FrozenConvolution(weight, bias, c.shape, Rectifier::kRelu)(x, dtype).cpu();
+      EXPECT_THAT(got, TensorNear(want, 1e-5 * want.abs().max().item<double>()));
+    }
+  }
+}
+
 /// What goes from bfloat16 to float32 is not rounded in between.
 TEST(GpuConvolution, AWiderResultIsExact) {
   SKIP_WITHOUT_GPU(gpu);
