@@ -29,6 +29,11 @@ def medians_of_parts(side):
     return {name: statistics.median(turn["parts"][name] for turn in side["turns"]) for name in names}
 
 
+def settings(side):
+    """Batch sizes and loader processes, where they were told."""
+    return next((turn["settings"] for turn in side["turns"] if "settings" in turn), {})
+
+
 def met(race, goal):
     """"aim", "required" or "no"; None where nothing is asked."""
     if not goal:
@@ -54,7 +59,8 @@ def judged(heat, pair):
     race.update({"ours": a, "theirs": b, "ratio": faster(statistics.median(a), statistics.median(b)),
                  "least": min(pairs), "most": max(pairs), "goal": pair["goal"],
                  "peak_mb": {"ours": peak(ours), "theirs": peak(theirs)},
-                 "parts": {"ours": medians_of_parts(ours), "theirs": medians_of_parts(theirs)}})
+                 "parts": {"ours": medians_of_parts(ours), "theirs": medians_of_parts(theirs)},
+                 "settings": {"ours": settings(ours), "theirs": settings(theirs)}})
     if values(ours) and values(theirs):
         race["values"] = {"ours": statistics.median(values(ours)), "theirs": statistics.median(values(theirs)),
                           "apart": apart(values(ours), values(theirs))}

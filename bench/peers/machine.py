@@ -16,7 +16,8 @@ CONTEXT = ("commit", "build_type", "scripts", "processor", "system", "packages",
 
 
 def output_of(*words, **options):
-    return subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+    words = [str(word) for word in words]
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
 def first_line(*words):
@@ -45,6 +46,12 @@ def cached(build, name):
     return found[1] if found else ""
 
 
+def scripts_commit():
+    """The last commit of these scripts, and whether they were changed since; records elsewhere do not count."""
+    commit = output_of("git", "-C", HERE, "log", "-1", "--format=%h", "--abbrev=12", "--", ".").strip()
+    return commit + ("-dirty" if output_of("git", "-C", HERE, "status", "--porcelain", "--", ".") else "")
+
+
 def torch_libraries(build):
     """The folder of the build's LibTorch, from .../lib/cmake/Torch or Torch's own share/cmake/Torch."""
     folder = pathlib.Path(cached(build, "Torch_DIR"))
@@ -66,7 +73,7 @@ def provenance(build, found):
     return {"schema": 1, "kind": "peer-race",
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "commit": info["tool"]["commit"], "build_type": cached(build, "CMAKE_BUILD_TYPE"),
-            "scripts": first_line("git", "-C", HERE, "describe", "--always", "--dirty", "--abbrev=12"),
+            "scripts": scripts_commit(),
             "processor": processor(), "system": platform.platform(),
             "compiler": first_line(cached(build, "CMAKE_CXX_COMPILER"), "--version"),
             "packages": {name: package_version(name) for name in PACKAGES},

@@ -3,8 +3,9 @@
     build/peers/bin/python bench/peers/make_data.py --out build/peers-data --count 1017 [--cifar FOLDER]
 
 Two folders of --count PNG images of 32 x 32: synthetic ones, the same bytes everywhere, or with --cifar the first of
-CIFAR-10's test set (real) and of its first training batch (fake), from a folder cifar-10-batches-bin. Synthetic Inception
-weights, and the mean and covariance of 5,000 normal draws in 2,048 dimensions for each side. What is there is kept.
+CIFAR-10's test set (real) and of its first training batch (fake), from a folder cifar-10-batches-bin. Synthetic
+Inception weights, and the mean and covariance of 5,000 normal draws in 2,048 dimensions for each side. What is there
+is kept.
 """
 
 import argparse

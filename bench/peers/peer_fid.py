@@ -44,13 +44,14 @@ def pytorch_fid(options):
     import pytorch_fid.inception
 
     weights_for(pytorch_fid.inception, options.weights)
-    timed(tool, "compute_statistics_of_path", "features and moments")
+    folders = not options.real.endswith(".npz")
+    timed(tool, "compute_statistics_of_path", "features and moments" if folders else "reading")
     timed(tool, "calculate_frechet_distance", "distance")
     PARTS["imports"] = time.perf_counter() - BEGIN
     workers = min(len(os.sched_getaffinity(0)), 8)  # as its main()
     batch = tool.parser.get_default("batch_size")
     fid = tool.calculate_fid_given_paths([options.real, options.fake], batch, torch.device("cpu"), 2048, workers)
-    return fid, {"batch": batch, "loaders": workers}
+    return fid, {"batch": batch, "loaders": workers} if folders else {}
 
 
 def torch_fidelity(options):
@@ -60,7 +61,8 @@ def torch_fidelity(options):
     PARTS["imports"] = time.perf_counter() - BEGIN
     timed(metric_fid, "fid_statistics_to_metric", "distance")
     if options.real.endswith(".npz"):  # which its own program does not take
-        fake, real = ({key: file[key] for key in ("mu", "sigma")} for file in map(np.load, (options.fake, options.real)))
+        fake, real = ({key: file[key] for key in ("mu", "sigma")}
+                      for file in map(np.load, (options.fake, options.real)))
         return metric_fid.fid_statistics_to_metric(fake, real, False)[metric_fid.KEY_METRIC_FID], {}
     timed(metric_fid, "fid_input_id_to_statistics_cached", "features and moments")
     metrics = calculate_metrics(input1=options.fake, input2=options.real, fid=True, cuda=False, verbose=False,

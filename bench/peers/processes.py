@@ -1,6 +1,7 @@
 """Runs one competitor as a process of its own and says what it took."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -24,7 +25,7 @@ def last_line(file):
 
 
 def run(words, threads, limit):
-    """Standard output, seconds from start to end, processor seconds, peak MB (10^6 bytes, the largest of its processes).
+    """Standard output, and seconds from start to end, processor seconds, peak MB (10^6 bytes, of its largest process).
 
     It may use `threads` processors, as many as it has threads. Raises Failed when its exit code is not 0 or `limit`
     seconds are over.
@@ -34,13 +35,14 @@ def run(words, threads, limit):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begin = time.perf_counter()
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(threads),
+                                   start_new_session=True,  # so that loaders end with it
                                    preexec_fn=lambda: os.sched_setaffinity(0, processors))
-        watch = threading.Timer(limit, process.kill)
+        watch = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
         watch.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
         finally:
@@ -48,8 +50,9 @@ def run(words, threads, limit):
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            why = f"stopped after {limit:.0f} s" if seconds >= limit else f"exit code {process.returncode}"
-            raise Failed(f"{why}: {last_line(err)}")
+            if seconds >= limit:
+                raise Failed(f"stopped after {limit:g} s")
+            raise Failed(f"exit code {process.returncode}: {last_line(err)}")
         out.seek(0)
         return out.read().decode(), {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime,
                                      "peak_mb": usage.ru_maxrss * 1024 / 1e6}

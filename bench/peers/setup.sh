@@ -19,11 +19,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${sudo[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
 fi
 
-for library in libblas.so.3 liblapack.so.3; do
-  link=/etc/alternatives/$library-$(gcc -print-multiarch)
+for link in /etc/alternatives/libblas.so.3-* /etc/alternatives/liblapack.so.3-*; do
   case $(readlink -f "$link") in
     *openblas*) ;;
-    *) echo "$library is $(readlink -f "$link"), not OpenBLAS: no fair race. Choose it by update-alternatives --config $(basename "$link")" >&2
+    *) echo "$link leads to $(readlink -f "$link"), not OpenBLAS: no fair race; see update-alternatives --config $(basename "$link")" >&2
        exit 1 ;;
   esac
 done

@@ -7,8 +7,9 @@
 
 Competitors of a heat take turns, A B, B A, ...; a race is a pair of them. Its ratio is that of the medians, the spread
 that over the pairs. Seconds are of whole processes from start to end. Values of the same precision must agree to 1e-4,
-or the race does not count; neither does one whose competitor fails. Writes results/speed/MACHINE.json and .md after each
-heat; an interrupted run is gone on with by --resume. Run it on an idle machine.
+or the race does not count; neither does one whose competitor fails. Writes results/speed/MACHINE.json and .md after
+each heat; an interrupted run is gone on with by --resume. Ends with exit code 1 if a competitor has failed. Run it on
+an idle machine.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -33,7 +35,7 @@ def say(text):
     print(f"peers: {text}", file=sys.stderr, flush=True)
 
 
-# ---- One heat -----------------------------------------------------------------------------------------------------------
+# ---- One heat --------------------------------------------------------------------------------------------------------
 
 
 def turn(competitor):
@@ -43,11 +45,11 @@ def turn(competitor):
         raise Failed(str(error) or type(error).__name__) from error
 
 
-def run_heat(heat, rounds):
+def run_heat(heat, rounds, load):
     """The record of a heat. Who has failed once is out."""
     rounds = max(rounds, heat.least_rounds)
     sides = {one.key: {"tool": one.tool, "conditions": one.conditions, "turns": []} for one in heat.competitors}
-    begin, load = datetime.datetime.now(datetime.timezone.utc), os.getloadavg()[0]
+    begin = datetime.datetime.now(datetime.timezone.utc)
     for number in range(-1 if heat.warm_up else 0, rounds):
         for one in heat.competitors if number % 2 == 0 else reversed(heat.competitors):
             side = sides[one.key]
@@ -63,7 +65,7 @@ def run_heat(heat, rounds):
                 side["turns"].append(took)
                 say(f"{heat.name}, round {number + 1} of {rounds}: {one.key}: {summary(took)}")
     return {"heat": heat.name, "work": heat.work, "unit": heat.unit, "rounds": rounds,
-            "began": begin.isoformat(timespec="seconds"), "load": round(load, 2), "competitors": sides,
+            "began": begin.isoformat(timespec="seconds"), "load_before": load, "competitors": sides,
             "pairs": [{"ours": pair.ours, "theirs": pair.theirs, "goal": pair.goal, "work": pair.work}
                       for pair in heat.pairs], "not_raced": heat.not_raced}
 
@@ -73,7 +75,11 @@ def summary(took):
     return ", ".join(text.format(took[key]) for key, text in told.items() if key in took)
 
 
-# ---- The record ---------------------------------------------------------------------------------------------------------
+# ---- The record ------------------------------------------------------------------------------------------------------
+
+
+def without_paths(data):
+    return {key: value for key, value in data.items() if key not in ("real", "fake", "file")}
 
 
 def write_whole(path, text):
@@ -102,7 +108,7 @@ def record_to_go_on_with(path, new, replace):
     return old
 
 
-# ---- The command --------------------------------------------------------------------------------------------------------
+# ---- The command -----------------------------------------------------------------------------------------------------
 
 
 def prepared(options, found, heats):
@@ -163,13 +169,14 @@ def main():
     record = record_to_go_on_with(path, new, options.replace)
     if options.resume:
         names = [name for name in names if name not in {heat["heat"] for heat in record["heats"]}]
-    if os.getloadavg()[0] > 0.5:
-        say(f"other programs are at work (load {os.getloadavg()[0]:.1f}): times will not mean much")
+    load = round(os.getloadavg()[0], 2)  # before work of our own
+    if load > tables.IDLE:
+        say(f"other programs are at work (load {load}): times will not mean much")
     field = prepared(options, found, names)
     for name in names:
-        heat = run_heat(works.HEATS[name](field), options.rounds)
+        heat = run_heat(works.HEATS[name](field), options.rounds, load)
         if name in works.NEEDS_DATA:
-            heat["data"] = {key: field.data[key] for key in (works.NEEDS_DATA[name], "weights")}
+            heat["data"] = {key: without_paths(field.data[key]) for key in (works.NEEDS_DATA[name], "weights")}
         record["heats"] = [one for one in record["heats"] if one["heat"] != name] + [heat]
         write(record, path)
     print(path.with_suffix(".md").read_text() if path.exists() else "", end="")
@@ -177,7 +184,12 @@ def main():
     return 1 if failed else 0
 
 
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         sys.exit(main())
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:

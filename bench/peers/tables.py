@@ -6,7 +6,9 @@ HEAD = ["work", "peer", "precision", "threads", "ddpm-eval", "peer's", "times as
         "required (aim)", "met", "peak MB, both", "values apart"]
 LEFT = 3  # columns
 DASH = "–"
+IDLE = 0.5  # a load above it is told
 TOLD = ("precision", "threads")  # conditions with a column of their own
+PARTS = ("imports", "reading", "features and moments", "distance")
 
 
 def number(value):
@@ -53,29 +55,52 @@ def row(race):
             f"{race['ratio']:.2f} ({race['least']:.2f} to {race['most']:.2f})", goal(race), met, peaks(race), apart]
 
 
-def parts_text(parts):
-    return ", ".join(f"{name} {number(seconds)} s" for name, seconds in parts.items())
+def spent(race, side):
+    """What a side's seconds went into, by its own account."""
+    parts = race["parts"][side]
+    told = [f"{number(parts[name])} s {name}" for name in PARTS if name in parts]
+    settings = [f"{key} {value}" for key, value in race.get("settings", {}).get(side, {}).items()]
+    name = "ddpm-eval" if side == "ours" else race["peer"]
+    return f"{name}{' (' + ', '.join(settings) + ')' if settings else ''} {', '.join(told)}" if told else ""
+
+
+def precision_of_ours(race):
+    return race.get("conditions", {}).get("ours", {}).get("precision")
+
+
+def grouped(items):
+    """{key: [values]} in the order of first sight, each value once."""
+    groups = {}
+    for key, value in items:
+        if value not in groups.setdefault(key, []):
+            groups[key].append(value)
+    return groups
 
 
 def notes(races):
+    counted = [race for race in races if "not_counted" not in race]
     lines = []
-    for race in races:
-        name = f"{race['work']} against {race['peer']}"
-        if "not_counted" in race:
-            precision = race.get("conditions", {}).get("ours", {}).get("precision")
-            lines.append(f"Not counted: {name}{', ' + precision if precision else ''}: {race['not_counted']}.")
-            continue
-        parts = race.get("parts", {"ours": {}, "theirs": {}})
-        if parts["theirs"] and parts["ours"]:
-            lines.append(f"{name}, {both(race, 'precision')}, medians: ddpm-eval {parts_text(parts['ours'])}; "
-                         f"{race['peer']} {parts_text(parts['theirs'])}.")
+    spending = grouped(((race["work"], precision_of_ours(race)), spent(race, side))
+                       for race in counted if race["parts"]["theirs"] for side in ("ours", "theirs"))
+    for (work, precision), told in spending.items():
+        lines.append(f"{work}, {precision}, medians: {'; '.join(filter(None, told))}.")
+    for race in counted:
         if other_differences(race):
-            lines.append(f"{name} differs in {'; '.join(other_differences(race))}.")
-    changes = {(race["heat"], race["change_by_bf16"]["relative"]): race for race in races if "change_by_bf16" in race}
-    for race in changes.values():
-        change = race["change_by_bf16"]
-        lines.append(f"{race['work']} ({race['heat']}) by ddpm-eval in bf16: {change['bf16']:.6g} where float32 gives "
-                     f"{change['float32']:.6g}, {100 * change['relative']:+.3f} %.")
+            lines.append(f"{race['work']} against {race['peer']} differs in {'; '.join(other_differences(race))}.")
+    for weights in grouped((race["conditions"]["ours"].get("weights"), race["heat"]) for race in counted):
+        if weights:
+            lines.append("The network of the FIDs has synthetic weights, the same on both sides (SHA-256 "
+                         f"{weights[:12]}).")
+    for race in counted:
+        if "change_by_bf16" in race:
+            change = race["change_by_bf16"]
+            lines.append(f"{race['work']}, bf16: {change['bf16']:.6g} where ddpm-eval's float32 gives "
+                         f"{change['float32']:.6g}, {100 * change['relative']:+.3f} %.")
+    lost = grouped(((race["work"], precision_of_ours(race), race["not_counted"]), race["peer"])
+                   for race in races if "not_counted" in race)
+    for (work, precision, why), peers in lost.items():
+        name = f"{work}, {precision}" if precision else work
+        lines.append(f"Not counted: {name}, against {' and '.join(peers)}: {why}.")
     return list(dict.fromkeys(lines))
 
 
@@ -106,6 +131,9 @@ def markdown(record):
     counted = [race for race in record["races"] if "not_counted" not in race]
     lines = [headline(record), "", *rows_of_table([row(race) for race in counted])]
     said = notes(record["races"])
+    busy = max((heat["load_before"] for heat in record["heats"]), default=0)
+    if busy > IDLE:
+        said.append(f"Other programs were at work (load {busy}): these times mean little.")
     if said:
         lines += ["", *(f"- {line}" for line in said)]
     return "\n".join(lines) + "\n"

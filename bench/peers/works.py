@@ -62,7 +62,7 @@ class Heat:
     not_raced: list = dataclasses.field(default_factory=list)  # (peer, why)
 
 
-# ---- The Google Benchmarks of ddpm-eval against peer_bench.py ---------------------------------------------------------
+# ---- The Google Benchmarks of ddpm-eval against peer_bench.py ------------------------------------------------------
 
 
 def own_benchmark(field, threads, name):
@@ -104,7 +104,7 @@ def bench_heat(field, name, work, unit, task, batch, threads, benchmarks):
                 [Pair(f"ours-{precision}", "theirs", goal) for precision, _, goal in benchmarks])
 
 
-# ---- FID ----------------------------------------------------------------------------------------------------------------
+# ---- FID -------------------------------------------------------------------------------------------------------------
 
 
 def own_fid(field, real, fake, preset, precision):
@@ -164,7 +164,7 @@ def fid_heat(field, preset, tools):
                   Pair("ours-bf16", tool, {"ratio": 3.2, "aim": 4.0} if judged else {})]
     not_raced = [(f"{tool_name(field, 'clean-fid')}, mode {mode}", NO_TORCHSCRIPT)
                  for mode in ("clean", "legacy_tensorflow")] if "clean-fid" in tools else []
-    return Heat(f"fid-{preset}", f"FID of {2 * images['count']:,} {kind}", "s", competitors, pairs,
+    return Heat(f"fid-{preset}", f"FID of {2 * images['count']:,} {kind}, preset {preset}", "s", competitors, pairs,
                 not_raced=not_raced)
 
 
@@ -181,7 +181,7 @@ def statistics_heat(field):
                 warm_up=True)
 
 
-# ---- Start-up -----------------------------------------------------------------------------------------------------------
+# ---- Start-up --------------------------------------------------------------------------------------------------------
 
 
 def start_up_heat(field):
@@ -196,7 +196,8 @@ def start_up_heat(field):
                    for key, (tool, words) in commands.items()]
     goal = {"ratio": 1.0}
     return Heat("start-up", "start-up", "s", competitors,
-                [Pair("ours-help", "empty", goal, "start-up: --help"), Pair("ours-info", "empty", goal, "start-up: info"),
+                [Pair("ours-help", "empty", goal, "start-up: --help"),
+                 Pair("ours-info", "empty", goal, "start-up: info"),
                  Pair("ours-help", "pytorch-fid", {}, "start-up: --help"),
                  Pair("ours-help", "torch-fidelity", {}, "start-up: --help")],
                 least_rounds=11, warm_up=True)
@@ -213,7 +214,7 @@ def build_empty_program(compiler, torch_libraries, folder):
     return program
 
 
-# ---- All of it ----------------------------------------------------------------------------------------------------------
+# ---- All of it -------------------------------------------------------------------------------------------------------
 
 NEEDS_DATA = {"fid-pytorch-fid": "images", "fid-torch-fidelity": "images", "statistics": "statistics"}
 HEATS = {
