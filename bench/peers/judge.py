@@ -79,12 +79,20 @@ def change_by_precision(heat):
     return {"float32": exact, "bf16": rounded, "relative": (rounded - exact) / exact}
 
 
+def agrees_in_one_precision(race, races):
+    """A rounded value may differ, but only from a peer that the exact one agrees with."""
+    return any(one["peer"] == race["peer"] and "values" in one and "not_counted" not in one
+               and one["conditions"]["ours"]["precision"] == one["conditions"]["theirs"]["precision"] for one in races)
+
+
 def races_of(heat):
     races = [judged(heat, pair) for pair in heat["pairs"]]
     races += [{"heat": heat["heat"], "work": heat["work"], "peer": peer, "unit": heat["unit"], "not_counted": why}
               for peer, why in heat["not_raced"]]
     change = change_by_precision(heat)
     for race in races:
+        if "values" in race and "not_counted" not in race and not agrees_in_one_precision(race, races):
+            race["not_counted"] = "no pair of one precision shows that both sides do the same"
         if change and race.get("conditions", {}).get("ours", {}).get("precision") == "bf16":
             race["change_by_bf16"] = change
     return races
