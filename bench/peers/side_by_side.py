@@ -1,9 +1,15 @@
-"""Races ddpm-eval against PyTorch eager on this machine, in turn, and writes a record and a table.
+#!/usr/bin/env python3
+"""Races ddpm-eval against pytorch-fid, torch-fidelity, clean-fid and PyTorch eager on this machine, in turn.
 
     bench/peers/setup.sh
-    build/peers/bin/python bench/peers/side_by_side.py --build build/release --out results/speed [--rounds 2]
+    bench/peers/side_by_side.py --build build/release --name MACHINE [--only REGEX] [--rounds 3]
+    bench/peers/update_docs.py
 
-Each race runs A B A B ...; the ratio is that of the medians, its spread that over the pairs. Run it on an idle machine.
+Competitors of a heat take turns, A B, B A, ...; a race is a pair of them. Its ratio is that of the medians, the spread
+that over the pairs. Seconds are of whole processes from start to end. Values of the same precision must agree to 1e-4,
+or the race does not count; neither does one whose competitor fails. Writes results/speed/MACHINE.json and .md after
+each heat; an interrupted run is gone on with by --resume. Ends with exit code 1 if a competitor has failed. Run it on
+an idle machine.
 """
 
 import argparse
@@ -11,112 +17,182 @@ import datetime
 import json
 import os
 import pathlib
-import platform
-import statistics
+import re
+import signal
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
+import judge
+import machine
+import tables
+import works
+from processes import Failed
 
-# name, what is counted, task of peer_bench.py, threads, benchmark of bench_ddpm
-RACES = [
-    ("U-Net forward, batch 8, float32", "images/s", "unet-forward", 8, 2, "unet_forward/batch:8/bf16:0/"),
-    ("U-Net forward, batch 8, bf16", "images/s", "unet-forward", 8, 2, "unet_forward/batch:8/bf16:1/"),
-    ("U-Net training, batch 8, float32", "images/s", "unet-train", 8, 2, "unet_train/batch:8/bf16:0/"),
-    ("U-Net training, batch 8, bf16", "images/s", "unet-train", 8, 2, "unet_train/batch:8/bf16:1/"),
-    ("points, batch 128, one core", "updates/s", "points-train", 128, 1, "points_train/batch:128/"),
-]
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
-def output_of(command, threads, extra=None):
-    pinned = ["taskset", "-c", "0"] if threads == 1 else []
-    environment = dict(os.environ, DDPM_EVAL_THREADS=str(threads), OMP_NUM_THREADS=str(threads), **(extra or {}))
-    result = subprocess.run(pinned + command, env=environment, check=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, text=True)
-    return json.loads(result.stdout)
+def say(text):
+    print(f"peers: {text}", file=sys.stderr, flush=True)
 
 
-def peer(task, batch, threads, seconds):
-    command = [sys.executable, str(HERE / "peer_bench.py"), task, "--batch", str(batch), "--threads", str(threads),
-               "--seconds", str(seconds)]
-    return output_of(command, threads)["items_per_second"]
+# ---- One heat --------------------------------------------------------------------------------------------------------
 
 
-def own(program, name, threads, seconds):
-    command = [str(program), f"--benchmark_filter=^{name}", f"--benchmark_min_time={seconds}",
-               "--benchmark_format=json"]
-    return output_of(command, threads)["benchmarks"][0]["items_per_second"]
+def turn(competitor):
+    try:
+        return competitor.measure()
+    except (Failed, OSError, ValueError, LookupError) as error:  # the last two: output that is not what it should be
+        raise Failed(str(error) or type(error).__name__) from error
 
 
-def race(program, entry, rounds, seconds):
-    name, unit, task, batch, threads, benchmark = entry
-    ours, theirs = [], []
-    for _ in range(rounds):
-        theirs.append(peer(task, batch, threads, seconds))
-        ours.append(own(program, benchmark, threads, seconds))
-    pairs = [a / b for a, b in zip(ours, theirs)]
-    return {"race": name, "unit": unit, "threads": threads, "ddpm_eval": ours, "pytorch_eager_float32": theirs,
-            "ratio": statistics.median(ours) / statistics.median(theirs), "ratio_min": min(pairs),
-            "ratio_max": max(pairs)}
+def run_heat(heat, rounds, load):
+    """The record of a heat. Who has failed once is out."""
+    rounds = max(rounds, heat.least_rounds)
+    sides = {one.key: {"tool": one.tool, "conditions": one.conditions, "turns": []} for one in heat.competitors}
+    begin = datetime.datetime.now(datetime.timezone.utc)
+    for number in range(-1 if heat.warm_up else 0, rounds):
+        for one in heat.competitors if number % 2 == 0 else reversed(heat.competitors):
+            side = sides[one.key]
+            if "failed" in side:
+                continue
+            try:
+                took = turn(one)
+            except Failed as error:
+                side["failed"] = str(error)
+                say(f"{heat.name}: {one.tool} ({one.key}) is out: {error}")
+                continue
+            if number >= 0:
+                side["turns"].append(took)
+                say(f"{heat.name}, round {number + 1} of {rounds}: {one.key}: {summary(took)}")
+    return {"heat": heat.name, "work": heat.work, "unit": heat.unit, "rounds": rounds,
+            "began": begin.isoformat(timespec="seconds"), "load_before": load, "competitors": sides,
+            "pairs": [{"ours": pair.ours, "theirs": pair.theirs, "goal": pair.goal, "work": pair.work}
+                      for pair in heat.pairs], "not_raced": heat.not_raced}
 
 
-def first_line(command):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip().splitlines()[0]
+def summary(took):
+    told = {"seconds": "{:.3f} s", "items_per_second": "{:.2f} a second", "peak_mb": "{:.0f} MB", "value": "{:.9g}"}
+    return ", ".join(text.format(took[key]) for key, text in told.items() if key in took)
 
 
-def processor():
-    fields = {}
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip(), value.strip())
-    flags = [flag for flag in fields["flags"].split() if flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")]
-    return {"name": fields["model name"], "family": fields["cpu family"], "model": fields["model"],
-            "instructions": flags, "processors": len(os.sched_getaffinity(0))}
+# ---- The record ------------------------------------------------------------------------------------------------------
 
 
-def provenance(build):
-    import torch
-
-    cache = (build / "CMakeCache.txt").read_text()
-    return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "commit": first_line(["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]),
-            "build_type": "Release" if "CMAKE_BUILD_TYPE:STRING=Release" in cache else "other",
-            "processor": processor(), "system": platform.platform(), "compiler": first_line(["g++", "--version"]),
-            "packages": {package: first_line(["dpkg-query", "-W", "-f", "${Version}", package])
-                         for package in ("libtorch1.13", "libdnnl2", "python3-torch", "libopenblas0-openmp")},
-            "pytorch": torch.__version__, "python": platform.python_version()}
+def without_paths(data):
+    return {key: value for key, value in data.items() if key not in ("real", "fake", "file")}
 
 
-def table(record):
-    lines = [f"Commit {record['commit']}, {record['date']}, {record['processor']['processors']} x "
-             f"{record['processor']['name']} (model {record['processor']['model']}), PyTorch {record['pytorch']}, "
-             f"{record['rounds']} rounds in turn.", "",
-             "| race | unit | threads | ddpm-eval | PyTorch eager, float32 | ratio (least to most) |",
-             "|------|------|--------:|----------:|-----------------------:|----------------------:|"]
-    for race_ in record["races"]:
-        lines.append("| {} | {} | {} | {:.1f} | {:.1f} | {:.2f} ({:.2f} to {:.2f}) |".format(
-            race_["race"], race_["unit"], race_["threads"], statistics.median(race_["ddpm_eval"]),
-            statistics.median(race_["pytorch_eager_float32"]), race_["ratio"], race_["ratio_min"],
-            race_["ratio_max"]))
-    return "\n".join(lines) + "\n"
+def write_whole(path, text):
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def write(record, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    order = list(works.HEATS)
+    record["heats"].sort(key=lambda heat: order.index(heat["heat"]))
+    record["races"] = [one for heat in record["heats"] for one in judge.races_of(heat)]
+    write_whole(path, json.dumps(record, indent=1) + "\n")
+    write_whole(path.with_suffix(".md"), tables.markdown(record))
+
+
+def record_to_go_on_with(path, new, replace):
+    """The one that is there, if it was measured of the same on the same machine; else it is not touched."""
+    if replace or not path.exists():
+        return new
+    old = json.loads(path.read_text())
+    differ = [key for key in machine.CONTEXT if old.get(key) != new[key]]
+    if differ:
+        raise RuntimeError(f"{path} was measured with another {', '.join(differ)}; --replace begins a new record")
+    return old
+
+
+# ---- The command -----------------------------------------------------------------------------------------------------
+
+
+def prepared(options, found, heats):
+    """The field, with data and the empty program where a heat needs them."""
+    work = ROOT / "build" / "peers-data"
+    data = {}
+    if any(name in works.NEEDS_DATA for name in heats):
+        cifar = ["--cifar", options.cifar] if options.cifar else []
+        data = json.loads(machine.output_of(options.python, machine.HERE / "make_data.py", "--out", work, "--count",
+                                            options.count, *cifar))
+    empty = work / "empty"
+    if "start-up" in heats:
+        empty = works.build_empty_program(machine.cached(options.build, "CMAKE_CXX_COMPILER"),
+                                          machine.torch_libraries(options.build), work)
+    return works.Field(options.build, options.python, found["versions"], data, empty, options.threads, options.seconds,
+                       options.limit)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
+    parser.add_argument("--name", required=True, help="of the record: the machine's")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results" / "speed")
+    parser.add_argument("--only", default=".", metavar="REGEX", help="of " + ", ".join(works.HEATS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", type=int, default=works.COUNT,
+                        help="images on each side of an FID; goals are for the default")
+    parser.add_argument("--cifar", type=pathlib.Path, metavar="FOLDER", help="a cifar-10-batches-bin, for the images")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=2, help="a benchmark's least")
+    parser.add_argument("--limit", type=float, default=3600, help="seconds after which a process has failed")
+    parser.add_argument("--resume", action="store_true", help="leave out heats that the record has")
+    parser.add_argument("--replace", action="store_true", help="begin a new record")
+    parser.add_argument("--python", type=pathlib.Path, default=ROOT / "build" / "peers" / "bin" / "python",
+                        help="of the peers")
+    options = parser.parse_args()
+    if options.rounds < 1 or options.count < 2 or not 1 <= options.threads <= len(os.sched_getaffinity(0)):
+        parser.error("--rounds from 1, --count from 2, --threads from 1 to the processors that are there")
+    if not any(re.search(options.only, name) for name in works.HEATS):
+        parser.error(f"--only {options.only}: matches none of {', '.join(works.HEATS)}")
+    options.build = options.build.resolve()
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build/release"))
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=2)
-    options = parser.parse_args()
-    record = dict(provenance(options.build), rounds=options.rounds, seconds=options.seconds, races=[])
-    for entry in RACES:
-        record["races"].append(race(options.build / "bin" / "bench_ddpm", entry, options.rounds, options.seconds))
-        print(json.dumps(record["races"][-1]), file=sys.stderr)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "side-by-side.json").write_text(json.dumps(record, indent=2) + "\n")
-    (options.out / "side-by-side.md").write_text(table(record))
-    print(table(record), end="")
+    options = arguments()
+    if not options.python.exists():
+        raise RuntimeError(f"{options.python} is missing; bench/peers/setup.sh makes it")
+    found = machine.probe(options.python, options.threads)
+    slow = [one["file"] for one in found["blas"] if "OpenBLAS" not in one.get("says", "")]
+    if slow or not found["blas"]:
+        raise RuntimeError(f"the peers have no OpenBLAS ({', '.join(slow)}): no fair race; see bench/peers/setup.sh")
+    names = [name for name in works.HEATS if re.search(options.only, name)]
+    new = dict(machine.provenance(options.build, found), rounds=options.rounds, heats=[], races=[],
+               settings={"seconds": options.seconds, "threads": options.threads, "count": options.count,
+                         "images": "cifar10" if options.cifar else "synthetic"})
+    path = options.out / f"{options.name}.json"
+    record = record_to_go_on_with(path, new, options.replace)
+    if options.resume:
+        names = [name for name in names if name not in {heat["heat"] for heat in record["heats"]}]
+    load = round(os.getloadavg()[0], 2)  # before work of our own
+    if load > tables.IDLE:
+        say(f"other programs are at work (load {load}): times will not mean much")
+    field = prepared(options, found, names)
+    for name in names:
+        heat = run_heat(works.HEATS[name](field), options.rounds, load)
+        if name in works.NEEDS_DATA:
+            heat["data"] = {key: without_paths(field.data[key]) for key in (works.NEEDS_DATA[name], "weights")}
+        record["heats"] = [one for one in record["heats"] if one["heat"] != name] + [heat]
+        write(record, path)
+    print(path.with_suffix(".md").read_text() if path.exists() else "", end="")
+    failed = [one for heat in record["heats"] for one in heat["competitors"].values() if "failed" in one]
+    return 1 if failed else 0
+
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        sys.exit(main())
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"peers: {error}")
+    except KeyboardInterrupt:
+        sys.exit("peers: interrupted; finished heats are in the record, --resume goes on")

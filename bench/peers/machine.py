@@ -1,0 +1,81 @@
+"""What a record says about the machine, the build and the peers."""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+
+HERE = pathlib.Path(__file__).resolve().parent
+PACKAGES = ("libtorch1.13", "libdnnl2", "libopenblas0-openmp", "python3-torch", "python3-torchvision", "python3-numpy",
+            "python3-scipy", "python3-pil")
+# What two parts of one record must have in common.
+CONTEXT = ("commit", "build_type", "scripts", "processor", "system", "packages", "pytorch", "peers", "blas", "settings")
+
+
+def output_of(*words, **options):
+    words = [str(word) for word in words]
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+
+
+def first_line(*words):
+    return output_of(*words).strip().splitlines()[0]
+
+
+def processor():
+    fields = {}
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    flags = [flag for flag in fields["flags"].split() if flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")]
+    return {"name": fields["model name"], "family": fields["cpu family"], "model": fields["model"],
+            "instructions": flags, "processors": len(os.sched_getaffinity(0))}
+
+
+def package_version(name):
+    found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True)
+    return found.stdout or "not installed"
+
+
+def cached(build, name):
+    """A value of CMakeCache.txt."""
+    found = re.search(rf"^{name}:[A-Z]+=(.*)$", (build / "CMakeCache.txt").read_text(), re.M)
+    return found[1] if found else ""
+
+
+def scripts_commit():
+    """The last commit of these scripts, and whether they were changed since; records elsewhere do not count."""
+    commit = output_of("git", "-C", HERE, "log", "-1", "--format=%h", "--abbrev=12", "--", ".").strip()
+    return commit + ("-dirty" if output_of("git", "-C", HERE, "status", "--porcelain", "--", ".") else "")
+
+
+def torch_libraries(build):
+    """The folder of the build's LibTorch, from .../lib/cmake/Torch or Torch's own share/cmake/Torch."""
+    folder = pathlib.Path(cached(build, "Torch_DIR"))
+    for candidate in (folder.parents[1], folder.parents[2] / "lib"):
+        if (candidate / "libtorch.so").exists():
+            return candidate
+    raise RuntimeError(f"{build}/CMakeCache.txt: no libtorch.so near {folder}")
+
+
+def probe(python, threads):
+    """Versions and BLAS of the peers' environment, told the number of threads as in a race."""
+    from processes import environment
+
+    return json.loads(output_of(python, HERE / "probe.py", env=environment(threads)))
+
+
+def provenance(build, found):
+    info = json.loads(output_of(build / "bin" / "ddpm-eval", "info", "--json", "-"))
+    return {"schema": 1, "kind": "peer-race",
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "commit": info["tool"]["commit"], "build_type": cached(build, "CMAKE_BUILD_TYPE"),
+            "scripts": scripts_commit(),
+            "processor": processor(), "system": platform.platform(),
+            "compiler": first_line(cached(build, "CMAKE_CXX_COMPILER"), "--version"),
+            "packages": {name: package_version(name) for name in PACKAGES},
+            "pytorch": found["versions"]["torch"], "python": found["versions"]["python"], "peers": found["versions"],
+            "blas": {"ddpm-eval": info["runtime"]["blas"], "peers": found["blas"]}}
