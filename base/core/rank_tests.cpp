@@ -196,6 +196,12 @@ OneSidedP signed_rank_test(std::span<const double> differences) {
 
 double smallest_signed_rank_p(int64_t n) { return std::ldexp(1.0, -static_cast<int>(n)); }
 
+double middle(std::span<const double> values) {
+  DDPM_CHECK(!values.empty(), "no values");
+  check_values(values);
+  return median_with_ends({values.begin(), values.end()}, 0).value;
+}
+
 Estimate median(std::span<const double> values, double confidence) {
   DDPM_CHECK(!values.empty(), "no values");
   check_values(values);

@@ -46,6 +46,9 @@ struct Estimate {
   double high = 0;
 };
 
+/// The median alone. `values` must not be empty.
+double middle(std::span<const double> values);
+
 /// The median, with order statistics as the ends (the sign test turned round). `values` must not be empty.
 Estimate median(std::span<const double> values, double confidence);
 
