@@ -35,7 +35,7 @@ void add_commit_remarks(SuiteComparison& all) {
 void add_remarks(SuiteComparison& all) {
   add_commit_remarks(all);
   const bool speed = std::ranges::any_of(
-      all.series, [](const auto& one) { return is_tested(one) && one.series.kind == SeriesKind::kSpeed; });
+      all.series, [](const auto& one) { return one.now_count > 0 && one.series.kind == SeriesKind::kSpeed; });
   if (speed && !all.noise) {
     all.remarks.emplace_back("There is no null subject in both: the noise of this machine is not known.");
   }
@@ -177,22 +177,23 @@ SuiteComparison compare_suites(Suite base, Suite now, const ComparisonOptions& o
     }
     all.remarks.push_back("The contexts differ: " + difference + ".");
   }
-  const bool one_session = !all.base.session.empty() && all.base.session == all.now.session;
   const auto partners = pair_up(all);
+  all.tested =
+      std::ranges::count_if(partners, [](const auto* one) { return one != nullptr && is_tested(one->kind); });
+  const Judging judging{.one_session = !all.base.session.empty() && all.base.session == all.now.session,
+                        .same_context = difference.empty(),
+                        .allow_mismatch = options.allow_mismatch,
+                        .tested = all.tested,
+                        .level = options.level};
   for (size_t i = 0; i < partners.size(); ++i) {
     if (partners[i] != nullptr && partners[i]->kind == SeriesKind::kNull) {
-      measure_change(*partners[i], one_session, 0, all.series[i]);
+      measure_change(*partners[i], judging, 0, all.series[i]);
     }
   }
   find_noise(all);
   for (size_t i = 0; i < partners.size(); ++i) {
     if (partners[i] != nullptr) {
-      judge_alone(*partners[i],
-                  {.one_session = one_session,
-                   .same_context = difference.empty(),
-                   .allow_mismatch = options.allow_mismatch,
-                   .noise = all.noise_for(all.series[i].series).value_or(0)},
-                  all.series[i]);
+      judge_alone(*partners[i], judging, all.noise_for(all.series[i].series).value_or(0), all.series[i]);
     }
   }
   judge_tested(all);

@@ -50,6 +50,7 @@ struct SeriesComparison {
   int64_t base_count = 0;
   int64_t now_count = 0;
   bool paired = false;         ///< repetitions of both were measured in turn, and are pairs
+  int64_t blocks = 1;          ///< that the second test is within; 1: there is none
   core::Estimate worsening{};  ///< of the logarithm, signed so that above 0 is worse
   double p_worse = 1;          ///< one-sided
   double p_better = 1;         ///< one-sided

@@ -81,13 +81,14 @@ std::vector<std::string> series_row(const SeriesComparison& one) {
 /// How the numbers came about, and what has to be said of all of them.
 std::vector<std::string> lines_below(const SuiteComparison& comparison) {
   std::vector<std::string> lines;
-  const bool paired = std::ranges::any_of(comparison.series, [](const auto& one) { return one.paired; });
+  const bool in_blocks =
+      std::ranges::any_of(comparison.series, [](const auto& one) { return one.blocks > 1; });
   if (comparison.tested > 0) {
     lines.push_back(fmt::format(
         "A change counts from {:.3g} % on and with p < {:.3g}: a rank-sum test{}, one-sided, by Holm's "
         "correction over {} series.",
         100 * comparison.options.threshold, comparison.options.level,
-        paired ? " and, of pairs, a signed-rank test" : "", comparison.tested));
+        in_blocks ? " of all repetitions and one within parts of the night" : "", comparison.tested));
   }
   if (comparison.noise) {
     std::vector<std::string> subjects;
@@ -192,6 +193,7 @@ Json series_record(const SeriesComparison& one) {
   record["base_n"] = one.base_count;
   record["new_n"] = one.now_count;
   record["paired"] = one.paired;
+  record["blocks"] = one.blocks;
   record["ratio"] = ratio.value;
   if (has_interval(one)) {
     record["ratio_low"] = ratio.low;

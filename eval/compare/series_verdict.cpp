@@ -20,13 +20,25 @@ std::vector<double> badness_of(const SuiteSeries& series) {
   return logs;
 }
 
-/// The better of two tests, which therefore counts twice (Bonferroni): drift that a pair shares hides a
-/// change from the rank sum, and few pairs cannot be significant by their signs, however large the change.
+/// The better of two tests, which therefore counts twice (Bonferroni): drift hides a change from the rank sum
+/// of all, and few values in a block cannot be significant, however large the change.
 double better_of(double p, double other) { return std::min(1.0, 2 * std::min(p, other)); }
 
-double smallest_p(int64_t base_count, int64_t now_count, bool paired) {
-  const double rank_sum = core::smallest_rank_sum_p(base_count, now_count);
-  return paired ? better_of(rank_sum, core::smallest_signed_rank_p(base_count)) : rank_sum;
+/// So many parts of n and n repetitions in turn, the smaller the better against drift, that the test within
+/// them can still reach the level, with room for some values out of order; 1 if none can.
+int64_t blocks_of(int64_t n, const Judging& judging) {
+  constexpr double kRoom = 10;
+  int64_t least = 1;  ///< pairs in a block
+  while (least <= n / 2 &&
+         !(2 * kRoom * static_cast<double>(judging.tested) * core::smallest_blocked_rank_sum_p(n, n / least) <
+           judging.level)) {
+    ++least;
+  }
+  return least <= n / 2 ? n / least : 1;
+}
+
+double smallest_p(int64_t base_count, int64_t now_count, bool in_blocks) {
+  return std::min(1.0, (in_blocks ? 2 : 1) * core::smallest_rank_sum_p(base_count, now_count));
 }
 
 std::vector<double> moved(std::vector<double> values, double by) {
@@ -38,26 +50,29 @@ std::vector<double> moved(std::vector<double> values, double by) {
 
 }  // namespace
 
-void measure_change(const SuiteSeries& now, bool one_session, double apart, SeriesComparison& result) {
+void measure_change(const SuiteSeries& now, const Judging& judging, double apart, SeriesComparison& result) {
   const auto& base = result.series;
   result.base = core::middle(base.repetitions);
   result.now = core::middle(now.repetitions);
   result.base_count = static_cast<int64_t>(base.repetitions.size());
   result.now_count = static_cast<int64_t>(now.repetitions.size());
-  result.paired = one_session && result.base_count == result.now_count;
+  result.paired = judging.one_session && result.base_count == result.now_count;
+  result.blocks = result.paired ? blocks_of(result.base_count, judging) : 1;
   const auto of_base = badness_of(base);
   const auto of_now = badness_of(now);
   const auto p = core::rank_sum_test(moved(of_now, -apart), of_base);
   result.p_worse = p.greater;
   result.p_better = apart == 0 ? p.less : core::rank_sum_test(moved(of_now, apart), of_base).less;
+  if (result.blocks > 1) {
+    const auto within = core::blocked_rank_sum_test(of_now, of_base, result.blocks);
+    result.p_worse = better_of(result.p_worse, within.greater);
+    result.p_better = better_of(result.p_better, within.less);
+  }
   if (result.paired) {
     std::vector<double> differences;
     for (size_t i = 0; i < of_now.size(); ++i) {
       differences.push_back(of_now[i] - of_base[i]);
     }
-    const auto signed_rank = core::signed_rank_test(differences);
-    result.p_worse = better_of(result.p_worse, signed_rank.greater);
-    result.p_better = better_of(result.p_better, signed_rank.less);
     result.worsening = core::paired_shift(differences, kChangeConfidence);
   } else {
     result.worsening = core::shift(of_now, of_base, kChangeConfidence);
@@ -117,29 +132,30 @@ std::string difference_of(const SuiteSeries& base, const SuiteSeries& now) {
 
 }  // namespace
 
-void judge_alone(const SuiteSeries& now, const Circumstances& circumstances, SeriesComparison& result) {
-  const bool one_session = circumstances.one_session;
+void judge_alone(const SuiteSeries& now, const Judging& judging, double noise, SeriesComparison& result) {
   const auto difference = difference_of(result.series, now);
   const bool is_hash = now.kind == SeriesKind::kHash;
-  result.base = result.series.value;  // of quality; medians are found below
-  result.now = now.value;
-  if (!difference.empty() && (is_hash || !circumstances.allow_mismatch)) {
+  if (now.kind == SeriesKind::kQuality) {
+    result.base = result.series.value;
+    result.now = now.value;
+  }
+  if (!difference.empty() && (is_hash || !judging.allow_mismatch)) {
     result.verdict = Verdict::kNotCompared;
     result.other_context = true;
     result.note = "other " + difference;
     return;
   }
-  if (is_hash && !circumstances.same_context) {  // other threads may give other bytes
+  if (is_hash && !judging.same_context) {  // other threads may give other bytes
     result.verdict = Verdict::kNotCompared;
     result.note = "the contexts differ";
     return;
   }
   switch (now.kind) {
     case SeriesKind::kSpeed:
-      measure_change(now, one_session, one_session ? 0 : circumstances.noise, result);
+      measure_change(now, judging, judging.one_session ? 0 : noise, result);
       break;
     case SeriesKind::kMemory:
-      measure_change(now, one_session, 0, result);
+      measure_change(now, judging, 0, result);
       break;
     case SeriesKind::kQuality:
       judge_quality(now, result);
@@ -155,11 +171,7 @@ void judge_alone(const SuiteSeries& now, const Circumstances& circumstances, Ser
   }
 }
 
-bool is_tested(const SeriesComparison& one) {
-  const auto kind = one.series.kind;
-  return one.now_count > 0 && one.base_count > 0 &&
-         (kind == SeriesKind::kSpeed || kind == SeriesKind::kMemory);
-}
+bool is_tested(SeriesKind kind) { return kind == SeriesKind::kSpeed || kind == SeriesKind::kMemory; }
 
 namespace {
 
@@ -184,9 +196,9 @@ Verdict verdict_of(const SeriesComparison& one, const SuiteComparison& all) {
 }
 
 /// Of each side.
-int64_t needed_repetitions(int64_t family, bool paired, double level) {
+int64_t needed_repetitions(int64_t family, bool in_blocks, double level) {
   int64_t n = 1;
-  while (!(static_cast<double>(family) * smallest_p(n, n, paired) < level)) {
+  while (!(static_cast<double>(family) * smallest_p(n, n, in_blocks) < level)) {
     ++n;
   }
   return n;
@@ -199,13 +211,12 @@ void judge_tested(SuiteComparison& comparison) {
   std::vector<double> worse;
   std::vector<double> better;
   for (auto& one : comparison.series) {
-    if (is_tested(one)) {
+    if (one.now_count > 0 && is_tested(one.series.kind)) {
       tested.push_back(&one);
       worse.push_back(one.p_worse);
       better.push_back(one.p_better);
     }
   }
-  comparison.tested = static_cast<int64_t>(tested.size());
   const auto worse_holm = core::holm(worse);
   const auto better_holm = core::holm(better);
   for (size_t i = 0; i < tested.size(); ++i) {
@@ -213,12 +224,12 @@ void judge_tested(SuiteComparison& comparison) {
     one.p_worse_holm = worse_holm[i];
     one.p_better_holm = better_holm[i];
     const double reachable =
-        static_cast<double>(comparison.tested) * smallest_p(one.base_count, one.now_count, one.paired);
+        static_cast<double>(comparison.tested) * smallest_p(one.base_count, one.now_count, one.blocks > 1);
     one.verdict = verdict_of(one, comparison);
     if (one.verdict == Verdict::kSame && !(reachable < comparison.options.level)) {
       one.verdict = Verdict::kTooFew;
       one.note = fmt::format("needs at least {} repetitions of each",
-                             needed_repetitions(comparison.tested, one.paired, comparison.options.level));
+                             needed_repetitions(comparison.tested, one.blocks > 1, comparison.options.level));
     }
   }
 }
