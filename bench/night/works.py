@@ -16,7 +16,7 @@ FEATURES = 2048  # of the FID Inception
 SHORT_RUNS = 5  # in a repetition, of what one alone is too short
 
 # Null subjects: work that is the same on both sides. Each series goes by the one that is most like it.
-PROCESSOR, PROCESS, MEMORY = "null: processor", "null: process", "null: memory"
+PROCESSOR, PROCESS, MEMORY = "machine: processor", "machine: start-up", "machine: memory"
 MEMORY_BOUND = ("core", "data")  # programs that read and copy rather than compute
 
 
