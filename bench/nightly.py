@@ -64,7 +64,7 @@ def wanted_works(base, new, options):
                 benchmarks.tell_heavy(f"bench_{label}", selections[side.folder], options)
         list_of_works.append(works.benchmark_work(label, selections, options))
     list_of_works += [work for work in works.COMMANDS if wanted.search(work.name)]
-    processor = works.null_processor(base, of_base, options)
+    processor = works.null_processor(base, options)
     nulls = ([processor] if processor else []) + [works.null_process(base), works.null_memory()]
     return nulls + list_of_works if list_of_works else []
 

@@ -50,6 +50,10 @@ class Selection:
         return times
 
 
+def names_of(program):
+    return run([program, "--benchmark_list_tests=true"], out="keep").out.split("\n")[:-1]
+
+
 def first_round(program, options):
     return times_of(program, options, ".", 1, True)
 
