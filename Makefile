@@ -37,9 +37,10 @@ bench: configure
 	@cmake --build --preset release -j $(JOBS) --target all_bench
 	@tools/bench.sh $(BUILD)
 
-# HEAD against the baseline of results/history; bench/nightly.py --set-baseline sets that.
+# HEAD against the baseline of results/history; bench/nightly.py --set-baseline sets that. Its exit codes (4: a regression)
+# become make's own 2: the last line says which it was. NIGHTLY takes flags: make nightly NIGHTLY=--no-sanitizers
 nightly: deps
-	@bench/nightly.py
+	@bench/nightly.py $(NIGHTLY)
 
 asan: deps
 	@cmake --preset asan > /dev/null

@@ -4,342 +4,268 @@
     bench/nightly.py                           HEAD against the baseline; `make nightly` is the same
     bench/nightly.py --set-baseline [COMMIT]   what later nights are measured against: HEAD, or COMMIT
 
-Both commits are built as release, each in build/nightly/COMMIT, and measured in turn, A B A B ..., each repetition by a
-process of its own: the Google Benchmark programs, and whole commands with their peak memory. The null subject is the
-baseline's program on both sides. In build/nightly stay base.json and new.json (suite records, docs/benchmarks.md),
-comparison.json, comparison.md and history.html; the new record is appended to results/history/PROCESSOR.jsonl. Ends
-with the exit code of `ddpm-eval compare`: 4 for a regression. Run it on an idle machine.
+Both commits are built as release, each in build/nightly/COMMIT, and measured in turn, A B B A A B ..., each repetition by
+a process of its own; then come numbers of quality from fixed seeds, and the new commit's tests with sanitizers. In
+build/nightly stay base.json and new.json (suite records, docs/benchmarks.md), comparison.json, comparison.md,
+history.html and log.txt; the new record is appended to results/history/PROCESSOR-THREADS.jsonl. Run it on an idle machine.
+
+Exit codes: 0 nothing is worse, 4 a regression, 6 not comparable or something stays open, 1 a build or a command failed,
+2 usage, 3 bad data, 7 disk, memory or another night at work, 130 interrupted. The last line says which it was.
 """
 import argparse
-import array
-import datetime
 import fcntl
-import hashlib
 import json
 import multiprocessing
 import os
 import pathlib
 import re
-import shutil
-import statistics
-import struct
-import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-WORK = ROOT / "build" / "nightly"
-HISTORY = ROOT / "results" / "history"
-BASELINE = HISTORY / "baseline"
-SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
-FEATURES = 2048  # of the FID Inception
-START_UPS = 5  # in a repetition: one alone is too short
+from night import benchmarks, checks, common, quality, works
+from night.builds import Build, build, commit_of, remove_builds_but
+from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say, write_whole
+from night.suites import Suite, append_to_history, utc_now
+
+RESULTS = ("base.json", "new.json", "comparison.json", "comparison.md")
 
 
-def say(text):
-    print(f"nightly: {text}", file=sys.stderr, flush=True)
+class Clock:
+    """How long the parts of the night take."""
+
+    def __init__(self):
+        self.parts = {}
+        self.last = time.monotonic()
+
+    def end(self, part):
+        now = time.monotonic()
+        self.parts[part] = self.parts.get(part, 0) + now - self.last
+        self.last = now
+
+    def text(self):
+        return ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in self.parts.items())
 
 
-def git(*words):
-    return subprocess.run(["git", "-C", ROOT, *words], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+def wanted_works(base, new, options):
+    """What repetitions measure, from a first round of the Google Benchmarks, which also checks what they compute."""
+    wanted = re.compile(options.only)
+    labels = [label for label in sorted({**base.benchmarks(), **new.benchmarks()}) if wanted.search(f"bench_{label}")]
+    of_base, list_of_works = {}, []
+    for label in labels:
+        selections = {}
+        for side in (base, new):
+            program = side.benchmarks().get(label)
+            if program is not None and side.folder not in selections:
+                times = benchmarks.first_round(program, options)
+                if side is base:
+                    of_base[label] = times
+                selections[side.folder] = benchmarks.Selection(times, of_base.get(label, {}), options)
+                benchmarks.tell_heavy(f"bench_{label}", selections[side.folder], options)
+        list_of_works.append(works.benchmark_work(label, selections, options))
+    list_of_works += [work for work in works.COMMANDS if wanted.search(work.name)]
+    processor = works.null_processor(base, options)
+    nulls = ([processor] if processor else []) + [works.null_process(base), works.null_memory()]
+    return nulls + list_of_works if list_of_works else []
 
 
-def commit_of(name):
-    return git("rev-parse", "--short=12", "--verify", name + "^{commit}")
+def one_round(list_of_works, sides, turn, folder, seconds):
+    """Adds to the suites; `seconds` by the work's name."""
+    for work in list_of_works:
+        begin = time.monotonic()
+        # Who comes first meets cold caches and what the work before has left: each side in turn.
+        for index in (0, 1) if turn % 2 == 0 else (1, 0):
+            side, suite = sides[index]
+            own = folder / ("base", "new")[index]
+            own.mkdir(exist_ok=True)
+            found = work.measure(side, own)
+            if suite is not None:
+                suite.add(found)
+        seconds[work.name] = time.monotonic() - begin
 
 
-# ---- Builds ---------------------------------------------------------------------------------------------------------
+def tell_plan(seconds, options):
+    total = sum(seconds.values())
+    for name, taken in sorted(seconds.items(), key=lambda item: -item[1]):
+        say(f"  {taken:6.1f} s a round  {name}")
+    end = time.strftime("%H:%M", time.localtime(time.time() + total * options.rounds))
+    say(f"plan: {options.rounds} rounds of {total:.0f} s, {total * options.rounds / 60:.0f} min, until {end}")
 
 
-class Build:
-    def __init__(self, folder):
-        self.folder = folder.resolve()
-        self.program = self.folder / "bin" / "ddpm-eval"
-        cache = (self.folder / "CMakeCache.txt").read_text()
-        self.source = pathlib.Path(re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache, re.M)[1])
-        info = self.output("info", "--json", "-")
-        self.runtime = info["runtime"]
-        self.tool = info["tool"]
-
-    def output(self, *words):
-        return json.loads(subprocess.run([self.program, *words], check=True, stdout=subprocess.PIPE).stdout)
-
-
-def is_checkout(source, commit):
-    words = ["git", "-C", source, "rev-parse", "--short=12", "HEAD", "--show-toplevel"]
-    found = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return found.returncode == 0 and set(found.stdout.splitlines()) == {commit, str(source)}
-
-
-def build(commit):
-    """The checkout of an earlier night is used again, and its build with it."""
-    source = WORK / commit
-    if source.exists() and not is_checkout(source, commit):
-        shutil.rmtree(source)  # a night was killed while it was made
-    if not source.exists():
-        git("worktree", "prune")
-        git("worktree", "add", "--detach", str(source), commit)
-    say(f"building {commit}")
-    jobs = str(len(os.sched_getaffinity(0)))
-    for words in (["cmake", "--preset", "release"],
-                  ["cmake", "--build", "--preset", "release", "-j", jobs, "--target", "ddpm-eval", "all_bench"]):
-        subprocess.run(words, cwd=source, check=True, stdout=subprocess.DEVNULL)
-    return Build(source / "build" / "release")
-
-
-def remove_builds_but(commits):
-    for folder in WORK.glob("*"):
-        if (folder / ".git").is_file() and folder.name not in commits:
-            git("worktree", "remove", "--force", str(folder))
-
-
-# ---- What is measured -----------------------------------------------------------------------------------------------
-
-
-def timed(words):
-    """Seconds and peak MiB of a process that must go well."""
-    begin = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"exit code {process.returncode} of {' '.join(map(str, words))}")
-    return seconds, usage.ru_maxrss / 1024
-
-
-def series(name, kind, unit, value):
-    return {"name": name, "kind": kind, "unit": unit, "better": "lower", "value": value}
-
-
-def google_benchmarks(program, pattern, options, label="", kind="speed"):
-    """One process for all benchmarks that match; the time of each is that of its iterations."""
-    words = [program, f"--benchmark_filter={pattern}", f"--benchmark_min_time={options.min_time}",
-             "--benchmark_format=json"]
-    out = subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return [series(label or one["name"].removesuffix("/real_time"), kind, "s",
-                   one["real_time"] * SECONDS[one["time_unit"]])
-            for one in json.loads(out.stdout)["benchmarks"] if one["run_type"] == "iteration"]
-
-
-def bench_ddpm(side, base, options, folder):
-    return google_benchmarks(side.folder / "bin" / "bench_ddpm", ".", options)
-
-
-def bench_metrics(side, base, options, folder):
-    return google_benchmarks(side.folder / "bin" / "bench_metrics", ".", options)
-
-
-def null_subject(side, base, options, folder):
-    return google_benchmarks(base.folder / "bin" / "bench_ddpm", "^unet_forward/batch:8/bf16:0/", options,
-                             "null: the baseline's U-Net forward", "null")
-
-
-def start_up(side, base, options, folder):
-    runs = [timed([side.program, "info"]) for _ in range(START_UPS)]
-    return [series("start-up", "speed", "s", statistics.median(seconds for seconds, _ in runs))]
-
-
-def command(name, words):
-    seconds, mebibytes = timed(words)
-    return [series(name, "speed", "s", seconds), series(f"{name}: peak memory", "memory", "MiB", mebibytes)]
-
-
-def fid(side, base, options, folder):
-    return command("fid from statistics",
-                   [side.program, "fid", "--real", WORK / "real.npz", "--fake", WORK / "fake.npz"])
-
-
-def swiss_roll(side, base, options, folder):
-    run = folder / "run"
-    shutil.rmtree(run, ignore_errors=True)
-    found = command("swiss-roll training", [side.program, "-q", "train", "--config",
-                                            side.source / "configs" / "swiss-roll.toml", "--out", run, "--set",
-                                            f"train.steps={options.train_steps}", "--set", "data.points=10000"])
-    samples = folder / "samples.npy"
-    samples.unlink(missing_ok=True)
-    timed([side.program, "-q", "sample", "--run", run, "--num", "2000", "--out", samples])
-    found.append({"name": "swiss-roll samples", "kind": "hash",
-                  "value": hashlib.sha256(samples.read_bytes()).hexdigest()})
-    score = side.output("-q", "score", "--real", "swiss-roll?num=2000&seed=1", "--fake", str(samples), "--json", "-")
-    found.append(dict(series("swiss-roll: sliced Wasserstein distance", "quality", "distance",
-                             score["metrics"]["sliced_wasserstein_distance"]), tolerance={"relative": 0.05}))
-    return found
-
-
-WORKS = [null_subject, start_up, fid, swiss_roll, bench_ddpm, bench_metrics]
-
-
-def write_statistics(path, phase):
-    """mu and sigma of made-up features, of full rank, as pytorch-fid stores them."""
-    def npy(shape, values):
-        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}"
-        header += " " * (-(len(header) + 11) % 64) + "\n"
-        return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes()
-
-    waves = [[((i * step + phase) % 97) / 97 - 0.5 for i in range(FEATURES)] for step in (7, 31, 53)]
-    sigma = array.array("d")
-    for i in range(FEATURES):
-        a, b, c = (wave[i] for wave in waves)
-        sigma.extend(a * x + b * y + c * z for x, y, z in zip(*waves))
-        sigma[i * FEATURES + i] += 0.1 + (i * 13 % 101) / 50
-    if sys.byteorder != "little":
-        sigma.byteswap()
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("mu.npy", npy((FEATURES,), array.array("d", [0.0] * FEATURES)))
-        archive.writestr("sigma.npy", npy((FEATURES, FEATURES), sigma))
-
-
-# ---- Suites ---------------------------------------------------------------------------------------------------------
-
-
-def instruction_set(side):
-    """LibTorch's choice and what oneDNN may use beyond it."""
-    flags = re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    beyond = [flag for flag in ("avx512_bf16", "amx_bf16") if flags and flag in flags[1].split()]
-    return " ".join([side.runtime["cpu_capability"], *beyond])
-
-
-def processor():
-    found = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    return found[1].strip() if found else os.uname().machine
-
-
-class Suite:
-    def __init__(self, side, session, now, load):
-        self.instruction_set = instruction_set(side)
-        self.record = {"schema": 1, "kind": "suite", "time": now, "commit": side.tool["commit"], "session": session,
-                       "context": {"cpu": processor(), "instruction_set": self.instruction_set,
-                                   "threads": side.runtime["threads"], "build": side.tool["build_type"],
-                                   "libtorch": side.runtime["libtorch"], "device": side.runtime["device"],
-                                   "compiler": side.tool["compiler"], "load": load}}
-        self.series = {}
-
-    def add(self, found):
-        """Repetitions are collected; what the same build gives again must be the same again."""
-        for one in found:
-            value = one.pop("value")
-            known = self.series.setdefault(one["name"], one)
-            if one["kind"] == "hash":
-                value = {self.instruction_set: value}
-            if one["kind"] not in ("hash", "quality"):
-                known.setdefault("repetitions", []).append(value)
-            else:
-                key = "hashes" if one["kind"] == "hash" else "value"
-                if known.setdefault(key, value) != value:
-                    raise RuntimeError(f"{one['name']}: the same build has given {known[key]} and {value}")
-
-    def finished(self):
-        return dict(self.record, series=list(self.series.values()))
-
-
-def measure(base, new, load, options):
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def measure(base, new, load, options, clock):
+    now = utc_now()
+    with_quality = re.search(options.only, "quality")
     session = f"{now} {base.tool['commit']} {new.tool['commit']}"
-    sides = [(base, Suite(base, session, now, load)), (new, Suite(new, session, now, load))]
-    works = [work for work in WORKS if re.search(options.only, work.__name__)]
+    suites = [Suite(side, session, now, load) for side in (base, new)]
     with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        list_of_works = wanted_works(base, new, options)
+        if not list_of_works and not with_quality:
+            raise NightError(common.USAGE, f"--only {options.only}: matches nothing")
+        seconds = {}
+        one_round(list_of_works, [(base, None), (new, None)], 0, folder, seconds)  # caches are warm after it
+        clock.end("first round")
+        tell_plan(seconds, options)
         for turn in range(options.rounds):
-            for work in works:
-                # Who comes first meets cold caches and what the work before has left: each side in turn.
-                for side, suite in sides if turn % 2 == 0 else reversed(sides):
-                    suite.add(work(side, base, options, pathlib.Path(name)))
+            one_round(list_of_works, list(zip((base, new), suites)), turn, folder, seconds)
             say(f"round {turn + 1} of {options.rounds}")
-    return [suite.finished() for _, suite in sides]
+        clock.end("rounds")
+        if with_quality:
+            for side, suite in zip((base, new), suites):
+                say(f"quality of {side.tool['commit']}, twice")
+                suite.add(quality.twice(side, folder / "quality"))
+            clock.end("quality")
+    return suites
 
 
-def write_records(records):
-    for name, record in zip(("base", "new"), records):
-        write_whole(WORK / f"{name}.json", json.dumps(record, indent=1) + "\n")
+def write_records(suites):
+    for name, suite in zip(("base", "new"), suites):
+        write_whole(WORK / f"{name}.json", json.dumps(suite.finished(), indent=1) + "\n")
     return [WORK / "base.json", WORK / "new.json"]
 
 
-def write_whole(path, text):
-    """All of it or nothing, whenever the night is killed."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def add_sanitizers(new, suites):
+    """The baseline's number is the one that is wanted, and not measured. Returns the tests that fail."""
+    failing = checks.sanitizer_tests(new.source)
+    for suite, count in zip(suites, (0, len(failing))):
+        suite.add([checks.sanitizer_series(count)])
+    return failing
 
 
-def append_to_history(record):
-    HISTORY.mkdir(parents=True, exist_ok=True)
-    context = record["context"]
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{context['cpu']} {context['threads']}".lower()).strip("-")
-    path = HISTORY / f"{slug}.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    write_whole(path, "".join(line + "\n" for line in [*lines, json.dumps(record)]))
+def write_inputs():
+    for name, phase in (("real.npz", 0), ("fake.npz", 11)):
+        if not (WORK / name).exists():
+            # In a process of its own: the peak memory of this one is the least that its children are said to have.
+            writer = multiprocessing.Process(target=works.write_statistics, args=(WORK / (name + ".tmp"), phase))
+            writer.start()
+            writer.join()
+            if writer.exitcode != 0:
+                raise NightError(common.RESOURCES, f"{WORK / name} could not be made")
+            os.replace(WORK / (name + ".tmp"), WORK / name)
 
 
 def is_a_whole_night(parser, options, record):
     """Points of a curve are of the same work, of a commit that can be built again."""
-    same = all(getattr(options, name) == parser.get_default(name) for name in ("rounds", "only", "min_time", "train_steps"))
+    same = all(getattr(options, name) == parser.get_default(name)
+               for name in ("rounds", "only", "min_time", "inner", "heaviest"))
     return same and not record["commit"].endswith("-dirty")
 
 
-def main():
+def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set-baseline", nargs="?", const="HEAD", metavar="COMMIT", help="and do nothing else")
-    parser.add_argument("--rounds", type=int, default=15, help="repetitions of each side")
-    parser.add_argument("--only", default=".", metavar="REGEX", help="of " + ", ".join(work.__name__ for work in WORKS))
-    parser.add_argument("--min-time", type=float, default=0.5, help="seconds of a Google Benchmark")
-    parser.add_argument("--train-steps", type=int, default=2000, help="of the swiss roll")
+    parser.add_argument("--set-baseline", nargs="?", const="HEAD", metavar="COMMIT",
+                        help="show what changes with it, and do nothing else")
+    parser.add_argument("--baseline", metavar="COMMIT", help="for this night alone, instead of results/history/baseline")
+    parser.add_argument("--rounds", type=int, default=12, help="repetitions of each side")
+    parser.add_argument("--only", default="", metavar="REGEX",
+                        help="of bench_*, quality, " + ", ".join(work.name for work in works.COMMANDS))
+    parser.add_argument("--min-time", type=float, default=0.05, help="seconds of a measurement of a Google Benchmark")
+    parser.add_argument("--inner", type=int, default=3,
+                        help="measurements that a Google Benchmark's repetition is the median of")
+    parser.add_argument("--heaviest", type=float, default=1.5,
+                        help="seconds of an iteration; benchmarks beyond are left out")
     parser.add_argument("--base-build", type=pathlib.Path, help="a build that is there, instead of the baseline's")
     parser.add_argument("--new-build", type=pathlib.Path, help="a build that is there, instead of HEAD's")
+    parser.add_argument("--no-sanitizers", action="store_true", help="leave out the tests with sanitizers")
     parser.add_argument("--no-history", action="store_true", help="leave results/history as it is")
     options = parser.parse_args()
-    if options.set_baseline is not None:
-        HISTORY.mkdir(parents=True, exist_ok=True)
-        write_whole(BASELINE, commit_of(options.set_baseline) + "\n")
-        print(f"{BASELINE.relative_to(ROOT)}: {BASELINE.read_text().strip()}; commit this file")
-        return 0
-    if options.rounds < 1:
-        parser.error("--rounds: expected 1 or more")
-    if not any(re.search(options.only, work.__name__) for work in WORKS):
-        parser.error(f"--only {options.only}: matches none of the works")
+    if options.rounds < 1 or options.inner < 1:
+        parser.error("--rounds, --inner: expected 1 or more")
+    try:
+        re.compile(options.only)
+    except re.error as error:
+        parser.error(f"--only {options.only}: {error}")
+    return parser, options
+
+
+def baseline_commit(options):
+    if options.baseline:
+        return commit_of(options.baseline)
+    if not BASELINE.exists():
+        raise NightError(common.USAGE, f"{BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it, --baseline "
+                                       "COMMIT does without")
+    return commit_of(BASELINE.read_text().strip())
+
+
+def hold_lock():
     WORK.mkdir(parents=True, exist_ok=True)
     lock = open(WORK / "lock", "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit("nightly: another night is at work in build/nightly")
-    for name in ("base.json", "new.json", "comparison.json", "comparison.md"):
-        (WORK / name).unlink(missing_ok=True)
-    load = round(os.getloadavg()[0], 2)  # before our own builds
-    if not options.base_build and not BASELINE.exists():
-        sys.exit(f"nightly: {BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it")
-    commits = [commit_of(BASELINE.read_text().strip()) if BASELINE.exists() else "", commit_of("HEAD")]
+        raise NightError(common.RESOURCES, "another night is at work in build/nightly") from None
+    return lock
+
+
+def sides_of(options):
+    commits = ["" if options.base_build else baseline_commit(options), "" if options.new_build else commit_of("HEAD")]
     base = Build(options.base_build) if options.base_build else build(commits[0])
     new = Build(options.new_build) if options.new_build else build(commits[1])
-    remove_builds_but(commits)
-    for name, phase in (("real.npz", 0), ("fake.npz", 11)):
-        if not (WORK / name).exists():
-            # In a process of its own: the peak memory of this one is the least that its children are said to have.
-            writer = multiprocessing.Process(target=write_statistics, args=(WORK / (name + ".tmp"), phase))
-            writer.start()
-            writer.join()
-            if writer.exitcode != 0:
-                raise RuntimeError(f"{name} could not be made")
-            os.replace(WORK / (name + ".tmp"), WORK / name)
-    records = measure(base, new, load, options)
-    files = write_records(records)
-    code = subprocess.run([new.program, "compare", *files, "--json", WORK / "comparison.json",
-                           "--markdown", WORK / "comparison.md"]).returncode
-    if options.no_history or not is_a_whole_night(parser, options, records[1]):
+    if all(commits):
+        remove_builds_but(commits)
+    return base, new
+
+
+def night():
+    parser, options = parse_options()
+    if options.set_baseline is not None:
+        return checks.set_baseline(options.set_baseline)
+    lock = hold_lock()
+    for path in [LOG, *(WORK / name for name in RESULTS)]:
+        path.unlink(missing_ok=True)
+    load = round(os.getloadavg()[0], 2)  # before our own builds
+    clock = Clock()
+    base, new = sides_of(options)
+    write_inputs()
+    clock.end("builds")
+    suites = measure(base, new, load, options, clock)
+    files = write_records(suites)
+    failing, broken = [], None
+    if not options.no_sanitizers:
+        try:
+            failing = add_sanitizers(new, suites)
+        except NightError as error:
+            broken = error
+        files = write_records(suites)
+        clock.end("sanitizers")
+    code = checks.judge(base, new, files)
+    worse = checks.worse_series()
+    if worse:
+        say("worse: " + "; ".join(worse))
+    if failing:
+        say("tests that fail with sanitizers: " + " ".join(failing))
+    record = suites[1].finished()
+    if options.no_history or not is_a_whole_night(parser, options, record):
         say("results/history is left as it is")
-        return code
-    append_to_history(records[1])
-    if subprocess.run([new.program, "report", HISTORY, "--out", WORK / "history.html"]).returncode != 0:
-        say("the history has no page")
+    else:
+        append_to_history(record)
+        page = run([new.program, "report", HISTORY, "--out", WORK / "history.html"], may_fail=True)
+        if page.code != 0:
+            say(f"the history has no page: {LOG}")
+    say(clock.text())
+    lock.close()
+    if broken is not None and code == common.DONE:
+        raise broken
+    if broken is not None:
+        say(str(broken))
+    return code
+
+
+def main():
+    try:
+        code = night()
+    except NightError as error:
+        say(str(error))
+        code = error.code
+    except OSError as error:
+        say(str(error))
+        code = common.RESOURCES
+    except KeyboardInterrupt:
+        code = common.INTERRUPTED
+    # The last line: GNU make turns every failure into its own exit code 2.
+    say(f"exit code {code}: {common.MEANINGS.get(code, 'an exit code of compare')}")
     return code
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"nightly: {error}")
+    sys.exit(main())

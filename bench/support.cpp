@@ -76,10 +76,12 @@ const Peaks& peaks_of(Peak peak) {
   return float32;
 }
 
-bool peaks_wanted() {
-  const char* word = std::getenv("DDPM_EVAL_BENCH_PEAKS");
+bool wanted(const char* variable) {
+  const char* word = std::getenv(variable);
   return word == nullptr || std::string_view(word) != "0";
 }
+
+bool peaks_wanted() { return wanted("DDPM_EVAL_BENCH_PEAKS"); }
 
 /// d log(time) / d log(n) between this size and the next smaller one that was measured in this process.
 void report_exponent(benchmark::State& state, const Work& work, double seconds) {
@@ -96,6 +98,8 @@ void report_exponent(benchmark::State& state, const Work& work, double seconds) 
 }
 
 }  // namespace
+
+bool checks_wanted() { return wanted("DDPM_EVAL_BENCH_CHECKS"); }
 
 void expect_close(const char* what, const at::Tensor& got, const at::Tensor& wanted, double tolerance) {
   DDPM_CHECK(got.sizes() == wanted.sizes(), "{} has another shape than its reference", what);

@@ -14,22 +14,26 @@
 // What the benchmark programs share: main(), checks of answers before they are timed, and counters. Every
 // program is run as
 //
-//   [DDPM_EVAL_THREADS=N] [DDPM_EVAL_BENCH_PEAKS=0] bench_<room> [--benchmark_filter=...]
+//   [DDPM_EVAL_THREADS=N] [DDPM_EVAL_BENCH_PEAKS=0] [DDPM_EVAL_BENCH_CHECKS=0] bench_<room> [...]
 //
 // A wrong answer ends it with exit code 1. The peaks of the machine, which `of_peak` is a share of, are
 // measured when the first benchmark needs them, in about a second; DDPM_EVAL_BENCH_PEAKS=0 leaves both out.
+// DDPM_EVAL_BENCH_CHECKS=0 leaves out the checks that go through once(), where another process has made them.
 namespace ddpm_eval::bench {
 
 /// Throws LogicError unless |got - wanted| <= tolerance |wanted|, both in float64 (Euclidean norms).
 void expect_close(const char* what, const at::Tensor& got, const at::Tensor& wanted, double tolerance);
 void expect_close(const char* what, double got, double wanted, double tolerance);
 
+/// Whether longer checks are to be made.
+bool checks_wanted();
+
 /// Calls `check` at the first time for these arguments: Google Benchmark calls a function several times to
 /// find out how many iterations it wants.
 template <class Check>
 void once(std::initializer_list<int64_t> arguments, const Check& check) {
   static std::set<std::vector<int64_t>> done;  // one set for each lambda, which has a type of its own
-  if (done.insert(arguments).second) {
+  if (checks_wanted() && done.insert(arguments).second) {
     check();
   }
 }

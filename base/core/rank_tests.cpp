@@ -56,6 +56,29 @@ std::vector<double> subset_sums(const std::vector<size_t>& ranks, size_t chosen)
   return std::move(ways[chosen]);
 }
 
+/// Of counts, so that they sum to 1.
+std::vector<double> shares(std::vector<double> counts) {
+  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
+  for (auto& count : counts) {
+    count /= total;
+  }
+  return counts;
+}
+
+/// The chances of the sum of two independent numbers.
+std::vector<double> sums_of_both(const std::vector<double>& one, const std::vector<double>& other) {
+  std::vector<double> sums(one.size() + other.size() - 1);
+  for (size_t i = 0; i < one.size(); ++i) {
+    for (size_t j = 0; one[i] != 0 && j < other.size(); ++j) {
+      sums[i + j] += one[i] * other[j];
+    }
+  }
+  return sums;
+}
+
+/// Where a part of n values begins.
+int64_t block_start(int64_t n, int64_t blocks, int64_t block) { return n * block / blocks; }
+
 /// The chance of each sum of the `ranks` that get a positive sign by the toss of a coin.
 std::vector<double> coin_sums(const std::vector<size_t>& ranks) {
   const size_t most = std::accumulate(ranks.begin(), ranks.end(), size_t{0});
@@ -168,33 +191,47 @@ double smallest_rank_sum_p(int64_t n, int64_t m) {
   return p;
 }
 
-OneSidedP signed_rank_test(std::span<const double> differences) {
-  check_values(differences);
-  std::vector<double> sizes;
-  std::vector<bool> positive;
-  for (const double difference : differences) {
-    if (difference != 0) {
-      sizes.push_back(std::abs(difference));
-      positive.push_back(difference > 0);
-    }
+OneSidedP blocked_rank_sum_test(std::span<const double> values, std::span<const double> others,
+                                int64_t blocks) {
+  const auto n = static_cast<int64_t>(values.size());
+  DDPM_CHECK(values.size() == others.size() && blocks >= 1 && blocks <= n, "{} and {} values, {} blocks", n,
+             others.size(), blocks);
+  if (blocks == 1 || 2 * (n / blocks + 1) > kMaxExactRankSum) {
+    return rank_sum_test(values, others);
   }
-  if (sizes.empty()) {
-    return {};
-  }
-  const auto ranks = ranks_of(sizes);
+  check_values(values);
+  check_values(others);
+  std::vector<double> chances = {1};
   size_t found = 0;
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    found += positive[i] ? ranks.twice[i] : 0;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const auto first = static_cast<size_t>(block_start(n, blocks, block));
+    const auto count = static_cast<size_t>(block_start(n, blocks, block + 1)) - first;
+    std::vector<double> all(values.begin() + static_cast<std::ptrdiff_t>(first),
+                            values.begin() + static_cast<std::ptrdiff_t>(first + count));
+    const auto other = others.subspan(first, count);
+    all.insert(all.end(), other.begin(), other.end());
+    const auto ranks = ranks_of(all);
+    const auto end = ranks.twice.begin() + static_cast<std::ptrdiff_t>(count);
+    found += std::accumulate(ranks.twice.begin(), end, size_t{0});
+    chances = sums_of_both(chances, shares(subset_sums(ranks.twice, count)));
   }
-  if (static_cast<int64_t>(sizes.size()) <= kMaxExactSignedRank) {
-    return tails(coin_sums(ranks.twice), found);
-  }
-  const auto n = static_cast<double>(sizes.size());
-  return normal_tails(static_cast<double>(found) / 2, n * (n + 1) / 4,
-                      n * (n + 1) * (2 * n + 1) / 24 - ranks.ties / 48);
+  return tails(chances, found);
 }
 
-double smallest_signed_rank_p(int64_t n) { return std::ldexp(1.0, -static_cast<int>(n)); }
+double smallest_blocked_rank_sum_p(int64_t n, int64_t blocks) {
+  double p = 1;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t count = block_start(n, blocks, block + 1) - block_start(n, blocks, block);
+    p *= smallest_rank_sum_p(count, count);
+  }
+  return p;
+}
+
+double middle(std::span<const double> values) {
+  DDPM_CHECK(!values.empty(), "no values");
+  check_values(values);
+  return median_with_ends({values.begin(), values.end()}, 0).value;
+}
 
 Estimate median(std::span<const double> values, double confidence) {
   DDPM_CHECK(!values.empty(), "no values");
@@ -238,7 +275,7 @@ Estimate paired_shift(std::span<const double> differences, double confidence) {
     }
   }
   const double tail = (1 - confidence) / 2;
-  if (static_cast<int64_t>(differences.size()) <= kMaxExactSignedRank) {
+  if (static_cast<int64_t>(differences.size()) <= kMaxExactDifferences) {
     return median_with_ends(std::move(means),
                             interval_rank(coin_sums(whole_ranks(differences.size())), tail));
   }

@@ -15,8 +15,8 @@ struct OneSidedP {
 
 /// As many values of both samples together as rank_sum_test() is exact for.
 inline constexpr int64_t kMaxExactRankSum = 60;
-/// As many differences as signed_rank_test() is exact for.
-inline constexpr int64_t kMaxExactSignedRank = 100;
+/// As many differences as paired_shift() is exact for.
+inline constexpr int64_t kMaxExactDifferences = 100;
 
 /// The rank-sum test of two independent samples (Wilcoxon 1945; Mann & Whitney 1947): the share of the ways
 /// to choose as many of all values as `values` has whose ranks sum to as much or more (`greater`), or as
@@ -29,14 +29,17 @@ OneSidedP rank_sum_test(std::span<const double> values, std::span<const double> 
 /// where it is exact.
 double smallest_rank_sum_p(int64_t n, int64_t m);
 
-/// The signed-rank test of paired differences (Wilcoxon 1945) against 0: the share of the 2^n choices of
-/// signs for which the ranks of |d| with a positive sign sum to as much or more (`greater`), or as little or
-/// less. Differences of 0 are left out and equal ones share their ranks, as above. Beyond
-/// kMaxExactSignedRank, the normal approximation with the corrections for ties and for continuity.
-OneSidedP signed_rank_test(std::span<const double> differences);
+/// The rank-sum test within blocks (van Elteren 1960), of `values[i]` and `others[i]` measured one after the
+/// other: both are cut at the same places into `blocks` parts, as equal as can be, the ranks are those within
+/// a part, and their sum is held against all choices within each part, so that what changes from part to part
+/// changes nothing. Exact, with ties too. One block is rank_sum_test(), which also takes its place where
+/// there are more values in a part than that is exact for. Both must be equally many, and at least one for
+/// each block.
+OneSidedP blocked_rank_sum_test(std::span<const double> values, std::span<const double> others,
+                                int64_t blocks);
 
-/// The smallest p that signed_rank_test() can give for n differences: 1 / 2^n.
-double smallest_signed_rank_p(int64_t n);
+/// The smallest p that blocked_rank_sum_test() can give for n and n values.
+double smallest_blocked_rank_sum_p(int64_t n, int64_t blocks);
 
 /// An estimate with an interval that covers the true value at least as often as asked, whatever the
 /// distribution; infinite where there are too few values for that.
@@ -45,6 +48,9 @@ struct Estimate {
   double low = 0;
   double high = 0;
 };
+
+/// The median alone. `values` must not be empty.
+double middle(std::span<const double> values);
 
 /// The median, with order statistics as the ends (the sign test turned round). `values` must not be empty.
 Estimate median(std::span<const double> values, double confidence);

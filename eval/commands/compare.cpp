@@ -59,7 +59,8 @@ void compare(const CompareOptions& options) {
   }
   if (comparison.count(Verdict::kWorse) > 0) {
     throw core::Error(core::ExitCode::kRegression,
-                      fmt::format("{}: {}", options.now.string(), comparison_summary(comparison)));
+                      fmt::format("{}: {}: {}", options.now.string(), comparison_summary(comparison),
+                                  what_is_worse(comparison)));
   }
   if (const auto open = what_stays_open(comparison); !open.empty() && !options.allow_mismatch) {
     throw core::NotComparableError("{}: nothing is shown to be worse, but {}; --allow-mismatch accepts that",

@@ -4,6 +4,7 @@
 #include "eval/compare/suite.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,7 +32,7 @@ enum class Verdict {
   kNull,         ///< a null subject: tells the noise, and is not judged
   kOnlyInBase,   ///< it is no longer measured
   kOnlyInNew,    ///< it was not measured before
-  kNotCompared,  ///< hashes of other instruction sets or contexts
+  kNotCompared,  ///< hashes of other instruction sets or contexts, quality numbers of other contexts
 };
 
 /// "worse", as in tables and records.
@@ -40,7 +41,8 @@ std::string verdict_name(Verdict verdict);
 struct SeriesComparison {
   SuiteSeries series;  ///< as in the baseline, or as it is where that lacks it
   Verdict verdict = Verdict::kSame;
-  std::string note{};  ///< on the verdict; may be empty
+  std::string note{};          ///< on the verdict; may be empty
+  bool other_context = false;  ///< not compared, since its own context differs
 
   // Of series with repetitions, and base and now also of quality numbers.
   double base = 0;  ///< median or value
@@ -48,6 +50,7 @@ struct SeriesComparison {
   int64_t base_count = 0;
   int64_t now_count = 0;
   bool paired = false;         ///< repetitions of both were measured in turn, and are pairs
+  int64_t blocks = 1;          ///< that the second test is within; 1: there is none
   core::Estimate worsening{};  ///< of the logarithm, signed so that above 0 is worse
   double p_worse = 1;          ///< one-sided
   double p_better = 1;         ///< one-sided
@@ -59,17 +62,21 @@ struct SuiteComparison {
   Suite base;
   Suite now;
   ComparisonOptions options;
-  std::vector<SeriesComparison> series;  ///< in the order of the baseline, then what is new
-  int64_t tested = 0;                    ///< series that Holm's correction is over
-  std::optional<double> noise;           ///< the largest |logarithm| that the null subjects' intervals reach
-  std::vector<std::string> remarks;      ///< on all of it
+  std::vector<SeriesComparison> series{};  ///< in the order of the baseline, then what is new
+  int64_t tested = 0;                      ///< series that Holm's correction is over
+  /// The largest |logarithm| that each null subject's interval reaches, and the largest of these.
+  std::map<std::string, double> noise_by_subject{};
+  std::optional<double> noise{};
+  std::vector<std::string> remarks{};  ///< on all of it
 
+  /// Of the null subject that the series names, or the largest.
+  std::optional<double> noise_for(const SuiteSeries& one) const;
   int64_t count(Verdict verdict) const;
 };
 
 /// Why "nothing is worse" would claim more than was found: series of the baseline that are no longer
-/// measured, too few repetitions for any series, slow-downs that the null subject is too loud to confirm.
-/// Empty if none.
+/// measured or were measured with other settings, too few repetitions for any series, slow-downs that the
+/// null subject is too loud to confirm. Empty if none.
 std::string what_stays_open(const SuiteComparison& comparison);
 
 /// Compares `now` to `base`. Throws NotComparableError if their contexts differ, unless that is allowed, and

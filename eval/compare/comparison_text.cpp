@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -37,6 +38,9 @@ bool has_interval(const SeriesComparison& one) { return std::isfinite(one.worsen
 std::string signed_percent(double ratio) { return fmt::format("{:+.1f}", 100 * (ratio - 1)); }
 
 std::string change_text(const SeriesComparison& one) {
+  if (one.verdict == Verdict::kNotCompared) {
+    return kDash;
+  }
   if (one.series.kind == SeriesKind::kQuality) {
     return fmt::format("{:+.3g}", one.now - one.base);
   }
@@ -77,17 +81,22 @@ std::vector<std::string> series_row(const SeriesComparison& one) {
 /// How the numbers came about, and what has to be said of all of them.
 std::vector<std::string> lines_below(const SuiteComparison& comparison) {
   std::vector<std::string> lines;
-  const bool paired = std::ranges::any_of(comparison.series, [](const auto& one) { return one.paired; });
+  const bool in_blocks =
+      std::ranges::any_of(comparison.series, [](const auto& one) { return one.blocks > 1; });
   if (comparison.tested > 0) {
     lines.push_back(fmt::format(
         "A change counts from {:.3g} % on and with p < {:.3g}: a rank-sum test{}, one-sided, by Holm's "
         "correction over {} series.",
         100 * comparison.options.threshold, comparison.options.level,
-        paired ? " and, of pairs, a signed-rank test" : "", comparison.tested));
+        in_blocks ? " of all repetitions and one within parts of the night" : "", comparison.tested));
   }
   if (comparison.noise) {
-    lines.push_back(
-        fmt::format("Noise, by the null subject: {:.1f} %.", 100 * std::expm1(*comparison.noise)));
+    std::vector<std::string> subjects;
+    for (const auto& [name, noise] : comparison.noise_by_subject) {
+      subjects.push_back(fmt::format("{} {:.1f} %", name, 100 * std::expm1(noise)));
+    }
+    lines.push_back(fmt::format("Noise, by the null subject{}: {}.", subjects.size() == 1 ? "" : "s",
+                                fmt::join(subjects, ", ")));
   }
   lines.insert(lines.end(), comparison.remarks.begin(), comparison.remarks.end());
   return lines;
@@ -96,6 +105,53 @@ std::vector<std::string> lines_below(const SuiteComparison& comparison) {
 std::string what_was_compared(const SuiteComparison& comparison) {
   return fmt::format("{} of {} against {} of {}", comparison.now.commit, comparison.now.time,
                      comparison.base.commit, comparison.base.time);
+}
+
+/// "+10.0 %", or what has become of a quality number or a hash.
+std::string short_change(const SeriesComparison& one) {
+  if (one.series.kind == SeriesKind::kHash) {
+    return one.note;
+  }
+  return one.series.kind == SeriesKind::kQuality ? fmt::format("{:.5g} to {:.5g}", one.base, one.now)
+                                                 : change_text(one);
+}
+
+/// What a reader has to see first: lower is earlier. Verdicts of nothing special have none.
+std::optional<int> urgency(const SeriesComparison& one) {
+  switch (one.verdict) {
+    case Verdict::kWorse:
+      return 0;
+    case Verdict::kWithinNoise:
+      return 1;
+    case Verdict::kNotCompared:
+      return 2;
+    case Verdict::kOnlyInBase:
+      return 3;
+    case Verdict::kBetter:
+      return 4;
+    case Verdict::kOnlyInNew:
+      return 5;
+    case Verdict::kSame:
+    case Verdict::kSmall:
+    case Verdict::kTooFew:
+    case Verdict::kNull:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// "36 same, 2 below threshold".
+std::string verdict_counts(const std::vector<const SeriesComparison*>& list) {
+  std::vector<std::string> parts;
+  std::vector<Verdict> counted;
+  for (const auto* one : list) {
+    if (std::ranges::find(counted, one->verdict) == counted.end()) {
+      counted.push_back(one->verdict);
+      const auto count = std::ranges::count(list, one->verdict, &SeriesComparison::verdict);
+      parts.push_back(fmt::format("{} {}", count, verdict_name(one->verdict)));
+    }
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 size_t width_of(const std::string& text) {
@@ -137,6 +193,7 @@ Json series_record(const SeriesComparison& one) {
   record["base_n"] = one.base_count;
   record["new_n"] = one.now_count;
   record["paired"] = one.paired;
+  record["blocks"] = one.blocks;
   record["ratio"] = ratio.value;
   if (has_interval(one)) {
     record["ratio_low"] = ratio.low;
@@ -161,6 +218,20 @@ std::string comparison_summary(const SuiteComparison& comparison) {
   auto text = worse == 0 ? fmt::format("none of {} series is worse", all)
                          : fmt::format("{} of {} series {} worse", worse, all, are(worse));
   return better == 0 ? text : fmt::format("{}, {} {} better", text, better, are(better));
+}
+
+std::string what_is_worse(const SuiteComparison& comparison) {
+  constexpr size_t kMost = 5;
+  std::vector<std::string> names;
+  size_t more = 0;
+  for (const auto& one : comparison.series) {
+    if (one.verdict == Verdict::kWorse && names.size() < kMost) {
+      names.push_back(fmt::format("{} ({})", core::printable(one.series.name), short_change(one)));
+    } else if (one.verdict == Verdict::kWorse) {
+      ++more;
+    }
+  }
+  return fmt::format("{}{}", fmt::join(names, ", "), more == 0 ? "" : fmt::format(" and {} more", more));
 }
 
 std::string comparison_table(const SuiteComparison& comparison) {
@@ -196,20 +267,26 @@ std::string comparison_markdown(const SuiteComparison& comparison) {
   summary[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(summary[0])));
   auto text =
       "### " + markdown_text(summary) + "\n\n" + markdown_text(what_was_compared(comparison)) + "\n\n";
-  Rows changed = {kHead};
-  Rows others = {kHead};
+  std::vector<const SeriesComparison*> told;
+  std::vector<const SeriesComparison*> folded;
   for (const auto& one : comparison.series) {
-    const bool has_changed = one.verdict == Verdict::kWorse || one.verdict == Verdict::kBetter ||
-                             one.verdict == Verdict::kOnlyInBase || one.verdict == Verdict::kOnlyInNew;
-    (has_changed ? changed : others).push_back(series_row(one));
+    (urgency(one) ? told : folded).push_back(&one);
   }
-  if (changed.size() > 1) {
-    text += markdown_table(changed) + "\n";
+  std::ranges::stable_sort(told, {}, [](const auto* one) { return urgency(*one); });
+  const auto table_of = [](const std::vector<const SeriesComparison*>& list) {
+    Rows rows = {kHead};
+    for (const auto* one : list) {
+      rows.push_back(series_row(*one));
+    }
+    return markdown_table(rows) + "\n";
+  };
+  if (!told.empty()) {
+    text += table_of(told);
   }
-  if (others.size() > 1) {
-    text += fmt::format("<details><summary>{} series</summary>\n\n{}\n</details>\n\n",
-                        (changed.size() > 1 ? "The other " : "All ") + std::to_string(others.size() - 1),
-                        markdown_table(others));
+  if (!folded.empty()) {
+    text += fmt::format("<details><summary>{} {} series: {}</summary>\n\n{}</details>\n\n",
+                        told.empty() ? "All" : "The other", folded.size(), verdict_counts(folded),
+                        table_of(folded));
   }
   for (const auto& line : lines_below(comparison)) {
     text += "- " + markdown_text(line) + "\n";
@@ -228,6 +305,9 @@ core::Json comparison_record(const SuiteComparison& comparison) {
   record["tested"] = comparison.tested;
   if (comparison.noise) {
     record["noise"] = std::expm1(*comparison.noise);
+    for (const auto& [name, noise] : comparison.noise_by_subject) {
+      record["noise_by_subject"][name] = std::expm1(noise);
+    }
   }
   record["worse"] = comparison.count(Verdict::kWorse);
   record["better"] = comparison.count(Verdict::kBetter);

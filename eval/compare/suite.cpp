@@ -2,11 +2,13 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/record.h"
 #include "base/core/text.h"
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,6 +24,19 @@ constexpr std::pair<const char*, SeriesKind> kKinds[] = {{"speed", SeriesKind::k
                                                          {"null", SeriesKind::kNull},
                                                          {"quality", SeriesKind::kQuality},
                                                          {"hash", SeriesKind::kHash}};
+
+constexpr size_t kMaxTextBytes = 200;
+constexpr size_t kMaxUnitBytes = 40;
+constexpr size_t kMaxKeys = 50;
+
+/// One that a table can hold.
+std::string short_text(const JsonReader& reader, const char* key, size_t most = kMaxTextBytes) {
+  auto text = reader.text(key);
+  if (text.size() > most) {
+    reader.refuse(fmt::format("{} must be at most {} bytes, not {}", key, most, text.size()));
+  }
+  return text;
+}
 
 SeriesKind read_kind(const JsonReader& reader) {
   const auto word = reader.text("kind");
@@ -72,20 +87,50 @@ Tolerance read_tolerance(const JsonReader& series) {
   return tolerance;
 }
 
-std::map<std::string, std::string> read_hashes(const JsonReader& reader) {
-  const auto& object = reader.at("hashes");
+/// The object at `key`, with few and short keys.
+const Json& small_object(const JsonReader& reader, const char* key, const char* wanted) {
+  const auto& object = reader.at(key);
   if (!object.is_object() || object.empty()) {
-    reader.refuse("hashes must be texts by their instruction sets");
+    reader.refuse(fmt::format("{} must be {}", key, wanted));
   }
+  if (object.size() > kMaxKeys) {
+    reader.refuse(fmt::format("{} must have at most {} keys, not {}", key, kMaxKeys, object.size()));
+  }
+  for (const auto& [name, unused] : object.items()) {
+    if (name.empty() || name.size() > kMaxTextBytes) {
+      reader.refuse(fmt::format("keys of {} must be 1 to {} bytes", key, kMaxTextBytes));
+    }
+  }
+  return object;
+}
+
+std::map<std::string, std::string> read_hashes(const JsonReader& reader) {
   std::map<std::string, std::string> values;
-  for (const auto& [instruction_set, unused] : object.items()) {
-    values[instruction_set] = reader.below("hashes").text(instruction_set.c_str());
+  for (const auto& [instruction_set, unused] :
+       small_object(reader, "hashes", "texts by their instruction sets").items()) {
+    values[instruction_set] = short_text(reader.below("hashes"), instruction_set.c_str());
+  }
+  return values;
+}
+
+std::map<std::string, std::string> read_series_context(const JsonReader& reader) {
+  std::map<std::string, std::string> values;
+  if (!reader.has("context")) {
+    return values;
+  }
+  for (const auto& [key, value] :
+       small_object(reader, "context", "texts and numbers by their keys").items()) {
+    if (!value.is_string() && !value.is_number() && !value.is_boolean()) {
+      reader.refuse(fmt::format("context: {} must be a text, a number or a truth value", core::excerpt(key)));
+    }
+    values[key] =
+        value.is_string() ? short_text(reader.below("context"), key.c_str()) : core::json_text(value);
   }
   return values;
 }
 
 std::string text_or(const JsonReader& reader, const char* key, const char* otherwise) {
-  return reader.has(key) ? reader.text(key) : otherwise;
+  return reader.has(key) ? short_text(reader, key) : otherwise;
 }
 
 }  // namespace
@@ -96,22 +141,28 @@ std::string kind_name(SeriesKind kind) {
   return found->first;
 }
 
-SuiteSeries read_suite_series(const JsonReader& unnamed) {
+SuiteSeries read_suite_series(const JsonReader& unnamed, size_t index) {
   SuiteSeries series;
-  series.name = unnamed.text("name");
+  series.name = short_text(unnamed.named(fmt::format("series[{}]", index)), "name", kMaxNameBytes);
   const auto reader = unnamed.named(fmt::format("series '{}'", core::excerpt(series.name)));
   series.kind = read_kind(reader);
+  if (series.kind == SeriesKind::kHash || series.kind == SeriesKind::kQuality) {
+    series.context = read_series_context(reader);
+  }
   if (series.kind == SeriesKind::kHash) {
     series.hashes = read_hashes(reader);
     return series;
   }
-  series.unit = reader.text("unit");
+  series.unit = short_text(reader, "unit", kMaxUnitBytes);
   series.higher_is_better = reader.second_of("better", "lower", "higher");
   if (series.kind == SeriesKind::kQuality) {
     series.value = reader.number("value");
     series.tolerance = read_tolerance(reader);
   } else {
     series.repetitions = read_repetitions(reader);
+  }
+  if (series.kind == SeriesKind::kSpeed) {
+    series.null_subject = text_or(reader, "null", "");
   }
   return series;
 }
@@ -127,23 +178,28 @@ Suite read_suite(const std::filesystem::path& path) {
   suite.file = path.string();
   reader.time("time");
   suite.time = reader.text("time");
-  suite.commit = reader.text("commit");
+  suite.commit = short_text(reader, "commit");
   suite.session = text_or(reader, "session", "");
   const auto context = reader.below("context");
-  suite.context = {{"cpu", context.text("cpu")},
-                   {"instruction_set", context.text("instruction_set")},
+  suite.context = {{"cpu", short_text(context, "cpu")},
+                   {"instruction_set", short_text(context, "instruction_set")},
                    {"threads", fmt::format("{}", context.count("threads"))},
-                   {"build", context.text("build")},
-                   {"libtorch", context.text("libtorch")},
+                   {"build", short_text(context, "build")},
+                   {"libtorch", short_text(context, "libtorch")},
                    {"device", text_or(context, "device", "cpu")},
                    {"precision", text_or(context, "precision", "float32")}};
-  suite.compiler = context.text("compiler");
+  suite.compiler = short_text(context, "compiler");
   if (context.has("load")) {
     suite.load = context.number("load");
   }
-  for (const auto& one : reader.list("series")) {
-    auto series = read_suite_series({one, reader.place(), reader.what()});
-    if (std::ranges::any_of(suite.series, [&](const auto& other) { return other.name == series.name; })) {
+  const auto& list = reader.list("series");
+  if (list.size() > kMaxSeries) {
+    reader.refuse(fmt::format("series must be at most {}, not {}", kMaxSeries, list.size()));
+  }
+  std::unordered_set<std::string> names;
+  for (const auto& one : list) {
+    auto series = read_suite_series({one, reader.place(), reader.what()}, suite.series.size());
+    if (!names.insert(series.name).second) {
       reader.refuse(fmt::format("series '{}' is there twice", core::excerpt(series.name)));
     }
     suite.series.push_back(std::move(series));

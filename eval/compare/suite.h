@@ -18,6 +18,9 @@ inline constexpr int64_t kSuiteSchema = 1;
 
 /// As many repetitions as a series may have: comparing takes the square of them.
 inline constexpr size_t kMaxRepetitions = 1000;
+/// As many series as a suite may have, and bytes of their names: a table is as wide as the longest of them.
+inline constexpr size_t kMaxSeries = 10'000;
+inline constexpr size_t kMaxNameBytes = 200;
 /// Beyond these a ratio of two is no number.
 inline constexpr double kLeastRepetition = 1e-100;
 inline constexpr double kMostRepetition = 1e100;
@@ -50,6 +53,10 @@ struct SuiteSeries {
   double value = 0;                 ///< of quality
   Tolerance tolerance;
   std::map<std::string, std::string> hashes;  ///< by instruction set; at least one
+  /// Of speed: the null subject that is work of its kind; empty: whichever is the loudest.
+  std::string null_subject;
+  /// Of quality and hash, beside the suite's: seed, counts, features ...; numbers of others are not compared.
+  std::map<std::string, std::string> context;
 };
 
 struct Suite {
@@ -68,7 +75,7 @@ struct Suite {
 /// and for values that cannot be.
 Suite read_suite(const std::filesystem::path& path);
 
-/// One element of `series`.
-SuiteSeries read_suite_series(const JsonReader& reader);
+/// The element of `series` at this index.
+SuiteSeries read_suite_series(const JsonReader& series, size_t index);
 
 }  // namespace ddpm_eval::eval

@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -41,9 +42,9 @@ std::optional<HistoryValue> summary_of(const SuiteSeries& series) {
   return value;
 }
 
-std::optional<HistoryValue> read_value(const JsonReader& reader) {
+std::optional<HistoryValue> read_value(const JsonReader& reader, size_t index) {
   if (reader.has("kind")) {
-    return summary_of(read_suite_series(reader));
+    return summary_of(read_suite_series(reader, index));
   }
   HistoryValue value;
   value.name = reader.text("name");
@@ -59,16 +60,29 @@ std::optional<HistoryValue> read_value(const JsonReader& reader) {
   return value;
 }
 
+std::string context_label(const JsonReader& context) {
+  const auto threads = context.count("threads");
+  auto text = fmt::format("{}, {} thread{}, {}", context.text("cpu"), threads, threads == 1 ? "" : "s",
+                          context.text("build"));
+  const auto add = [&](const char* key, const char* before, std::string_view usual) {
+    if (context.has(key) && context.text(key) != usual) {
+      text += fmt::format(", {}{}", before, context.text(key));
+    }
+  };
+  add("instruction_set", "", "");
+  add("libtorch", "LibTorch ", "");
+  add("device", "", "cpu");
+  add("precision", "", "float32");
+  return text;
+}
+
 HistoryEntry read_entry(const JsonReader& reader) {
   reader.require_schema(kHistorySchema);
   HistoryEntry entry;
   entry.time = reader.time("time");
   entry.time_text = reader.text("time");
   entry.commit = reader.text("commit");
-  const auto context = reader.below("context");
-  const auto threads = context.count("threads");
-  entry.context = fmt::format("{}, {} thread{}, {}", context.text("cpu"), threads, threads == 1 ? "" : "s",
-                              context.text("build"));
+  entry.context = context_label(reader.below("context"));
   return entry;
 }
 
@@ -104,14 +118,16 @@ std::vector<HistoryEntry> read_history(const fs::path& path) {
       const auto object = core::parse_json(line);
       const JsonReader reader(object, place, "a line of a history");
       auto entry = read_entry(reader);
+      std::unordered_set<std::string> names;
+      size_t index = 0;
       for (const auto& one : reader.list("series")) {
         const JsonReader below(one, place, reader.what());
-        const auto read = read_value(below);
+        const auto read = read_value(below, index++);
         if (!read) {
           continue;
         }
         const auto& value = *read;
-        if (std::ranges::any_of(entry.values, [&](const auto& other) { return other.name == value.name; })) {
+        if (!names.insert(value.name).second) {
           below.refuse(fmt::format("'{}' is there twice", core::excerpt(value.name)));
         }
         const auto [kind, is_new] = kinds.try_emplace(value.name, Kind{value.unit, value.higher_is_better});

@@ -27,7 +27,9 @@ struct HistoryEntry {
   int64_t time = 0;  ///< seconds since 1970, UTC
   std::string time_text;
   std::string commit;
-  std::string context;  ///< processor, threads and build; only numbers of one context are compared
+  /// Processor, threads and build, and if they are given instruction set, LibTorch, a device other than the
+  /// processor and a precision other than float32: only numbers of one context are compared.
+  std::string context;
   std::vector<HistoryValue> values;
 };
 

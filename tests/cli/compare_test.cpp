@@ -51,7 +51,7 @@ TEST_F(Compare, NothingWorseIsDone) {
 TEST_F(Compare, ARegressionIsExitCode4AfterTheTable) {
   const auto result = run_program(call("slow.json", {"--markdown", path("slow.md")}));
   EXPECT_EQ(result.exit_code, 4) << result.err;
-  EXPECT_THAT(error_line(result), HasSubstr("slow.json: 1 of 2 series is worse"));
+  EXPECT_THAT(error_line(result), HasSubstr("slow.json: 1 of 2 series is worse: forward (+10.0 %)"));
   EXPECT_THAT(result.out, HasSubstr("+10.0 %"));
   EXPECT_THAT(bytes_of(path("slow.md")), HasSubstr("### 1 of 2 series is worse\n"));
 }

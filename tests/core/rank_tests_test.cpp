@@ -86,33 +86,43 @@ TEST(RankSum, TheApproximationContinuesTheExactTest) {
   expect_p(rank_sum_test(Values(40, 2.0), Values(40, 2.0)), 1, 1);
 }
 
-TEST(SignedRank, CountsTheSignsByHand) {
-  expect_p(signed_rank_test(Values{1, 2, 3}), 1.0 / 8, 1);
-  expect_p(signed_rank_test(Values{-1, 2, 3}), 2.0 / 8, 7.0 / 8);
-  expect_p(signed_rank_test(Values{-3, 1, 2}), 5.0 / 8, 5.0 / 8);  // 3 of 0 1 2 3 3 4 5 6
-  expect_p(signed_rank_test(Values{5, 5, -5}), 4.0 / 8, 7.0 / 8);  // two or three of three
-  expect_p(signed_rank_test(Values{0, 0, 4, 2}), 1.0 / 4, 1);
-  expect_p(signed_rank_test(Values{0, 0}), 1, 1);
-  expect_p(signed_rank_test(Values{}), 1, 1);
-  EXPECT_EQ(signed_rank_test(Values(12, 0.5)).greater, smallest_signed_rank_p(12));
-  EXPECT_EQ(smallest_signed_rank_p(0), 1);
+TEST(BlockedRankSum, CountsTheChoicesByHand) {
+  // Ranks 2 + 2 + 2 of pairs are one of eight choices; one pair the other way round leaves four as large.
+  expect_p(blocked_rank_sum_test(Values{11, 22, 33}, Values{10, 20, 30}, 3), 1.0 / 8, 1);
+  expect_p(blocked_rank_sum_test(Values{11, 22, 29}, Values{10, 20, 30}, 3), 4.0 / 8, 7.0 / 8);
+  // Of two blocks of two each, 3 + 4 is one of six choices; 2 + 4 two, as large or larger.
+  expect_p(blocked_rank_sum_test(Values{13, 14, 102, 104}, Values{11, 12, 101, 103}, 2), 2.0 / 36, 35.0 / 36);
+  expect_p(blocked_rank_sum_test(Values{5, 5, 7, 7}, Values{5, 5, 7, 7}, 2), 1, 1);
+  expect_p(blocked_rank_sum_test(kDifferences, kDifferences, 1),
+           rank_sum_test(kDifferences, kDifferences).greater, rank_sum_test(kDifferences, kDifferences).less);
 }
 
-TEST(SignedRank, AgreesWithScipy) {
-  // SciPy 1.10.1, tools/golden/rank_tests.py
-  expect_p(signed_rank_test(kDifferences), 0.009765625, 0.9931640625);
-  expect_p(signed_rank_test(Values{2, -1, 1, 3, 0, 2, -2, 4}), 0.1015625, 0.9453125);
-  const auto a = long_sample(37, 0.6);
-  const auto b = long_sample(29, 0);
-  Values many;
-  for (int part = 0; part < 3; ++part) {
-    for (size_t i = 0; i < a.size(); ++i) {
-      many.push_back(part == 1 ? b[i] - a[i] + 0.7 : a[i] - b[i]);
-    }
+TEST(BlockedRankSum, WhatPartsShareChangesNothing) {
+  const Values base = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+  Values now = base;
+  for (size_t i = 0; i < now.size(); ++i) {
+    now[i] += i % 3 == 0 ? -0.5 : 1.5;
   }
-  const auto p = signed_rank_test(many);
-  EXPECT_NEAR(p.greater, 0.0008946285770919521, 1e-14);
-  EXPECT_NEAR(p.less, 0.9991133000672351, 1e-14);
+  Values moved_base = base, moved = now;
+  for (size_t i = 5; i < base.size(); ++i) {
+    moved_base[i] += 1000;
+    moved[i] += 1000;
+  }
+  EXPECT_EQ(blocked_rank_sum_test(now, base, 2).greater, blocked_rank_sum_test(moved, moved_base, 2).greater);
+}
+
+TEST(BlockedRankSum, TheSmallestIsThatOfSeparateSamplesInEachPart) {
+  Values low, high;
+  for (int i = 0; i < 12; ++i) {
+    low.push_back(i);
+    high.push_back(i + 100);
+  }
+  for (int64_t blocks = 1; blocks <= 12; ++blocks) {
+    EXPECT_NEAR(blocked_rank_sum_test(high, low, blocks).greater / smallest_blocked_rank_sum_p(12, blocks), 1,
+                1e-9);
+  }
+  EXPECT_NEAR(smallest_blocked_rank_sum_p(12, 3) * 70 * 70 * 70, 1, 1e-12);
+  EXPECT_NEAR(smallest_blocked_rank_sum_p(11, 3) * 20 * 70 * 70, 1, 1e-12);
 }
 
 TEST(Estimates, ShiftsAgreeWithScipy) {
@@ -138,6 +148,13 @@ TEST(Estimates, TooFewValuesLeaveTheIntervalOpen) {
   expect_estimate(paired_shift(Values{1, 2, 3, 4, 5}, 0.95), 3, -kInfinity, kInfinity);  // 1 / 32
   expect_estimate(paired_shift(Values{1, 2, 3, 4, 5, 6}, 0.95), 3.5, 1, 6);
   expect_estimate(median(Values{1, 2, 3, 4, 5}, 0.95), 3, -kInfinity, kInfinity);
+}
+
+TEST(Estimates, TheMiddleIsTheMedianAlone) {
+  for (const auto& values : {Values{7}, Values{4, 1, 3, 2}, Values{10, 9, 8, 7, 6, 5, 4}}) {
+    EXPECT_EQ(middle(values), median(values, 0.95).value);
+  }
+  EXPECT_THROW(middle(Values{}), LogicError);
 }
 
 TEST(Estimates, TheMediansIntervalCountsCoins) {
@@ -166,7 +183,8 @@ TEST(Estimates, IntervalsOfManyValuesContinueThoseOfFew) {
 
 TEST(Estimates, WhatIsNoNumberIsABug) {
   EXPECT_THROW(rank_sum_test(Values{1, NAN}, kBase), LogicError);
-  EXPECT_THROW(signed_rank_test(Values{kInfinity}), LogicError);
+  EXPECT_THROW(blocked_rank_sum_test(Values{kInfinity, 1}, Values{1, 2}, 2), LogicError);
+  EXPECT_THROW(blocked_rank_sum_test(kNew, kBase, 2), LogicError);
   EXPECT_THROW(shift(Values{}, kBase, 0.95), LogicError);
   EXPECT_THROW(paired_shift(Values{}, 0.95), LogicError);
   EXPECT_THROW(median(Values{}, 0.95), LogicError);

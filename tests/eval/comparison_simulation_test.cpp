@@ -14,7 +14,7 @@ namespace ddpm_eval::eval {
 namespace {
 
 constexpr int64_t kNights = 400;
-constexpr int64_t kSeries = 40;
+constexpr int64_t kManyNights = 2000;  ///< of the slow tests
 
 class Draws {
  public:
@@ -33,6 +33,7 @@ class Draws {
 
 /// How a machine behaves. Sizes are deviations of logarithms.
 struct Machine {
+  int64_t series = 40;
   int64_t repetitions = 10;
   double noise = 0.03;     ///< of each repetition alone
   double wander = 0;       ///< of what neighbours share: an AR(1) process over repetitions in turn
@@ -61,8 +62,8 @@ SuiteComparison compare_night(const Machine& machine, uint64_t seed, double slow
   base.session = now.session = machine.in_turn ? "tonight" : "";
   const double base_offset = machine.in_turn ? 0 : machine.apart * draws.normal();
   const double now_offset = machine.in_turn ? 0 : machine.apart * draws.normal();
-  for (int64_t index = 0; index < kSeries + (machine.has_null ? 1 : 0); ++index) {
-    const auto kind = index == kSeries ? SeriesKind::kNull : SeriesKind::kSpeed;
+  for (int64_t index = 0; index < machine.series + (machine.has_null ? 1 : 0); ++index) {
+    const auto kind = index == machine.series ? SeriesKind::kNull : SeriesKind::kSpeed;
     auto of_base = make_series(index, kind);
     auto of_now = of_base;
     double shared = draws.normal();
@@ -84,26 +85,55 @@ SuiteComparison compare_night(const Machine& machine, uint64_t seed, double slow
   return compare_suites(std::move(base), std::move(now), options);
 }
 
-/// The share of nights in which anything is called worse.
-double false_alarms(const char* name, const Machine& machine, const ComparisonOptions& options = {}) {
-  int64_t alarms = 0;
-  for (int64_t night = 0; night < kNights; ++night) {
+/// The nights in which anything is called worse.
+int64_t alarms(const char* name, const Machine& machine, int64_t nights, const ComparisonOptions& options) {
+  int64_t count = 0;
+  for (int64_t night = 0; night < nights; ++night) {
     const auto seed = testing::fnv1a(name) + static_cast<uint64_t>(night);
-    alarms += compare_night(machine, seed, 1, options).count(Verdict::kWorse) > 0 ? 1 : 0;
+    count += compare_night(machine, seed, 1, options).count(Verdict::kWorse) > 0 ? 1 : 0;
   }
-  const double share = static_cast<double>(alarms) / static_cast<double>(kNights);
-  fmt::print("false alarms, {}: {:.2f} %\n", name, 100 * share);
-  return share;
+  fmt::print("false alarms, {}: {} of {} nights\n", name, count, nights);
+  return count;
+}
+
+double false_alarms(const char* name, const Machine& machine, const ComparisonOptions& options = {}) {
+  return static_cast<double>(alarms(name, machine, kNights, options)) / static_cast<double>(kNights);
+}
+
+/// The share that `count` of `total` is at most, with a confidence of 95 % (Clopper & Pearson 1934): where as
+/// few or fewer would be seen in 5 % of the cases.
+double upper_bound(int64_t count, int64_t total) {
+  const auto chance_of_as_few = [&](double share) {
+    double term = std::pow(1 - share, static_cast<double>(total)), sum = term;
+    for (int64_t i = 1; i <= count; ++i) {
+      term *= static_cast<double>(total - i + 1) / static_cast<double>(i) * share / (1 - share);
+      sum += term;
+    }
+    return sum;
+  };
+  double low = 0, high = 0.5;
+  for (int i = 0; i < 50; ++i) {
+    const double half = 0.5 * (low + high);
+    (chance_of_as_few(half) > 0.05 ? low : high) = half;
+  }
+  return high;
+}
+
+/// Of false alarms.
+double most_alarms(const char* name, const Machine& machine) {
+  const double most = upper_bound(alarms(name, machine, kManyNights, {}), kManyNights);
+  fmt::print("  at most {:.2f} %, with a confidence of 95 %\n", 100 * most);
+  return most;
 }
 
 /// The share of nights in which a slow-down of a tenth is found.
-double power(const char* name, const Machine& machine) {
+double power(const char* name, const Machine& machine, int64_t nights = kNights / 2) {
   int64_t found = 0;
-  for (int64_t night = 0; night < kNights / 2; ++night) {
+  for (int64_t night = 0; night < nights; ++night) {
     const auto seed = testing::fnv1a(name) + static_cast<uint64_t>(night);
     found += compare_night(machine, seed, 1.1, {}).series[0].verdict == Verdict::kWorse ? 1 : 0;
   }
-  const double share = static_cast<double>(found) / static_cast<double>(kNights / 2);
+  const double share = static_cast<double>(found) / static_cast<double>(nights);
   fmt::print("a slow-down of 10 % found, {}: {:.1f} %\n", name, 100 * share);
   return share;
 }
@@ -140,6 +170,39 @@ TEST(ComparisonSimulation, ASlowDownOfATenthIsFound) {
   // A virtual machine that differs by a tenth from minute to minute.
   EXPECT_GE(power("wandering", {.repetitions = 15, .noise = 0.02, .wander = 0.1, .persistence = 0.97}), 0.9);
   EXPECT_GE(power("two nights", {.repetitions = 15, .noise = 0.02, .in_turn = false}), 0.9);
+}
+
+TEST(ComparisonSimulation, BoundsAreThoseOfTheBinomialDistribution) {
+  EXPECT_NEAR(upper_bound(0, 299), 0.009969, 1e-6);  // 1 - 0.05^(1 / 299)
+  EXPECT_NEAR(upper_bound(3, 100), 0.075711, 1e-5);  // SciPy 1.10.1: beta.ppf(0.95, 4, 97)
+}
+
+/// What a night here is like: docs/benchmarks.md.
+constexpr Machine kNight{.series = 150, .repetitions = 12, .noise = 0.03};
+
+Machine night_with(double wander, double drift, double spikes) {
+  auto machine = kNight;
+  machine.wander = wander;
+  machine.persistence = wander > 0 ? 0.9 : 0;
+  machine.drift = drift;
+  machine.spikes = spikes;
+  return machine;
+}
+
+TEST(SlowComparisonSimulation, FalseAlarmsAreAtMostOnePercent) {
+  EXPECT_LE(most_alarms("a whole night", kNight), 0.01);
+  EXPECT_LE(most_alarms("a whole night, drifting", night_with(0, 0.2, 0)), 0.01);
+  EXPECT_LE(most_alarms("a whole night, wandering", night_with(0.1, 0, 0)), 0.01);
+  EXPECT_LE(most_alarms("a whole night, with spikes", night_with(0, 0, 0.05)), 0.01);
+  Machine apart = kNight;
+  apart.in_turn = false;
+  apart.apart = 0.05;
+  EXPECT_LE(most_alarms("two whole nights", apart), 0.01);
+}
+
+TEST(SlowComparisonSimulation, ASlowDownOfATenthIsFoundInAWholeNight) {
+  EXPECT_GE(power("a whole night", kNight, kNights), 0.9);
+  EXPECT_GE(power("a whole night, drifting", night_with(0, 0.05, 0), kNights), 0.9);
 }
 
 }  // namespace

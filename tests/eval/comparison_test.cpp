@@ -7,7 +7,10 @@
 #include "tests/support/suites.h"
 #include "tests/support/temp_dir.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <string>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -88,10 +91,37 @@ TEST_F(Comparing, ChangesOfSpeedWithinTheNullSubjectsAreNoise) {
   };
   EXPECT_EQ(pair("speed", 1.12).series[0].verdict, Verdict::kWithinNoise);
   EXPECT_EQ(pair("speed", 1 / 1.12).series[0].verdict, Verdict::kWithinNoise) << "in either direction";
-  EXPECT_THAT(pair("speed", 1.12).remarks, ElementsAre(HasSubstr("The null subject shows changes of up to")));
+  EXPECT_THAT(pair("speed", 1.12).remarks,
+              ElementsAre(HasSubstr("The null subject spin shows changes of up to 12.2 %: speed counts ")));
   EXPECT_EQ(pair("speed", 1.01).series[0].verdict, Verdict::kWorse);
   EXPECT_THAT(pair("speed", 1.01).remarks, IsEmpty());
   EXPECT_EQ(pair("memory", 1.12).series[0].verdict, Verdict::kWorse) << "it says nothing of sizes";
+}
+
+TEST_F(Comparing, ASeriesGoesByTheNullSubjectOfItsKind) {
+  auto forward = timed("forward", ten_times());
+  forward["null"] = "spin";
+  const auto other = timed("other", ten_times());
+  const auto spin = timed("spin", ten_times(), "null");
+  const auto start = [](double factor) { return timed("start", ten_times(factor), "null"); };
+  const auto of = [&](const SuiteJson& series, double spin_factor, double start_factor) {
+    auto after = series;
+    after["repetitions"] = ten_times(1.1);
+    return compare(
+        suite_json("a", {series, spin, start(1)}),
+        suite_json("b", {after, timed("spin", ten_times(spin_factor), "null"), start(start_factor)}));
+  };
+  EXPECT_EQ(of(forward, 1, 1.3).series[0].verdict, Verdict::kWorse) << "start-up says nothing of it";
+  EXPECT_EQ(of(forward, 1.3, 1).series[0].verdict, Verdict::kWithinNoise);
+  EXPECT_EQ(of(other, 1, 1.3).series[0].verdict, Verdict::kWithinNoise) << "it names none: the loudest";
+  forward["null"] = "gone";
+  EXPECT_EQ(of(forward, 1, 1.3).series[0].verdict, Verdict::kWithinNoise) << "of no such subject";
+  const auto all = of(other, 1, 1.3);
+  EXPECT_THAT(all.remarks,
+              ElementsAre("The null subject start shows changes of up to 30.3 %: speed that goes "
+                          "by it counts as changed only beyond that."));
+  EXPECT_THAT(comparison_table(all), HasSubstr("\nNoise, by the null subjects: spin 0.2 %, start 30.3 %.\n"));
+  EXPECT_NEAR(comparison_record(all)["noise_by_subject"]["start"].get<double>(), 0.303, 0.001);
 }
 
 TEST_F(Comparing, WithoutANullSubjectThisIsSaid) {
@@ -122,7 +152,8 @@ TEST_F(Comparing, DriftThatPairsShareHidesNothing) {
   const auto found = compare(before, after).series[0];
   EXPECT_TRUE(found.paired);
   EXPECT_EQ(found.verdict, Verdict::kWorse);
-  EXPECT_EQ(found.p_worse, 2 * core::smallest_signed_rank_p(10)) << "the better of two tests counts twice";
+  EXPECT_EQ(found.blocks, 5) << "so many that 1 / 6^5 can reach 1 %, and by far";
+  EXPECT_NEAR(found.p_worse, 2.0 / 7776, 1e-12) << "the better of two tests counts twice";
   EXPECT_NEAR(found.worsening.value, std::log(1.1), 0.005);
   after["series"][0]["repetitions"].erase(9);
   EXPECT_FALSE(compare(before, after).series[0].paired) << "one is lacking";
@@ -146,7 +177,7 @@ TEST_F(Comparing, TooFewRepetitionsAreTold) {
   auto before = suite_json("a", SuiteJson::array({timed("t", four)}));
   before["session"] = "s";
   const auto all = compare(before, before);
-  EXPECT_EQ(all.series[0].note, "needs at least 5 repetitions of each") << "2 / 252 as a pair";
+  EXPECT_EQ(all.series[0].note, "needs at least 5 repetitions of each") << "no parts would do";
   EXPECT_THAT(all.remarks, ::testing::Contains("1 of 1 tested series has too few repetitions for any change "
                                                "to be shown at a level of 1 %."));
 }
@@ -178,6 +209,59 @@ TEST_F(Comparing, HashesAreEqualOrNotByInstructionSet) {
   EXPECT_EQ(other.verdict, Verdict::kWorse);
   EXPECT_EQ(other.note, "other bytes with AVX512");
   EXPECT_EQ(of({{"AVX512", "1"}}, {{"AVX2", "2"}}).verdict, Verdict::kNotCompared);
+}
+
+TEST_F(Comparing, QualityOfOtherSettingsIsNotCompared) {
+  const auto of = [&](const SuiteJson& before, const SuiteJson& after,
+                      const ComparisonOptions& options = {}) {
+    auto base = quality("q", 1, {{"absolute", 0}});
+    auto now = quality("q", 2, {{"absolute", 0}});
+    base["context"] = before;
+    now["context"] = after;
+    return compare(suite_json("a", {base, timed("t", ten_times())}),
+                   suite_json("b", {now, timed("t", ten_times())}), options);
+  };
+  const SuiteJson seeds = {{"seed", 1}, {"features", "small"}};
+  EXPECT_EQ(of(seeds, seeds).series[0].verdict, Verdict::kWorse);
+  const auto other = of(seeds, {{"seed", 2}, {"features", "small"}, {"count", 500}});
+  EXPECT_EQ(other.series[0].verdict, Verdict::kNotCompared);
+  EXPECT_EQ(other.series[0].note, "other count (– and 500), seed (1 and 2)");
+  EXPECT_THAT(what_stays_open(other), HasSubstr("1 measured with other settings and not compared"));
+  EXPECT_THAT(comparison_markdown(other), HasSubstr("\n| q | 1 FID | 2 FID | – | tolerance 0 | "));
+  const auto allowed = of(seeds, {{"seed", 2}, {"features", "small"}}, {.allow_mismatch = true});
+  EXPECT_EQ(allowed.series[0].verdict, Verdict::kWorse);
+  EXPECT_THAT(allowed.series[0].note, HasSubstr("seed (1 and 2)"));
+  auto before = hashes("h", {{"AVX2", "1"}});
+  before["context"] = {{"seed", 1}};
+  auto after = hashes("h", {{"AVX2", "2"}});
+  after["context"] = {{"seed", 2}};
+  EXPECT_EQ(one(before, after, {.allow_mismatch = true}).verdict, Verdict::kNotCompared);
+}
+
+TEST_F(Comparing, CommitsThatAreNotWhatTheySeemAreRemarks) {
+  const auto remarks = [&](const char* before, const char* after) {
+    const auto series = SuiteJson::array({quality("q", 1, {{"absolute", 1}})});
+    return compare(suite_json(before, series), suite_json(after, series)).remarks;
+  };
+  EXPECT_THAT(remarks("a", "b"), IsEmpty());
+  EXPECT_THAT(remarks("a", "a"), ElementsAre("Both are of a: what differs is not the code."));
+  EXPECT_THAT(remarks("a", "b-dirty"), ElementsAre(HasSubstr("b-dirty had changes that were not committed")));
+  EXPECT_THAT(remarks("b-dirty", "b-dirty"), ElementsAre(HasSubstr("b-dirty had changes")));
+}
+
+TEST_F(Comparing, ThousandsOfSeriesTakeNoTime) {
+  auto before = SuiteJson::array();
+  for (int i = 0; i < 10'000; ++i) {
+    before.push_back(quality("q" + std::to_string(i), 1, {{"absolute", 1}}));
+  }
+  auto after = before;
+  std::reverse(after.begin(), after.end());
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(compare(suite_json("a", before), suite_json("b", after)).count(Verdict::kSame), 10'000);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5)) << "by the square: a minute";
+  before.push_back(quality("one more", 1, {{"absolute", 1}}));
+  EXPECT_THAT(message_of<core::DataError>([&] { compare(suite_json("a", before), suite_json("b", after)); }),
+              HasSubstr("base.json: series must be at most 10000, not 10001"));
 }
 
 TEST_F(Comparing, SeriesOfOneSideAreTold) {
@@ -232,6 +316,7 @@ TEST_F(Comparing, ContextsThatDifferAreComparedOnlyIfToldTo) {
 TEST_F(Comparing, CompilersAndLoadsAreRemarks) {
   auto base = suite_json("a", SuiteJson::array({quality("q", 1, {{"absolute", 1}})}));
   auto now = base;
+  now["commit"] = "b";
   base["context"]["load"] = 0.9;
   now["context"]["load"] = 2.25;
   now["context"]["compiler"] = "GNU 13";
@@ -250,6 +335,7 @@ TEST_F(Comparing, IsShownToPeopleAndPrograms) {
   after[3]["repetitions"] = ten_times(1.25);
   const auto all = compare(suite_json("old", before), suite_json("fresh", after));
   EXPECT_EQ(comparison_summary(all), "1 of 4 series is worse, 1 is better");
+  EXPECT_EQ(what_is_worse(all), "a|b* (+10.0 %)");
   const auto table = comparison_table(all);
   EXPECT_THAT(table, HasSubstr("\na|b*       10 ms    11 ms  +10.0 %  "));
   EXPECT_THAT(table, HasSubstr("  worse\n"));
@@ -257,7 +343,10 @@ TEST_F(Comparing, IsShownToPeopleAndPrograms) {
   const auto markdown = comparison_markdown(all);
   EXPECT_THAT(markdown, ::testing::StartsWith("### 1 of 4 series is worse, 1 is better\n\n"));
   EXPECT_THAT(markdown, HasSubstr("| a\\|b\\* | 10 ms | 11 ms | +10.0 % | "));
-  EXPECT_THAT(markdown, HasSubstr("<details><summary>The other 2 series</summary>\n\n| series |"));
+  EXPECT_THAT(markdown,
+              HasSubstr("<details><summary>The other 2 series: 1 null, 1 same</summary>\n\n| series |"));
+  EXPECT_THAT(markdown, HasSubstr("| spin | 10 ms | 10 ms | +0.0 % | "));
+  EXPECT_THAT(markdown, HasSubstr("- Noise, by the null subject: spin 0.2 %."));
   EXPECT_THAT(markdown, HasSubstr("| fid | 4 FID | 4 FID | +0 | tolerance 1 % | – | same |"));
   const auto record = comparison_record(all);
   EXPECT_EQ(record["kind"], "comparison");

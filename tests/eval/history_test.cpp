@@ -123,6 +123,54 @@ TEST(History, ThePageComparesWithinAContextAlone) {
             HasSubstr(">2026-11-04T02:00:00Z</td>"), HasSubstr(">2026-11-03T02:00:00Z, not since</td>")));
 }
 
+TEST(History, WhateverNumbersDependOnIsOfTheContext) {
+  const TempDir dir;
+  const auto context = [&](const Json& more) {
+    auto one = line("2026-11-01T02:00:00Z", Json::array({series("forward", 10)}));
+    for (const auto& [key, value] : more.items()) {
+      one["context"][key] = value;
+    }
+    put_file(dir / "h.jsonl", one.dump() + "\n");
+    return read_history(dir / "h.jsonl")[0].context;
+  };
+  EXPECT_EQ(context({{"device", "cpu"}, {"precision", "float32"}}), context(Json::object()))
+      << "the usual ones";
+  EXPECT_EQ(
+      context({{"instruction_set", "AVX2"}, {"libtorch", "2.11"}, {"device", "cuda"}, {"precision", "bf16"}}),
+      "Xeon, 2 threads, Release, AVX2, LibTorch 2.11, cuda, bf16");
+}
+
+TEST(History, ManySeriesArePartsByWhatTheyAreOf) {
+  const TempDir dir;
+  const auto night = [](int day, double factor) {
+    auto list = Json::array({series("alone", 7)});
+    for (int i = 0; i < 120; ++i) {
+      list.push_back(
+          series(fmt::format("{}: work/{}", i % 2 == 0 ? "core" : "ddpm", i), i == 5 ? 10 * factor : 10));
+    }
+    return line(fmt::format("2026-11-0{}T02:00:00Z", day), list).dump() + "\n";
+  };
+  const auto count = [](const std::string& text, const std::string& part) {
+    size_t found = 0;
+    for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+      ++found;
+    }
+    return found;
+  };
+  put_file(dir / "h.jsonl", night(1, 1) + night(2, 1.5));
+  const auto html = history_page(dir / "h.jsonl", dir / "h.html").html;
+  for (const char* title : {"Changes", "core", "ddpm", "Others", "Measurements"}) {
+    EXPECT_EQ(count(html, fmt::format("\">{}</a>", title)), 1U) << "a table of contents";
+  }
+  EXPECT_EQ(count(html, "<svg"), 121U) << "each series is plotted";
+  EXPECT_EQ(count(html, "+50.0 % worse"), 2U) << "among the changes, and where it stands";
+  EXPECT_LT(html.find("+50.0 % worse"), html.find("core: each series where it stands"));
+  put_file(dir / "h.jsonl", night(1, 1) + night(2, 1));
+  EXPECT_EQ(count(history_page(dir / "h.jsonl", dir / "h.html").html,
+                  "No series has left its noise since the measurement before"),
+            1U);
+}
+
 TEST(History, AChangeIsAShareOfTheSizeOfTheNumberBefore) {
   const TempDir dir;
   std::string text;

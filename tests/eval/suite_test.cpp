@@ -33,7 +33,9 @@ TEST(Suite, IsReadAsItIs) {
   auto json = good_suite();
   json["session"] = "night 1";
   json["context"]["load"] = 0.5;
+  json["series"][0]["null"] = "spin";
   json["series"][2]["tolerance"]["either_way"] = true;
+  json["series"][2]["context"] = {{"seed", 1}, {"features", "small"}};
   put_file(dir / "s.json", json.dump(2));
   const auto suite = read_suite(dir / "s.json");
   EXPECT_EQ(suite.commit, "abc");
@@ -45,9 +47,11 @@ TEST(Suite, IsReadAsItIs) {
   EXPECT_EQ(suite.series[0].kind, SeriesKind::kSpeed);
   EXPECT_FALSE(suite.series[0].higher_is_better);
   EXPECT_THAT(suite.series[0].repetitions, ElementsAre(10, 11, 12));
+  EXPECT_EQ(suite.series[0].null_subject, "spin");
   EXPECT_EQ(suite.series[1].kind, SeriesKind::kNull);
   EXPECT_EQ(suite.series[2].value, 4.5);
   EXPECT_EQ(suite.series[2].tolerance, (Tolerance{0.01, true, true}));
+  EXPECT_THAT(suite.series[2].context, ElementsAre(Pair("features", "small"), Pair("seed", "1")));
   EXPECT_THAT(suite.series[3].hashes, ElementsAre(Pair("AVX2", "34cd"), Pair("AVX512", "12ab")));
 }
 
@@ -75,7 +79,7 @@ TEST(Suite, WhatIsNoneIsToldByFileSeriesAndKey) {
   refused(changed("/context/load", "busy"), "load must be a number");
   refused(changed("/series", "none"), "series must be a list");
   refused(changed("/series", SuiteJson::array()), "series is empty");
-  refused(changed("/series/1", 7), "not a suite record: name is missing");
+  refused(changed("/series/1", 7), "series[1]: not a suite record: name is missing");
   refused(changed("/series/1/name", "forward"), "series 'forward' is there twice");
   refused(changed("/series/0/kind", "pace"),
           "series 'forward': kind must be speed, memory, null, quality or hash, not 'pace'");
@@ -103,6 +107,41 @@ TEST(Suite, WhatIsNoneIsToldByFileSeriesAndKey) {
   refused(changed("/series/3/hashes", SuiteJson::object()),
           "series 'samples': hashes must be texts by their instruction sets");
   refused(changed("/series/3/hashes/AVX2", 3), "series 'samples': AVX2 must be a text");
+  refused(changed("/series/2/context", "seed 1"),
+          "series 'fid': context must be texts and numbers by their keys");
+  refused(changed("/series/2/context/seed", SuiteJson::array({1})),
+          "series 'fid': context: seed must be a text, a number or a truth value");
+}
+
+TEST(Suite, TextsAreAsShortAsATableNeedsThem) {
+  const TempDir dir;
+  const std::string longest(kMaxNameBytes, 'n');
+  const auto put = [&](const char* pointer, const SuiteJson& value) {
+    auto suite = good_suite();
+    suite[SuiteJson::json_pointer(pointer)] = value;
+    put_file(dir / "s.json", suite.dump());
+  };
+  const auto refused = [&](const char* pointer, const SuiteJson& value, const std::string& problem) {
+    put(pointer, value);
+    EXPECT_EQ(message_of<core::DataError>([&] { read_suite(dir / "s.json"); }),
+              (dir / "s.json").string() + ": " + problem);
+  };
+  put("/series/1/name", longest);
+  EXPECT_EQ(read_suite(dir / "s.json").series[1].name, longest);
+  refused("/series/1/name", std::string(2'000'000, 'n'),
+          "series[1]: name must be at most 200 bytes, not 2000000");
+  refused("/series/0/unit", std::string(41, 'u'), "series 'forward': unit must be at most 40 bytes, not 41");
+  refused("/commit", longest + "n", "commit must be at most 200 bytes, not 201");
+  refused("/context/cpu", longest + "n", "cpu must be at most 200 bytes, not 201");
+  refused("/series/3/hashes/AVX2", longest + "n",
+          "series 'samples': AVX2 must be at most 200 bytes, not 201");
+  refused("/series/3/hashes", {{longest + "n", "12ab"}},
+          "series 'samples': keys of hashes must be 1 to 200 bytes");
+  auto many = SuiteJson::object();
+  for (int i = 0; i < 51; ++i) {
+    many["k" + std::to_string(i)] = i;
+  }
+  refused("/series/2/context", many, "series 'fid': context must have at most 50 keys, not 51");
 }
 
 TEST(Suite, OnOneLineIsALineOfAHistory) {
@@ -112,7 +151,7 @@ TEST(Suite, OnOneLineIsALineOfAHistory) {
   put_file(dir / "h.jsonl", json.dump() + "\n");
   const auto entries = read_history(dir / "h.jsonl");
   ASSERT_EQ(entries.size(), 1U);
-  EXPECT_EQ(entries[0].context, "Xeon, 2 threads, release");
+  EXPECT_EQ(entries[0].context, "Xeon, 2 threads, release, AVX512, LibTorch 1.13.1");
   ASSERT_EQ(entries[0].values.size(), 3U) << "hashes are no numbers";
   const auto& forward = entries[0].values[0];
   EXPECT_EQ(forward.median, 5.5);

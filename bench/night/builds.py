@@ -1,0 +1,76 @@
+"""Commits and their builds."""
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+from .common import BAD_DATA, ROOT, USAGE, WORK, NightError, processors, run, say
+
+
+def git(*words):
+    found = subprocess.run(["git", "-C", ROOT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if found.returncode != 0:
+        raise NightError(USAGE, f"git {' '.join(words)}: {found.stderr.strip()}")
+    return found.stdout.strip()
+
+
+def commit_of(name):
+    return git("rev-parse", "--short=12", "--verify", name + "^{commit}")
+
+
+class Build:
+    def __init__(self, folder):
+        self.folder = folder.resolve()
+        self.program = self.folder / "bin" / "ddpm-eval"
+        try:
+            cache = (self.folder / "CMakeCache.txt").read_text()
+            self.source = pathlib.Path(re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache, re.M)[1])
+        except (OSError, TypeError) as error:
+            raise NightError(BAD_DATA, f"{folder}: no build folder of CMake") from error
+        info = self.record("info")
+        self.runtime = info["runtime"]
+        self.tool = info["tool"]
+
+    def record(self, *words):
+        """What a command says with --json -."""
+        return json.loads(run([self.program, *words, "--json", "-"], out="keep").out)
+
+    def benchmarks(self):
+        """The Google Benchmark programs that there are, by what they are of: "ddpm" for bench_ddpm."""
+        return {path.name.removeprefix("bench_"): path for path in sorted(self.folder.glob("bin/bench_*"))}
+
+
+def is_checkout(source, commit):
+    words = ["git", "-C", source, "rev-parse", "--short=12", "HEAD", "--show-toplevel"]
+    found = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return found.returncode == 0 and set(found.stdout.splitlines()) == {commit, str(source)}
+
+
+def checkout(commit):
+    """That of an earlier night is used again, and its builds with it."""
+    source = WORK / commit
+    if source.exists() and not is_checkout(source, commit):
+        shutil.rmtree(source)  # a night was killed while it was made
+    if not source.exists():
+        git("worktree", "prune")
+        git("worktree", "add", "--detach", str(source), commit)
+    return source
+
+
+def build(commit):
+    source = checkout(commit)
+    say(f"building {commit}")
+    compile_preset(source, "release", ["ddpm-eval", "all_bench"])
+    return Build(source / "build" / "release")
+
+
+def compile_preset(source, preset, targets):
+    run(["cmake", "--preset", preset], out="log", cwd=source)
+    run(["cmake", "--build", "--preset", preset, "-j", processors(), "--target", *targets], out="log", cwd=source)
+
+
+def remove_builds_but(commits):
+    for folder in WORK.glob("*"):
+        if (folder / ".git").is_file() and folder.name not in commits:
+            git("worktree", "remove", "--force", str(folder))

@@ -1,0 +1,102 @@
+"""Folders, messages, the log, and children that must go well."""
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+WORK = ROOT / "build" / "nightly"
+LOG = WORK / "log.txt"
+HISTORY = ROOT / "results" / "history"
+BASELINE = HISTORY / "baseline"
+
+DONE, BUG, USAGE, BAD_DATA, REGRESSION, NOT_COMPARABLE, RESOURCES, INTERRUPTED = 0, 1, 2, 3, 4, 6, 7, 130
+MEANINGS = {DONE: "nothing is worse", BUG: "it broke", USAGE: "usage", BAD_DATA: "bad data or files",
+            REGRESSION: "a regression", NOT_COMPARABLE: "not comparable, or something stays open",
+            RESOURCES: "disk, memory or another night at work", INTERRUPTED: "interrupted"}
+TAIL = 15  # lines of a log that an error shows
+
+
+class NightError(Exception):
+    """Ends the night with this exit code."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+def say(text):
+    print(f"nightly: {text}", file=sys.stderr, flush=True)
+
+
+def processors():
+    return len(os.sched_getaffinity(0))
+
+
+def write_whole(path, text):
+    """All of it or nothing, whenever the night is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+class Finished:
+    """What a child has taken."""
+
+    def __init__(self, out, code, seconds, usage):
+        self.out = out  # its standard output, where that was asked for
+        self.code = code
+        self.seconds = seconds
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime  # with those of its own children
+        self.mebibytes = usage.ru_maxrss / 1024
+
+
+def run(words, out="drop", may_fail=False, cwd=None, env=None):
+    """A child whose standard error goes to the log, as its standard output does with out="log"; out="keep" returns it.
+
+    A failure is a NightError of code 1 with the last lines that the child has written to the log.
+    """
+    words = [str(word) for word in words]
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(LOG, "ab") as log:
+        log.write(f"\n== {time.strftime('%H:%M:%S')} {' '.join(words)}\n".encode())
+        log.flush()
+        start = log.tell()
+        stdout = {"drop": subprocess.DEVNULL, "log": log, "keep": subprocess.PIPE}[out]
+        begin = time.perf_counter()
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, cwd=cwd,
+                                   env=None if env is None else {**os.environ, **env})
+        try:
+            text = ""
+            if out == "keep":
+                with process.stdout:
+                    text = process.stdout.read().decode()
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+        seconds = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0 and not may_fail:
+        raise NightError(BUG, f"exit code {process.returncode} of {' '.join(words)}\n{log_tail(start)}")
+    return Finished(text, process.returncode, seconds, usage)
+
+
+def log_since(start):
+    with open(LOG, "rb") as log:
+        log.seek(start)
+        return log.read().decode(errors="replace")
+
+
+def log_tail(start):
+    lines = log_since(start).splitlines()[-TAIL:]
+    return "".join(f"  {line}\n" for line in lines) + f"  all of it is in {LOG}"
+
+
+def log_size():
+    return LOG.stat().st_size if LOG.exists() else 0

@@ -1,0 +1,87 @@
+"""Numbers that the same build gives again: of images and points from networks trained here, from fixed seeds."""
+import hashlib
+import json
+import shutil
+import zipfile
+
+from .common import run, say
+from .works import train_clothes
+
+REFERENCE = "fashion-mnist:test?first=0&num=2000"
+IMAGES = 500  # sampled
+LIKELIHOODS = 16  # images
+ROLL = "swiss-roll?num=2000&seed=1"
+ROLL_LIKELIHOODS = "swiss-roll?num=400&seed=5"
+NOT_AGAIN = "quality: numbers that differ when computed again"
+
+
+def number(name, unit, better, value, tolerance, context):
+    return {"name": f"quality: {name}", "kind": "quality", "unit": unit, "better": better, "value": value,
+            "tolerance": tolerance, "context": context}
+
+
+def digest(name, value, context):
+    return {"name": f"quality: {name}", "kind": "hash", "value": value, "context": context}
+
+
+def of_clothes(side, folder):
+    run_folder, samples, record = folder / "clothes", folder / "clothes.npz", folder / "clothes-nll.json"
+    train_clothes(side, run_folder)
+    run([side.program, "-q", "sample", "--run", run_folder, "--num", IMAGES, "--out", samples])
+    made = {"trained": "200 steps, seed 0", "sampled": f"{IMAGES} of seed 0"}
+    score = side.record("-q", "score", "--real", REFERENCE, "--fake", samples)
+    scored = {**made, "reference": REFERENCE, "features": score["features"]["name"], "preset": score["preset"],
+              "features' weights": score["features"]["weights_sha256"]}
+    run([side.program, "-q", "nll", "--run", run_folder, "--data", f"fashion-mnist:test?num={LIKELIHOODS}", "--strata", 50,
+         "--out", folder / "clothes-nll", "--json", record])
+    bound = json.loads(record.read_text())["metrics"]["bits_per_dim"]
+    with zipfile.ZipFile(samples) as archive:  # the archive itself tells when it was made
+        contents = hashlib.sha256(b"".join(archive.read(name) for name in sorted(archive.namelist())))
+    percent = {"relative": 0.01}
+    return [digest("clothes, samples", contents.hexdigest(), made),
+            number("clothes, Frechet distance", "distance", "lower", score["metrics"]["frechet_distance"], percent, scored),
+            number("clothes, classifier score", "score", "higher", score["metrics"]["classifier_score_mean"], percent,
+                   scored),
+            number("clothes, likelihood", "bits/dim", "lower", bound, {"relative": 0.005},
+                   {"trained": made["trained"], "data": f"{LIKELIHOODS} of fashion-mnist:test", "strata": 50, "seed": 0})]
+
+
+def of_swiss_roll(side, folder):
+    run_folder, samples, record = folder / "roll", folder / "roll.npy", folder / "roll-nll.json"
+    run([side.program, "-q", "train", "--config", side.source / "configs" / "swiss-roll.toml", "--out", run_folder, "--set",
+         "train.steps=1000", "--set", "data.points=10000", "--set", "train.seed=0"])
+    run([side.program, "-q", "sample", "--run", run_folder, "--num", 2000, "--out", samples])
+    made = {"trained": "1000 steps, seed 0", "sampled": "2000 of seed 0"}
+    score = side.record("-q", "score", "--real", ROLL, "--fake", samples)
+    run([side.program, "-q", "nll", "--run", run_folder, "--data", ROLL_LIKELIHOODS, "--out", folder / "roll-nll", "--json",
+         record])
+    bound = json.loads(record.read_text())["metrics"]["nats_per_dim"]
+    return [digest("swiss roll, samples", hashlib.sha256(samples.read_bytes()).hexdigest(), made),
+            number("swiss roll, sliced Wasserstein distance", "distance", "lower",
+                   score["metrics"]["sliced_wasserstein_distance"], {"relative": 0.05}, {**made, "reference": ROLL}),
+            number("swiss roll, likelihood", "nats/dim", "lower", bound, {"absolute": 0.02},
+                   {"trained": made["trained"], "data": ROLL_LIKELIHOODS, "seed": 0})]
+
+
+def once(side, folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return of_clothes(side, folder) + of_swiss_roll(side, folder)
+
+
+def again_compared(first, second):
+    """What is in both. A build that gives other results when asked again is told by series, which will differ."""
+    differing = 0
+    for one, other in zip(first, second):
+        if one["value"] != other["value"]:
+            say(f"{one['name']}: the same build has given {one['value']} and {other['value']}")
+            if one["kind"] == "hash":
+                one["value"] = f"not reproducible: {one['value'][:32]} / {other['value'][:32]}"
+            else:
+                differing += 1
+    return [*first, number(NOT_AGAIN.removeprefix("quality: "), "numbers", "lower", differing, {"absolute": 0},
+                           {"runs": 2})]
+
+
+def twice(side, folder):
+    return again_compared(once(side, folder), once(side, folder))

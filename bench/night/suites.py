@@ -1,0 +1,69 @@
+"""Suite records (docs/benchmarks.md) and the history that they are lines of."""
+import datetime
+import json
+import os
+import pathlib
+import re
+
+from .common import HISTORY, NightError, BUG, write_whole
+
+
+def instruction_set(side):
+    """LibTorch's choice and what oneDNN may use beyond it."""
+    flags = re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    beyond = [flag for flag in ("avx512_bf16", "amx_bf16") if flags and flag in flags[1].split()]
+    return " ".join([side.runtime["cpu_capability"], *beyond])
+
+
+def processor():
+    found = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1].strip() if found else os.uname().machine
+
+
+def utc_now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Suite:
+    def __init__(self, side, session, now, load):
+        self.instruction_set = instruction_set(side)
+        self.record = {"schema": 1, "kind": "suite", "time": now, "commit": side.tool["commit"], "session": session,
+                       "context": {"cpu": processor(), "instruction_set": self.instruction_set,
+                                   "threads": side.runtime["threads"], "build": side.tool["build_type"],
+                                   "libtorch": side.runtime["libtorch"], "device": side.runtime["device"],
+                                   "precision": "float32", "compiler": side.tool["compiler"], "load": load}}
+        self.series = {}
+
+    def add(self, found):
+        """Repetitions are collected; quality and hashes come once."""
+        for one in found:
+            one = dict(one)
+            value = one.pop("value")
+            if one["kind"] not in ("hash", "quality"):
+                self.series.setdefault(one["name"], one).setdefault("repetitions", []).append(value)
+                continue
+            if one["name"] in self.series:
+                raise NightError(BUG, f"{one['name']} is there twice")
+            one["hashes" if one["kind"] == "hash" else "value"] = (
+                {self.instruction_set: value} if one["kind"] == "hash" else value)
+            self.series[one["name"]] = one
+
+    def finished(self):
+        return dict(self.record, series=list(self.series.values()))
+
+
+def history_file(context):
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{context['cpu']} {context['threads']}".lower()).strip("-")
+    return HISTORY / f"{slug}.jsonl"
+
+
+def append_to_history(record):
+    path = history_file(record["context"])
+    lines = path.read_text().splitlines() if path.exists() else []
+    write_whole(path, "".join(line + "\n" for line in [*lines, json.dumps(record)]))
+
+
+def recorded_suites():
+    """All of the history, the latest first."""
+    suites = [json.loads(line) for path in sorted(HISTORY.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    return sorted(suites, key=lambda suite: suite["time"], reverse=True)

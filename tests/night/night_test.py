@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Tests of bench/nightly.py and bench/night with programs made up here. Usage: tests/night/night_test.py"""
+import contextlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(SOURCE / "bench"))
+from night import benchmarks, builds, checks, common, quality, suites, works  # noqa: E402
+
+OPTIONS = types.SimpleNamespace(min_time=0.05, inner=3, heaviest=1.5)
+
+# Prints three measurements of each benchmark that the filter lets through, the last one out, and tells its environment.
+BENCH = """#!/usr/bin/env python3
+import json, os, re, sys
+flags = dict(word[2:].split("=", 1) for word in sys.argv[1:])
+times = {"light/real_time": 2.0, "long": 500.0, "heavy": 9000.0, "null": 1.0}
+if "benchmark_list_tests" in flags:
+    print("\\n".join(times))
+    sys.exit()
+pattern = flags["benchmark_filter"]
+turned = pattern.startswith("-")
+found = []
+for name, time in times.items():
+    if bool(re.search(pattern.lstrip("-"), name)) != turned:
+        for i in range(int(flags["benchmark_repetitions"])):
+            found.append({"name": name, "run_name": name, "run_type": "iteration", "time_unit": "ms",
+                          "real_time": time * (1.5 if i == 2 else 1 + i / 100)})
+found.append({"name": "x", "run_type": "iteration", "error_occurred": True})
+print(json.dumps({"benchmarks": found}))
+print(os.environ.get("DDPM_EVAL_BENCH_CHECKS", "unset"), file=sys.stderr)
+"""
+
+
+def script(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+class InAFolder(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = pathlib.Path(holder.name)
+        for module in (common, builds, checks, suites, works):
+            for name, value in {"ROOT": self.folder, "WORK": self.folder / "build/nightly",
+                                "LOG": self.folder / "build/nightly/log.txt",
+                                "HISTORY": self.folder / "results/history",
+                                "BASELINE": self.folder / "results/history/baseline"}.items():
+                if hasattr(module, name):
+                    old = getattr(module, name)
+                    setattr(module, name, value)
+                    self.addCleanup(setattr, module, name, old)
+
+
+class Children(InAFolder):
+    def test_what_they_say_is_kept(self):
+        child = script(self.folder / "child", "#!/bin/sh\necho told\necho complaint >&2\nexit ${1:-0}\n")
+        done = common.run([child], out="keep")
+        self.assertEqual(done.out, "told\n")
+        self.assertGreater(done.mebibytes, 0)
+        self.assertIn("complaint", common.LOG.read_text())
+        with self.assertRaises(common.NightError) as caught:
+            common.run([child, 3])
+        self.assertEqual(caught.exception.code, common.BUG)
+        self.assertRegex(str(caught.exception), r"exit code 3 of .*/child 3\n  complaint\n  all of it is in .*log.txt")
+        self.assertEqual(common.run([child, 3], may_fail=True).code, 3)
+
+    def test_cpu_time_is_with_that_of_their_children(self):
+        busy = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+        done = common.run([sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"])
+        self.assertGreater(done.cpu_seconds, 0.25)
+
+
+class Benchmarks(InAFolder):
+    def test_a_repetition_is_the_median_of_several_and_the_heavy_are_left_out(self):
+        program = script(self.folder / "bench_x", BENCH)
+        times = benchmarks.first_round(program, OPTIONS)
+        self.assertEqual(times, {"light/real_time": 2e-3, "long": 0.5, "heavy": 9, "null": 1e-3})
+        self.assertIn("\nunset", common.LOG.read_text())
+        selection = benchmarks.Selection(times, {}, OPTIONS)
+        self.assertEqual((selection.heavy, selection.long, selection.null), ({"heavy"}, {"long"}, {"null"}))
+        self.assertEqual(selection.measure(program, OPTIONS), {"light/real_time": 2.02e-3, "long": 0.5})
+        self.assertIn("\n0\n", common.LOG.read_text())
+        self.assertEqual(benchmarks.Selection(times, {"heavy": 1}, OPTIONS).heavy, set(), "the baseline decides")
+
+    def test_series_are_of_their_program(self):
+        program = script(self.folder / "bin/bench_core", BENCH)
+        side = types.SimpleNamespace(folder=self.folder, benchmarks=lambda: {"core": program})
+        selection = benchmarks.Selection(benchmarks.first_round(program, OPTIONS), {}, OPTIONS)
+        work = works.benchmark_work("core", {self.folder: selection}, OPTIONS)
+        found = {one["name"]: one for one in work.measure(side, None)}
+        self.assertEqual(sorted(found), ["core: light", "core: long"])
+        self.assertEqual(found["core: light"]["null"], works.MEMORY)
+        null = works.null_processor(side, OPTIONS).measure(side, None)[0]
+        self.assertEqual((null["name"], null["kind"], null["value"]), (works.PROCESSOR, "null", 1.01e-3))
+
+    def test_programs_are_those_that_a_build_has(self):
+        for name in ("bench_core", "bench_ddpm", "ddpm-eval"):
+            script(self.folder / "bin" / name, "")
+        self.assertEqual(list(builds.Build.benchmarks(types.SimpleNamespace(folder=self.folder))), ["core", "ddpm"])
+
+
+class Quality(unittest.TestCase):
+    def test_what_differs_when_computed_again_is_told_by_series(self):
+        first = [quality.digest("samples", "aa", {}), quality.number("score", "x", "lower", 1.0, {"absolute": 0}, {})]
+        second = [quality.digest("samples", "bb", {}), quality.number("score", "x", "lower", 1.1, {"absolute": 0}, {})]
+        with contextlib.redirect_stderr(io.StringIO()):
+            found = quality.again_compared([dict(one) for one in first], second)
+        self.assertEqual([one["value"] for one in found], ["not reproducible: aa / bb", 1.0, 1])
+        self.assertEqual([one["value"] for one in quality.again_compared(first, first)], ["aa", 1.0, 0])
+
+
+class Judging(InAFolder):
+    def side(self, name, code, has_compare=True):
+        program = script(self.folder / name, "#!/bin/sh\n"
+                         f'[ "$2" = --help ] && exit {0 if has_compare else 2}\necho table of {name}\nexit {code}\n')
+        return types.SimpleNamespace(program=program)
+
+    def judged(self, base, new):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = checks.judge(base, new, [])
+        return code, out.getvalue(), err.getvalue()
+
+    def test_the_baseline_judges_and_the_new_one_must_agree(self):
+        self.assertEqual(self.judged(self.side("base", 0), self.side("new", 0)), (0, "table of base\n", ""))
+        self.assertEqual(self.judged(self.side("base", 4), self.side("new", 4))[0], 4)
+        code, _, told = self.judged(self.side("base", 0), self.side("new", 4))
+        self.assertEqual(code, common.REGRESSION)
+        self.assertIn("compare itself has changed: the baseline's ends with exit code 0, the new one with 4", told)
+        self.assertEqual(self.judged(self.side("base", 4), self.side("new", 0))[0], 4)
+
+    def test_a_baseline_without_compare_leaves_it_to_the_new_one(self):
+        self.assertEqual(self.judged(self.side("base", 2, False), self.side("new", 6)), (6, "table of new\n", ""))
+
+    def test_the_tests_that_fail_with_sanitizers_are_named(self):
+        text = ("98% tests passed\n\nThe following tests FAILED:\n\t  3 - eval (Failed)\n\t 12 - cli_2 (Timeout)\n"
+                "Errors while running CTest\n")
+        self.assertEqual(checks.failing_tests(text), ["eval", "cli_2"])
+        self.assertEqual(checks.failing_tests("100% tests passed"), [])
+
+
+class WholeNight(unittest.TestCase):
+    """The script itself, in a repository of its own."""
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.root = pathlib.Path(holder.name) / "repository"
+        shutil.copytree(SOURCE / "bench/night", self.root / "bench/night", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(SOURCE / "bench/nightly.py", self.root / "bench/nightly.py")
+        (self.root / ".gitignore").write_text("/build/\n__pycache__/\n")
+        (self.root / "CMakePresets.json").write_text(json.dumps(
+            {"version": 6, "configurePresets": [{"name": "release", "generator": "Ninja",
+                                                 "binaryDir": "${sourceDir}/build/release"}],
+             "buildPresets": [{"name": "release", "configurePreset": "release"}]}))
+        (self.root / "CMakeLists.txt").write_text('message(FATAL_ERROR "planted by the test")\n')
+        self.git("init", "-q")
+        self.commit("one")
+
+    def git(self, *words):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        return subprocess.run(["git", *identity, *words], cwd=self.root, check=True, stdout=subprocess.PIPE,
+                              text=True).stdout.strip()
+
+    def commit(self, message):
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "--short=12", "HEAD")
+
+    def night(self, *words):
+        done = subprocess.run([sys.executable, self.root / "bench/nightly.py", *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_the_last_line_tells_the_exit_code(self):
+        code, _, told = self.night()
+        self.assertEqual(code, 2)
+        self.assertIn("baseline is missing; bench/nightly.py --set-baseline COMMIT makes it", told)
+        self.assertEqual(told.splitlines()[-1], "nightly: exit code 2: usage")
+        self.assertEqual(self.night("--baseline", "no-such-commit")[0], 2)
+        self.assertEqual(self.night("--base-build", self.root, "--new-build", self.root)[0], 3)
+
+    def test_a_build_that_fails_is_exit_code_1_with_the_end_of_its_log(self):
+        code, _, told = self.night("--baseline", "HEAD")
+        self.assertEqual(code, 1)
+        self.assertIn("planted by the test", told)
+        self.assertEqual(told.splitlines()[-1], "nightly: exit code 1: it broke")
+        self.assertIn("planted by the test", (self.root / "build/nightly/log.txt").read_text())
+
+    def test_two_nights_at_a_time_are_exit_code_7(self):
+        import fcntl
+        (self.root / "build/nightly").mkdir(parents=True)
+        with open(self.root / "build/nightly/lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertEqual(self.night("--baseline", "HEAD")[0], 7)
+
+    def test_a_new_baseline_shows_what_changes(self):
+        old = self.git("rev-parse", "--short=12", "HEAD")
+        self.assertIn(f"results/history/baseline: {old}; commit this file", self.night("--set-baseline")[1])
+        new = self.commit("a faster kernel")
+        code, out, _ = self.night("--set-baseline")
+        self.assertEqual(code, 0)
+        self.assertIn(f"results/history/baseline: {new} instead of {old}", out)
+        self.assertIn("There is no measurement of both", out)
+        self.assertIn("a faster kernel", out)
+        self.assertEqual((self.root / "results/history/baseline").read_text(), new + "\n")
+        lines = [{"commit": commit, "time": f"2026-11-2{day}T02:00:00Z", "context": {"cpu": "Xeon", "threads": 2}}
+                 for day, commit in enumerate((old, new))]
+        (self.root / "results/history/xeon-2.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (self.root / "results/history/baseline").write_text(old + "\n")
+        script(self.root / "build/release/bin/ddpm-eval", '#!/bin/sh\ngrep -o \'"commit": "[^"]*"\' "$2" "$3"\nexit 4\n')
+        code, out, _ = self.night("--set-baseline", new)
+        self.assertEqual(code, 0)
+        self.assertIn("What changes, as measured 2026-11-20T02:00:00Z and 2026-11-21T02:00:00Z", out)
+        self.assertRegex(out, f"base.json:\"commit\": \"{old}\"\n.*new.json:\"commit\": \"{new}\"")
+        self.assertIn(f"{new} as before", self.night("--set-baseline", new)[1])
+
+
+if __name__ == "__main__":
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    sys.dont_write_bytecode = True
+    unittest.main()
