@@ -4,10 +4,11 @@
     bench/nightly.py                           HEAD against the baseline; `make nightly` is the same
     bench/nightly.py --set-baseline [COMMIT]   what later nights are measured against: HEAD, or COMMIT
 
-Both commits are built as release, each in build/nightly/COMMIT, and measured in turn, A B B A A B ..., each repetition by
-a process of its own; then come numbers of quality from fixed seeds, and the new commit's tests with sanitizers. In
+Both commits are built as release, each in build/nightly/COMMIT, and measured in turn, A B B A A B ..., each repetition
+by a process of its own; then come numbers of quality from fixed seeds, and the new commit's tests with sanitizers. In
 build/nightly stay base.json and new.json (suite records, docs/benchmarks.md), comparison.json, comparison.md,
-history.html and log.txt; the new record is appended to results/history/PROCESSOR-THREADS.jsonl. Run it on an idle machine.
+history.html and log.txt; the new record is appended to results/history/PROCESSOR-THREADS.jsonl. Run it on an idle
+machine.
 
 Exit codes: 0 nothing is worse, 4 a regression, 6 not comparable or something stays open, 1 a build or a command failed,
 2 usage, 3 bad data, 7 disk, memory or another night at work, 130 interrupted. The last line says which it was.
@@ -155,7 +156,7 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--set-baseline", nargs="?", const="HEAD", metavar="COMMIT",
                         help="show what changes with it, and do nothing else")
-    parser.add_argument("--baseline", metavar="COMMIT", help="for this night alone, instead of results/history/baseline")
+    parser.add_argument("--baseline", metavar="COMMIT", help="for this night, instead of results/history/baseline")
     parser.add_argument("--rounds", type=int, default=12, help="repetitions of each side")
     parser.add_argument("--only", default="", metavar="REGEX",
                         help="of bench_*, quality, " + ", ".join(work.name for work in works.COMMANDS))
@@ -182,8 +183,8 @@ def baseline_commit(options):
     if options.baseline:
         return commit_of(options.baseline)
     if not BASELINE.exists():
-        raise NightError(common.USAGE, f"{BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it, --baseline "
-                                       "COMMIT does without")
+        raise NightError(common.USAGE, f"{BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it, "
+                                       "--baseline COMMIT does without")
     return commit_of(BASELINE.read_text().strip())
 
 

@@ -32,14 +32,15 @@ def of_clothes(side, folder):
     score = side.record("-q", "score", "--real", REFERENCE, "--fake", samples)
     scored = {**made, "reference": REFERENCE, "features": score["features"]["name"], "preset": score["preset"],
               "features' weights": score["features"]["weights_sha256"]}
-    run([side.program, "-q", "nll", "--run", run_folder, "--data", f"fashion-mnist:test?num={LIKELIHOODS}", "--strata", 50,
-         "--out", folder / "clothes-nll", "--json", record])
+    run([side.program, "-q", "nll", "--run", run_folder, "--data", f"fashion-mnist:test?num={LIKELIHOODS}", "--strata",
+         50, "--out", folder / "clothes-nll", "--json", record])
     bound = json.loads(record.read_text())["metrics"]["bits_per_dim"]
     with zipfile.ZipFile(samples) as archive:  # the archive itself tells when it was made
         contents = hashlib.sha256(b"".join(archive.read(name) for name in sorted(archive.namelist())))
     percent = {"relative": 0.01}
     return [digest("clothes, samples", contents.hexdigest(), made),
-            number("clothes, Frechet distance", "distance", "lower", score["metrics"]["frechet_distance"], percent, scored),
+            number("clothes, Frechet distance", "distance", "lower", score["metrics"]["frechet_distance"], percent,
+                   scored),
             number("clothes, classifier score", "score", "higher", score["metrics"]["classifier_score_mean"], percent,
                    scored),
             number("clothes, likelihood", "bits/dim", "lower", bound, {"relative": 0.005},
@@ -48,13 +49,13 @@ def of_clothes(side, folder):
 
 def of_swiss_roll(side, folder):
     run_folder, samples, record = folder / "roll", folder / "roll.npy", folder / "roll-nll.json"
-    run([side.program, "-q", "train", "--config", side.source / "configs" / "swiss-roll.toml", "--out", run_folder, "--set",
-         "train.steps=1000", "--set", "data.points=10000", "--set", "train.seed=0"])
+    run([side.program, "-q", "train", "--config", side.source / "configs" / "swiss-roll.toml", "--out", run_folder,
+         "--set", "train.steps=1000", "--set", "data.points=10000", "--set", "train.seed=0"])
     run([side.program, "-q", "sample", "--run", run_folder, "--num", 2000, "--out", samples])
     made = {"trained": "1000 steps, seed 0", "sampled": "2000 of seed 0"}
     score = side.record("-q", "score", "--real", ROLL, "--fake", samples)
-    run([side.program, "-q", "nll", "--run", run_folder, "--data", ROLL_LIKELIHOODS, "--out", folder / "roll-nll", "--json",
-         record])
+    run([side.program, "-q", "nll", "--run", run_folder, "--data", ROLL_LIKELIHOODS, "--out", folder / "roll-nll",
+         "--json", record])
     bound = json.loads(record.read_text())["metrics"]["nats_per_dim"]
     return [digest("swiss roll, samples", hashlib.sha256(samples.read_bytes()).hexdigest(), made),
             number("swiss roll, sliced Wasserstein distance", "distance", "lower",

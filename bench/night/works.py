@@ -86,7 +86,8 @@ def sampling(side, folder):
     out.unlink(missing_ok=True)
     pathlib.Path(str(out.with_suffix("")) + ".samples.json").unlink(missing_ok=True)
     return command_series("sample of 64 images",
-                          [run([side.program, "-q", "sample", "--run", folder / "clothes", "--num", 64, "--out", out])])
+                          [run([side.program, "-q", "sample", "--run", folder / "clothes", "--num", 64, "--out",
+                                out])])
 
 
 def cell(side, folder):
@@ -109,8 +110,8 @@ seed = 1
 [[cells]]
 name = "cell"
 """)
-    return command_series("swiss-roll cell", [run([side.program, "-q", "ablate", "--grid", grid, "--out", folder / "cell",
-                                                   "--jobs", 1])])
+    return command_series("swiss-roll cell", [run([side.program, "-q", "ablate", "--grid", grid, "--out",
+                                                   folder / "cell", "--jobs", 1])])
 
 
 def null_process(base):

@@ -27,7 +27,8 @@ enum class Verdict {
   kBetter,
   kSame,         ///< no difference is shown
   kSmall,        ///< a difference is shown that is below the threshold
-  kWithinNoise,  ///< one above the threshold, but no larger than what the null subject shows
+  kWithinNoise,  ///< one above the threshold, but no larger than what the null subject shows; between two
+                 ///< sessions, where such are not tested, also one that is not shown
   kTooFew,       ///< so many repetitions can show nothing at this level
   kNull,         ///< a null subject: tells the noise, and is not judged
   kOnlyInBase,   ///< it is no longer measured

@@ -186,7 +186,10 @@ Verdict verdict_of(const SeriesComparison& one, const SuiteComparison& all) {
   }
   // Null subjects are timed: they say nothing of sizes.
   const auto noise = all.noise_for(one.series);
-  if (one.series.kind == SeriesKind::kSpeed && noise && size <= *noise) {
+  const bool one_session = !all.base.session.empty() && all.base.session == all.now.session;
+  // Between two sessions the tests are of changes beyond the noise, and say nothing of smaller ones.
+  const bool may_differ = worse || better || !one_session;
+  if (one.series.kind == SeriesKind::kSpeed && noise && size <= *noise && may_differ) {
     return Verdict::kWithinNoise;
   }
   if (!worse && !better) {

@@ -158,6 +158,15 @@ TEST(ComparisonSimulation, FalseAlarmsAreRareWhateverTheMachineDoes) {
   EXPECT_LE(false_alarms("with spikes", {.spikes = 0.1}), 0.01);
 }
 
+TEST(ComparisonSimulation, ALoudMachineLeavesNothingOpen) {
+  const Machine loud{.repetitions = 12, .noise = 0.15, .spikes = 0.1};
+  int64_t open = 0;
+  for (int64_t night = 0; night < kNights; ++night) {
+    open += what_stays_open(compare_night(loud, 77 + static_cast<uint64_t>(night), 1, {})).empty() ? 0 : 1;
+  }
+  EXPECT_LE(static_cast<double>(open) / static_cast<double>(kNights), 0.01);
+}
+
 TEST(ComparisonSimulation, TheNullSubjectTellsNightsApart) {
   EXPECT_LE(false_alarms("two nights", {.in_turn = false, .apart = 0.05}), 0.01);
 }

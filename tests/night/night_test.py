@@ -78,7 +78,8 @@ class Children(InAFolder):
 
     def test_cpu_time_is_with_that_of_their_children(self):
         busy = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
-        done = common.run([sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"])
+        done = common.run([sys.executable, "-c",
+                           f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"])
         self.assertGreater(done.cpu_seconds, 0.25)
 
 
