@@ -7,6 +7,7 @@ import pathlib
 import platform
 import re
 import subprocess
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGES = ("libtorch1.13", "libdnnl2", "libopenblas0-openmp", "python3-torch", "python3-torchvision", "python3-numpy",
@@ -32,6 +33,18 @@ def processor():
     flags = [flag for flag in fields["flags"].split() if flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")]
     return {"name": fields["model name"], "family": fields["cpu family"], "model": fields["model"],
             "instructions": flags, "processors": len(os.sched_getaffinity(0))}
+
+
+def busy_processors(seconds=2):
+    """How many processors others keep busy, on average over some seconds in which we do nothing. The system's load
+    average would still hold what we have done ourselves."""
+    def taken():
+        fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return sum(fields) - fields[3] - fields[4]  # all but idle and waiting for a disk
+
+    before = taken()
+    time.sleep(seconds)
+    return round((taken() - before) / os.sysconf("SC_CLK_TCK") / seconds, 2)
 
 
 def package_version(name):

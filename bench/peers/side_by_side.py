@@ -45,10 +45,13 @@ def turn(competitor):
         raise Failed(str(error) or type(error).__name__) from error
 
 
-def run_heat(heat, rounds, load):
+def run_heat(heat, rounds):
     """The record of a heat. Who has failed once is out."""
     rounds = max(rounds, heat.least_rounds)
     sides = {one.key: {"tool": one.tool, "conditions": one.conditions, "turns": []} for one in heat.competitors}
+    busy = machine.busy_processors()
+    if busy > tables.IDLE:
+        say(f"other programs are at work ({busy} processors): times will not mean much")
     begin = datetime.datetime.now(datetime.timezone.utc)
     for number in range(-1 if heat.warm_up else 0, rounds):
         for one in heat.competitors if number % 2 == 0 else reversed(heat.competitors):
@@ -65,7 +68,7 @@ def run_heat(heat, rounds, load):
                 side["turns"].append(took)
                 say(f"{heat.name}, round {number + 1} of {rounds}: {one.key}: {summary(took)}")
     return {"heat": heat.name, "work": heat.work, "unit": heat.unit, "rounds": rounds,
-            "began": begin.isoformat(timespec="seconds"), "load_before": load, "competitors": sides,
+            "began": begin.isoformat(timespec="seconds"), "busy_before": busy, "competitors": sides,
             "pairs": [{"ours": pair.ours, "theirs": pair.theirs, "goal": pair.goal, "work": pair.work}
                       for pair in heat.pairs], "not_raced": heat.not_raced}
 
@@ -169,12 +172,9 @@ def main():
     record = record_to_go_on_with(path, new, options.replace)
     if options.resume:
         names = [name for name in names if name not in {heat["heat"] for heat in record["heats"]}]
-    load = round(os.getloadavg()[0], 2)  # before work of our own
-    if load > tables.IDLE:
-        say(f"other programs are at work (load {load}): times will not mean much")
     field = prepared(options, found, names)
     for name in names:
-        heat = run_heat(works.HEATS[name](field), options.rounds, load)
+        heat = run_heat(works.HEATS[name](field), options.rounds)
         if name in works.NEEDS_DATA:
             heat["data"] = {key: without_paths(field.data[key]) for key in (works.NEEDS_DATA[name], "weights")}
         record["heats"] = [one for one in record["heats"] if one["heat"] != name] + [heat]

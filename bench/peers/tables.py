@@ -6,7 +6,7 @@ HEAD = ["work", "peer", "precision", "threads", "ddpm-eval", "peer's", "times as
         "required (aim)", "met", "peak MB, both", "values apart"]
 LEFT = 3  # columns
 DASH = "–"
-IDLE = 0.5  # a load above it is told
+IDLE = 0.2  # processors that others keep busy; above it is told
 TOLD = ("precision", "threads")  # conditions with a column of their own
 PARTS = ("imports", "reading", "features and moments", "distance")
 
@@ -131,9 +131,9 @@ def markdown(record):
     counted = [race for race in record["races"] if "not_counted" not in race]
     lines = [headline(record), "", *rows_of_table([row(race) for race in counted])]
     said = notes(record["races"])
-    busy = max((heat["load_before"] for heat in record["heats"]), default=0)
+    busy = max((heat["busy_before"] for heat in record["heats"]), default=0)
     if busy > IDLE:
-        said.append(f"Other programs were at work (load {busy}): these times mean little.")
+        said.append(f"Other programs were at work ({busy} processors): these times mean little.")
     if said:
         lines += ["", *(f"- {line}" for line in said)]
     return "\n".join(lines) + "\n"
