@@ -20,16 +20,21 @@ import multiprocessing
 import os
 import pathlib
 import re
+import signal
 import sys
 import tempfile
 import time
+import traceback
 
 from night import benchmarks, checks, common, quality, works
-from night.builds import Build, build, commit_of, remove_builds_but
+from night.builds import Build, build, commit_of, git, remove_builds_but
 from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say, write_whole
 from night.suites import Suite, append_to_history, utc_now
 
-RESULTS = ("base.json", "new.json", "comparison.json", "comparison.md")
+RESULTS = ("base.json", "new.json", "comparison.json", "comparison.md", "comparison-new.json", "comparison-new.md",
+           "history.html")
+MOST_ROUNDS = 1000  # of a suite record
+RUNS = 1 << 30  # bytes that commands may write in a night
 
 
 class Clock:
@@ -58,16 +63,29 @@ def wanted_works(base, new, options):
         for side in (base, new):
             program = side.benchmarks().get(label)
             if program is not None and side.folder not in selections:
-                times = benchmarks.first_round(program, options)
+                first = benchmarks.first_round(program, options, side is base)
                 if side is base:
-                    of_base[label] = times
-                selections[side.folder] = benchmarks.Selection(times, of_base.get(label, {}), options)
-                benchmarks.tell_heavy(f"bench_{label}", selections[side.folder], options)
+                    of_base[label] = first[0]
+                selections[side.folder] = benchmarks.Selection(first, of_base.get(label, {}), options)
+                if side is base or base.folder not in selections:
+                    benchmarks.tell_heavy(f"bench_{label}", selections[side.folder], options)
         list_of_works.append(works.benchmark_work(label, selections, options))
     list_of_works += [work for work in works.COMMANDS if wanted.search(work.name)]
     processor = works.null_processor(base, options)
-    nulls = ([processor] if processor else []) + [works.null_process(base), works.null_memory()]
+    nulls = ([processor] if processor else []) + [works.null_process(base), works.null_memory(base, options)]
     return nulls + list_of_works if list_of_works else []
+
+
+def without_what_the_baseline_lacks(list_of_works, base, folder):
+    """An older commit may not have a command or a flag: such a work is not measured on either side."""
+    left = []
+    for work in list_of_works:
+        try:
+            work.measure(base, folder)
+            left.append(work)
+        except NightError as error:
+            say(f"left out, as the baseline cannot do it: {work.name}: {str(error).splitlines()[0]}")
+    return left
 
 
 def one_round(list_of_works, sides, turn, folder, seconds):
@@ -98,11 +116,13 @@ def measure(base, new, load, options, clock):
     with_quality = re.search(options.only, "quality")
     session = f"{now} {base.tool['commit']} {new.tool['commit']}"
     suites = [Suite(side, session, now, load) for side in (base, new)]
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=common.memory_folder(RUNS)) as name:
         folder = pathlib.Path(name)
         list_of_works = wanted_works(base, new, options)
         if not list_of_works and not with_quality:
             raise NightError(common.USAGE, f"--only {options.only}: matches nothing")
+        (folder / "base").mkdir()
+        list_of_works = without_what_the_baseline_lacks(list_of_works, base, folder / "base")
         seconds = {}
         one_round(list_of_works, [(base, None), (new, None)], 0, folder, seconds)  # caches are warm after it
         clock.end("first round")
@@ -134,7 +154,7 @@ def add_sanitizers(new, suites):
 
 
 def write_inputs():
-    for name, phase in (("real.npz", 0), ("fake.npz", 11)):
+    for name, phase in works.INPUTS.items():
         if not (WORK / name).exists():
             # In a process of its own: the peak memory of this one is the least that its children are said to have.
             writer = multiprocessing.Process(target=works.write_statistics, args=(WORK / (name + ".tmp"), phase))
@@ -148,14 +168,14 @@ def write_inputs():
 def is_a_whole_night(parser, options, record):
     """Points of a curve are of the same work, of a commit that can be built again."""
     same = all(getattr(options, name) == parser.get_default(name)
-               for name in ("rounds", "only", "min_time", "inner", "heaviest"))
+               for name in ("rounds", "only", "min_time", "inner", "heaviest", "base_build", "new_build"))
     return same and not record["commit"].endswith("-dirty")
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--set-baseline", nargs="?", const="HEAD", metavar="COMMIT",
-                        help="show what changes with it, and do nothing else")
+                        help="make it the baseline of later nights, and show what changes with it")
     parser.add_argument("--baseline", metavar="COMMIT", help="for this night, instead of results/history/baseline")
     parser.add_argument("--rounds", type=int, default=12, help="repetitions of each side")
     parser.add_argument("--only", default="", metavar="REGEX",
@@ -170,8 +190,8 @@ def parse_options():
     parser.add_argument("--no-sanitizers", action="store_true", help="leave out the tests with sanitizers")
     parser.add_argument("--no-history", action="store_true", help="leave results/history as it is")
     options = parser.parse_args()
-    if options.rounds < 1 or options.inner < 1:
-        parser.error("--rounds, --inner: expected 1 or more")
+    if not 1 <= options.rounds <= MOST_ROUNDS or options.inner < 1 or min(options.min_time, options.heaviest) <= 0:
+        parser.error(f"--rounds from 1 to {MOST_ROUNDS}, --inner from 1, --min-time and --heaviest above 0")
     try:
         re.compile(options.only)
     except re.error as error:
@@ -200,8 +220,11 @@ def hold_lock():
 
 def sides_of(options):
     commits = ["" if options.base_build else baseline_commit(options), "" if options.new_build else commit_of("HEAD")]
+    if commits[1] and git("status", "--porcelain"):
+        say("there are changes that are not committed: HEAD is measured without them")
     base = Build(options.base_build) if options.base_build else build(commits[0])
     new = Build(options.new_build) if options.new_build else build(commits[1])
+    new.configs = base.configs  # both do the same work
     if all(commits):
         remove_builds_but(commits)
     return base, new
@@ -230,7 +253,7 @@ def night():
         files = write_records(suites)
         clock.end("sanitizers")
     code = checks.judge(base, new, files)
-    worse = checks.worse_series()
+    worse = checks.worse_series("comparison")
     if worse:
         say("worse: " + "; ".join(worse))
     if failing:
@@ -245,24 +268,30 @@ def night():
             say(f"the history has no page: {LOG}")
     say(clock.text())
     lock.close()
-    if broken is not None and code == common.DONE:
+    if broken is not None and code != common.REGRESSION:
         raise broken
     if broken is not None:
         say(str(broken))
     return code
 
 
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
 def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
         code = night()
     except NightError as error:
         say(str(error))
         code = error.code
-    except OSError as error:
-        say(str(error))
-        code = common.RESOURCES
     except KeyboardInterrupt:
         code = common.INTERRUPTED
+    except Exception as error:
+        traceback.print_exc()
+        code = common.RESOURCES if isinstance(error, OSError) and error.errno in common.FULL else common.BUG
     # The last line: GNU make turns every failure into its own exit code 2.
     say(f"exit code {code}: {common.MEANINGS.get(code, 'an exit code of compare')}")
     return code

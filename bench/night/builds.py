@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 
-from .common import BAD_DATA, ROOT, USAGE, WORK, NightError, processors, run, say
+from .common import BAD_DATA, BUG, ROOT, USAGE, WORK, NightError, processors, run, say
 
 
 def git(*words):
-    found = subprocess.run(["git", "-C", ROOT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        found = subprocess.run(["git", "-C", ROOT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    except FileNotFoundError as error:
+        raise NightError(BUG, "git: not found; `make deps` installs what is needed") from error
     if found.returncode != 0:
         raise NightError(USAGE, f"git {' '.join(words)}: {found.stderr.strip()}")
     return found.stdout.strip()
@@ -26,6 +29,7 @@ class Build:
         try:
             cache = (self.folder / "CMakeCache.txt").read_text()
             self.source = pathlib.Path(re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache, re.M)[1])
+            self.configs = self.source / "configs"
         except (OSError, TypeError) as error:
             raise NightError(BAD_DATA, f"{folder}: no build folder of CMake") from error
         info = self.record("info")
@@ -42,19 +46,22 @@ class Build:
 
 
 def is_checkout(source, commit):
-    words = ["git", "-C", source, "rev-parse", "--short=12", "HEAD", "--show-toplevel"]
-    found = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return found.returncode == 0 and set(found.stdout.splitlines()) == {commit, str(source)}
+    """Whole and unchanged: a night may have been killed while it was made."""
+    def told(*words):
+        found = subprocess.run(["git", "-C", source, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return found.stdout.splitlines() if found.returncode == 0 else None
+
+    of_commit = set(told("rev-parse", "--short=12", "HEAD", "--show-toplevel") or ()) == {commit, str(source)}
+    return of_commit and told("status", "--porcelain") == []
 
 
 def checkout(commit):
     """That of an earlier night is used again, and its builds with it."""
     source = WORK / commit
-    if source.exists() and not is_checkout(source, commit):
-        shutil.rmtree(source)  # a night was killed while it was made
-    if not source.exists():
+    if not is_checkout(source, commit):
+        shutil.rmtree(source, ignore_errors=True)
         git("worktree", "prune")
-        git("worktree", "add", "--detach", str(source), commit)
+        git("worktree", "add", "-f", "-f", "--detach", str(source), commit)  # twice: also one that was left locked
     return source
 
 
@@ -73,4 +80,5 @@ def compile_preset(source, preset, targets):
 def remove_builds_but(commits):
     for folder in WORK.glob("*"):
         if (folder / ".git").is_file() and folder.name not in commits:
-            git("worktree", "remove", "--force", str(folder))
+            shutil.rmtree(folder)
+    git("worktree", "prune")

@@ -5,8 +5,8 @@ import tempfile
 import pathlib
 
 from .builds import commit_of, compile_preset, git
-from .common import (BASELINE, BUG, DONE, REGRESSION, ROOT, WORK, NightError, log_since, log_size, log_tail,
-                     processors, run, say, write_whole)
+from .common import (BAD_DATA, BASELINE, BUG, DONE, NOT_COMPARABLE, REGRESSION, RESOURCES, ROOT, WORK, NightError,
+                     last_line, log_since, log_size, log_tail, processors, run, say, write_whole)
 from .suites import recorded_suites
 
 SANITIZERS = "sanitizer tests that fail"
@@ -42,10 +42,17 @@ def sanitizer_series(count):
 # ---- The judgement --------------------------------------------------------------------------------------------------
 
 
-def compare(side, files, show, more=()):
-    done = run([side.program, "compare", *files, *more], out="keep", may_fail=True)
+def compare(side, files, name, show):
+    """The exit code. Writes comparison.json and comparison.md under `name`; with `show` also says what it says."""
+    start = log_size()
+    done = run([side.program, "compare", *files, "--json", WORK / f"{name}.json", "--markdown", WORK / f"{name}.md"],
+               out="keep", may_fail=True)
     if show:
         print(done.out, end="", flush=True)
+        if done.code != DONE:
+            say(last_line(start))
+    if done.code not in (DONE, BAD_DATA, REGRESSION, NOT_COMPARABLE, RESOURCES):
+        raise NightError(BUG, f"{side.program} compare: exit code {done.code}\n{log_tail(start)}")
     return done.code
 
 
@@ -55,19 +62,20 @@ def can_compare(side):
 
 def judge(base, new, files):
     """The baseline's `compare` judges, since a mistake in the new one would hide itself, and the new one must agree."""
-    written = ["--json", WORK / "comparison.json", "--markdown", WORK / "comparison.md"]
     judge_side = base if can_compare(base) else new
-    code = compare(judge_side, files, True, written)
+    code = compare(judge_side, files, "comparison", True)
     if judge_side is base and base.program != new.program:
-        other = compare(new, files, False)
+        other = compare(new, files, "comparison-new", False)
         if other != code:
             say(f"compare itself has changed: the baseline's ends with exit code {code}, the new one with {other}")
-            return REGRESSION
+            return REGRESSION if REGRESSION in (code, other) else NOT_COMPARABLE
+        if worse_series("comparison") != worse_series("comparison-new"):
+            say(f"compare itself has changed: the new one finds worse {worse_series('comparison-new')}")
     return code
 
 
-def worse_series():
-    path = WORK / "comparison.json"
+def worse_series(name):
+    path = WORK / f"{name}.json"
     if not path.exists():
         return []
     return [one["name"] for one in json.loads(path.read_text())["series"] if one["verdict"] == "worse"]

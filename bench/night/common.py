@@ -1,8 +1,14 @@
 """Folders, messages, the log, and children that must go well."""
+import contextlib
+import errno
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -16,6 +22,8 @@ MEANINGS = {DONE: "nothing is worse", BUG: "it broke", USAGE: "usage", BAD_DATA:
             REGRESSION: "a regression", NOT_COMPARABLE: "not comparable, or something stays open",
             RESOURCES: "disk, memory or another night at work", INTERRUPTED: "interrupted"}
 TAIL = 15  # lines of a log that an error shows
+LIMIT = 3 * 3600  # seconds of a child: a program that hangs must not hold the machine for ever
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
 
 
 class NightError(Exception):
@@ -45,6 +53,15 @@ def write_whole(path, text):
     os.replace(temporary, path)
 
 
+def memory_folder(needed):
+    """Where files of so many bytes touch no disk, if there is room: a container may have 64 MiB of it."""
+    place = pathlib.Path("/dev/shm")
+    with contextlib.suppress(OSError):
+        if os.access(place, os.W_OK) and shutil.disk_usage(place).free > needed:
+            return place
+    return pathlib.Path(tempfile.gettempdir())
+
+
 class Finished:
     """What a child has taken."""
 
@@ -56,10 +73,16 @@ class Finished:
         self.mebibytes = usage.ru_maxrss / 1024
 
 
+def kill_group(leader):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def run(words, out="drop", may_fail=False, cwd=None, env=None):
     """A child whose standard error goes to the log, as its standard output does with out="log"; out="keep" returns it.
 
-    A failure is a NightError of code 1 with the last lines that the child has written to the log.
+    A failure is a NightError, of code 7 if the child has ended with that and else of 1, with the last lines that the
+    child has written to the log. However this ends, nothing that the child has started goes on.
     """
     words = [str(word) for word in words]
     WORK.mkdir(parents=True, exist_ok=True)
@@ -69,8 +92,13 @@ def run(words, out="drop", may_fail=False, cwd=None, env=None):
         start = log.tell()
         stdout = {"drop": subprocess.DEVNULL, "log": log, "keep": subprocess.PIPE}[out]
         begin = time.perf_counter()
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, cwd=cwd,
-                                   env=None if env is None else {**os.environ, **env})
+        try:
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, cwd=cwd,
+                                       env=None if env is None else {**os.environ, **env}, start_new_session=True)
+        except FileNotFoundError as error:
+            raise NightError(BUG, f"{words[0]}: not found; `make deps` installs what is needed") from error
+        watch = threading.Timer(LIMIT, kill_group, (process.pid,))
+        watch.start()
         try:
             text = ""
             if out == "keep":
@@ -78,12 +106,17 @@ def run(words, out="drop", may_fail=False, cwd=None, env=None):
                     text = process.stdout.read().decode()
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            process.kill()
+            kill_group(process.pid)
+            process.wait()
             raise
+        finally:
+            watch.cancel()
+        kill_group(process.pid)  # what it has left behind
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0 and not may_fail:
-        raise NightError(BUG, f"exit code {process.returncode} of {' '.join(words)}\n{log_tail(start)}")
+        code = RESOURCES if process.returncode == RESOURCES else BUG
+        raise NightError(code, f"exit code {process.returncode} of {' '.join(words)}\n{log_tail(start)}")
     return Finished(text, process.returncode, seconds, usage)
 
 
@@ -96,6 +129,11 @@ def log_since(start):
 def log_tail(start):
     lines = log_since(start).splitlines()[-TAIL:]
     return "".join(f"  {line}\n" for line in lines) + f"  all of it is in {LOG}"
+
+
+def last_line(start):
+    lines = [line.strip() for line in log_since(start).splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def log_size():

@@ -1,7 +1,7 @@
 """What a repetition measures: each work is called in turn for the one side and the other."""
 import array
-import os
 import pathlib
+import re
 import shutil
 import statistics
 import struct
@@ -10,14 +10,16 @@ import tempfile
 import zipfile
 
 from . import benchmarks
-from .common import WORK, run
+from .common import WORK, memory_folder, run
 
 FEATURES = 2048  # of the FID Inception
+INPUTS = {"real-1.npz": 0, "fake-1.npz": 11}  # statistics that are made up; another number for another way to make them
 SHORT_RUNS = 5  # in a repetition, of what one alone is too short
 
 # Null subjects: work that is the same on both sides. Each series goes by the one that is most like it.
 PROCESSOR, PROCESS, MEMORY = "machine: processor", "machine: start-up", "machine: memory"
-MEMORY_BOUND = ("core", "data")  # programs that read and copy rather than compute
+# Benchmarks that move numbers rather than compute, as "PROGRAM: NAME".
+MEMORY_BOUND = re.compile(r"training: |tensor: dropout_mask|data: (npz|safetensors|read_)")
 
 
 def timed(name, unit, value, kind="speed", null=PROCESSOR):
@@ -44,8 +46,8 @@ class Work:
 
 
 def clothes_settings(side):
-    """A U-Net that 200 steps of a few seconds take to something like clothes; whatever it depends on is set here."""
-    return ["--config", side.source / "configs" / "fashion-mnist-small.toml"] + [
+    """A U-Net that 200 steps of a few seconds take to something like clothes."""
+    return ["--config", side.configs / "fashion-mnist-small.toml"] + [
         word for setting in ("model.unet.base_channels=8", "model.unet.multipliers=[1,2,2]",
                              "model.unet.attention_resolutions=[7]", "train.seed=0", "train.steps=200",
                              "train.batch_size=16", "train.warmup_steps=20", "train.checkpoint_every=0",
@@ -63,8 +65,8 @@ def start_up(side, folder):
 
 
 def fid_of_statistics(side, folder):
-    return command_series("fid from statistics", [run([side.program, "-q", "fid", "--real", WORK / "real.npz", "--fake",
-                                                       WORK / "fake.npz"])])
+    return command_series("fid from statistics", [run([side.program, "-q", "fid", "--real", WORK / "real-1.npz", "--fake",
+                                                       WORK / "fake-1.npz"])])
 
 
 def fid_of_images(side, folder):
@@ -95,7 +97,7 @@ def cell(side, folder):
     shutil.rmtree(folder / "cell", ignore_errors=True)
     grid = folder / "cell.toml"
     grid.write_text(f"""title = "The night's cell"
-config = "{side.source / 'configs' / 'swiss-roll.toml'}"
+config = "{side.configs / 'swiss-roll.toml'}"
 seeds = 1
 baseline = "cell"
 threads = 1
@@ -122,13 +124,22 @@ def null_process(base):
     return Work("the baseline's start-up", measure)
 
 
-def null_memory():
-    place = pathlib.Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else WORK
-    files = [WORK / "real.npz", WORK / "fake.npz"]
+def null_memory(base, options):
+    """The baseline's copy of a large array, or copies of files in memory."""
+    program = base.benchmarks().get("tensor")
+    copies = [name for name in benchmarks.names_of(program) if name.startswith("peak_copy/")] if program else []
+    if copies:
+        def copy(side, folder):
+            times = benchmarks.times_of(program, options, benchmarks.any_of(copies[:1]), options.inner, False)
+            return [timed(MEMORY, "s", times[copies[0]], "null")]
+
+        return Work(f"the baseline's {copies[0]}", copy)
+    files = [WORK / name for name in INPUTS]
+    place = memory_folder(sum(path.stat().st_size for path in files))
 
     def measure(side, folder):
-        with tempfile.TemporaryDirectory(dir=place) as copies:
-            seconds = [run(["cp", *files, copies]).seconds for _ in range(SHORT_RUNS)]
+        with tempfile.TemporaryDirectory(dir=place) as target:
+            seconds = [run(["cp", *files, target]).seconds for _ in range(SHORT_RUNS)]
         return [timed(MEMORY, "s", statistics.median(seconds), "null")]
 
     return Work("copies in memory", measure)
@@ -157,8 +168,8 @@ def benchmark_work(label, selections, options):
         if side.folder not in selections:
             return []
         times = selections[side.folder].measure(side.benchmarks()[label], options)
-        null = MEMORY if label in MEMORY_BOUND else PROCESSOR
-        return [timed(f"{label}: {name.removesuffix('/real_time')}", "s", seconds, null=null)
+        names = {name: f"{label}: {name.removesuffix('/real_time')}" for name in times}
+        return [timed(names[name], "s", seconds, null=MEMORY if MEMORY_BOUND.match(names[name]) else PROCESSOR)
                 for name, seconds in times.items()]
 
     return Work(f"bench_{label}", measure)

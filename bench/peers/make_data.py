@@ -60,7 +60,8 @@ def image_folders(out, count, cifar):
     for side in ("real", "fake"):
         images = cifar_images(cifar, side, count) if cifar else synthetic_images(side, count)
         digest.update(images.tobytes())
-        folder = out / f"images-{kind}-{count}" / side
+        content = hashlib.sha256(images.tobytes()).hexdigest()[:12]  # other images have another folder
+        folder = out / f"images-{kind}-{count}" / f"{side}-{content}"
         if not folder.exists():
             write_pngs(folder, images)
         folders[side] = str(folder)

@@ -1,5 +1,6 @@
 """Runs one competitor as a process of its own and says what it took."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,11 @@ def last_line(file):
     return lines[-1][:300] if lines else "no message"
 
 
+def kill_group(leader):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def run(words, threads, limit):
     """Standard output, and seconds from start to end, processor seconds, peak MB (10^6 bytes, of its largest process).
 
@@ -37,16 +43,17 @@ def run(words, threads, limit):
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(threads),
                                    start_new_session=True,  # so that loaders end with it
                                    preexec_fn=lambda: os.sched_setaffinity(0, processors))
-        watch = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
-        watch.start()
+        watch = threading.Timer(limit, kill_group, (process.pid,))
         try:
+            watch.start()
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
             process.wait()
             raise
         finally:
             watch.cancel()
+            kill_group(process.pid)  # loaders that it has left
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:

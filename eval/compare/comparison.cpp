@@ -206,9 +206,12 @@ std::string what_stays_open(const SuiteComparison& comparison) {
   if (const auto missing = comparison.count(Verdict::kOnlyInBase); missing > 0) {
     reasons.push_back(fmt::format("{} of the baseline's series not measured", missing));
   }
-  if (const auto others = std::ranges::count_if(comparison.series, &SeriesComparison::other_context);
-      others > 0) {
+  const auto others = std::ranges::count_if(comparison.series, &SeriesComparison::other_context);
+  if (others > 0) {
     reasons.push_back(fmt::format("{} measured with other settings and not compared", others));
+  }
+  if (const auto hashes = comparison.count(Verdict::kNotCompared) - others; hashes > 0) {
+    reasons.push_back(fmt::format("{} hashes of other instruction sets or contexts", hashes));
   }
   if (comparison.tested > 0 && comparison.count(Verdict::kTooFew) == comparison.tested) {
     reasons.emplace_back("too few repetitions to show any change of speed or memory");

@@ -99,6 +99,9 @@ std::vector<std::string> lines_below(const SuiteComparison& comparison) {
                                 fmt::join(subjects, ", ")));
   }
   lines.insert(lines.end(), comparison.remarks.begin(), comparison.remarks.end());
+  if (const auto open = what_stays_open(comparison); !open.empty()) {
+    lines.push_back("Stays open: " + open + ".");
+  }
   return lines;
 }
 
@@ -316,6 +319,7 @@ core::Json comparison_record(const SuiteComparison& comparison) {
     record["series"].push_back(series_record(one));
   }
   record["remarks"] = comparison.remarks;
+  record["open"] = what_stays_open(comparison);
   return record;
 }
 

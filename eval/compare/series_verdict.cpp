@@ -229,7 +229,8 @@ void judge_tested(SuiteComparison& comparison) {
     const double reachable =
         static_cast<double>(comparison.tested) * smallest_p(one.base_count, one.now_count, one.blocks > 1);
     one.verdict = verdict_of(one, comparison);
-    if (one.verdict == Verdict::kSame && !(reachable < comparison.options.level)) {
+    const bool shows_nothing = one.verdict == Verdict::kSame || one.verdict == Verdict::kWithinNoise;
+    if (shows_nothing && !(reachable < comparison.options.level)) {
       one.verdict = Verdict::kTooFew;
       one.note = fmt::format("needs at least {} repetitions of each",
                              needed_repetitions(comparison.tested, one.blocks > 1, comparison.options.level));

@@ -225,6 +225,20 @@ TEST_F(Comparing, HashesAreEqualOrNotByInstructionSet) {
   EXPECT_EQ(other.verdict, Verdict::kWorse);
   EXPECT_EQ(other.note, "other bytes with AVX512");
   EXPECT_EQ(of({{"AVX512", "1"}}, {{"AVX2", "2"}}).verdict, Verdict::kNotCompared);
+  const auto apart = compare(suite_json("a", {hashes("samples", {{"AVX512", "1"}})}),
+                             suite_json("b", {hashes("samples", {{"AVX2", "1"}})}));
+  EXPECT_EQ(what_stays_open(apart), "1 hashes of other instruction sets or contexts");
+  EXPECT_THAT(comparison_table(apart), HasSubstr("Stays open: 1 hashes of other"));
+  EXPECT_EQ(comparison_record(apart)["open"], what_stays_open(apart));
+}
+
+TEST_F(Comparing, WhatTooFewRepetitionsCannotShowIsNoNoise) {
+  const std::vector<double> few = {10, 10.1, 10.2};
+  const auto all =
+      compare(suite_json("a", {timed("t", few), timed("spin", few, "null")}),
+              suite_json("b", {timed("t", {11, 11.1, 11.2}), timed("spin", {11.5, 11.6, 11.7}, "null")}));
+  EXPECT_EQ(all.series[0].verdict, Verdict::kTooFew);
+  EXPECT_THAT(what_stays_open(all), HasSubstr("too few repetitions to show any change"));
 }
 
 TEST_F(Comparing, QualityOfOtherSettingsIsNotCompared) {

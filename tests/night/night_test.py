@@ -8,7 +8,9 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import signal
 import tempfile
+import time
 import types
 import unittest
 
@@ -22,7 +24,7 @@ OPTIONS = types.SimpleNamespace(min_time=0.05, inner=3, heaviest=1.5)
 BENCH = """#!/usr/bin/env python3
 import json, os, re, sys
 flags = dict(word[2:].split("=", 1) for word in sys.argv[1:])
-times = {"light/real_time": 2.0, "long": 500.0, "heavy": 9000.0, "null": 1.0}
+times = {"light/real_time": 2.0, "long": 500.0, "heavy": 9000.0, "null": 1.0, "empty": 1e-9, "peak_copy/memcpy": 3.0}
 if "benchmark_list_tests" in flags:
     print("\\n".join(times))
     sys.exit()
@@ -34,7 +36,8 @@ for name, time in times.items():
         for i in range(int(flags["benchmark_repetitions"])):
             found.append({"name": name, "run_name": name, "run_type": "iteration", "time_unit": "ms",
                           "real_time": time * (1.5 if i == 2 else 1 + i / 100)})
-found.append({"name": "x", "run_type": "iteration", "error_occurred": True})
+if re.search(pattern.lstrip("-"), "broken") and os.environ.get("BROKEN"):
+    found.append({"name": "broken", "run_type": "iteration", "error_occurred": True, "error_message": "planted"})
 print(json.dumps({"benchmarks": found}))
 print(os.environ.get("DDPM_EVAL_BENCH_CHECKS", "unset"), file=sys.stderr)
 """
@@ -76,6 +79,27 @@ class Children(InAFolder):
         self.assertRegex(str(caught.exception), r"exit code 3 of .*/child 3\n  complaint\n  all of it is in .*log.txt")
         self.assertEqual(common.run([child, 3], may_fail=True).code, 3)
 
+    def test_nothing_goes_on_that_a_child_has_started(self):
+        child = script(self.folder / "child", "#!/bin/sh\nsleep 300 &\necho $! > pid\n")
+        common.run([child], cwd=self.folder)
+        status = pathlib.Path(f"/proc/{(self.folder / 'pid').read_text().strip()}/stat")
+        for _ in range(100):
+            if not status.exists() or status.read_text().split()[2] == "Z":
+                return
+            time.sleep(0.05)
+        self.fail("it goes on")
+
+    def test_exit_code_7_of_a_child_is_passed_on_and_a_missing_program_is_named(self):
+        child = script(self.folder / "child", "#!/bin/sh\nexit 7\n")
+        with self.assertRaises(common.NightError) as caught:
+            common.run([child])
+        self.assertEqual(caught.exception.code, common.RESOURCES)
+        with self.assertRaisesRegex(common.NightError, "no-such-program: not found; `make deps`"):
+            common.run(["no-such-program"])
+
+    def test_files_are_in_memory_where_there_is_room(self):
+        self.assertEqual(common.memory_folder(1 << 62), pathlib.Path(tempfile.gettempdir()))
+
     def test_cpu_time_is_with_that_of_their_children(self):
         busy = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
         done = common.run([sys.executable, "-c",
@@ -86,23 +110,43 @@ class Children(InAFolder):
 class Benchmarks(InAFolder):
     def test_a_repetition_is_the_median_of_several_and_the_heavy_are_left_out(self):
         program = script(self.folder / "bench_x", BENCH)
-        times = benchmarks.first_round(program, OPTIONS)
-        self.assertEqual(times, {"light/real_time": 2e-3, "long": 0.5, "heavy": 9, "null": 1e-3})
+        first = benchmarks.first_round(program, OPTIONS, True)
+        times = {"light/real_time": 2e-3, "long": 0.5, "heavy": 9, "null": 1e-3, "empty": 1e-12, "peak_copy/memcpy": 3e-3}
+        self.assertEqual(first, (times, {}))
         self.assertIn("\nunset", common.LOG.read_text())
-        selection = benchmarks.Selection(times, {}, OPTIONS)
-        self.assertEqual((selection.heavy, selection.long, selection.null), ({"heavy"}, {"long"}, {"null"}))
+        selection = benchmarks.Selection(first, {}, OPTIONS)
+        self.assertEqual((selection.heavy, selection.long, selection.left_out),
+                         ({"heavy"}, {"long"}, {"null", "empty", "peak_copy/memcpy"}))
         self.assertEqual(selection.measure(program, OPTIONS), {"light/real_time": 2.02e-3, "long": 0.5})
         self.assertIn("\n0\n", common.LOG.read_text())
-        self.assertEqual(benchmarks.Selection(times, {"heavy": 1}, OPTIONS).heavy, set(), "the baseline decides")
+        self.assertEqual(benchmarks.Selection(first, {"heavy": 1}, OPTIONS).heavy, set(), "the baseline decides")
+
+    def test_what_breaks_ends_the_night_but_in_the_baseline(self):
+        program = script(self.folder / "bench_x", BENCH)
+        os.environ["BROKEN"] = "1"
+        self.addCleanup(os.environ.pop, "BROKEN")
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            first = benchmarks.first_round(program, OPTIONS, True)
+            self.assertIn("broken breaks: planted", told.getvalue())
+            self.assertIn("broken", benchmarks.Selection(first, {}, OPTIONS).left_out)
+            for is_caught in (lambda: benchmarks.first_round(program, OPTIONS, False),
+                              lambda: benchmarks.times_of(program, OPTIONS, "broken", 1, True)):
+                with self.assertRaises(common.NightError) as caught:
+                    is_caught()
+                self.assertEqual(caught.exception.code, common.BUG)
 
     def test_series_are_of_their_program(self):
-        program = script(self.folder / "bin/bench_core", BENCH)
-        side = types.SimpleNamespace(folder=self.folder, benchmarks=lambda: {"core": program})
-        selection = benchmarks.Selection(benchmarks.first_round(program, OPTIONS), {}, OPTIONS)
-        work = works.benchmark_work("core", {self.folder: selection}, OPTIONS)
-        found = {one["name"]: one for one in work.measure(side, None)}
-        self.assertEqual(sorted(found), ["core: light", "core: long"])
-        self.assertEqual(found["core: light"]["null"], works.MEMORY)
+        program = script(self.folder / "bin/bench_training", BENCH)
+        side = types.SimpleNamespace(folder=self.folder, benchmarks=lambda: {"training": program, "tensor": program})
+        selection = benchmarks.Selection(benchmarks.first_round(program, OPTIONS, True), {}, OPTIONS)
+        for label, null in (("training", works.MEMORY), ("core", works.PROCESSOR)):
+            side.benchmarks = lambda label=label: {label: program, "tensor": program}
+            work = works.benchmark_work(label, {self.folder: selection}, OPTIONS)
+            found = {one["name"]: one for one in work.measure(side, None)}
+            self.assertEqual(sorted(found), [f"{label}: light", f"{label}: long"])
+            self.assertEqual(found[f"{label}: light"]["null"], null)
+        memory = works.null_memory(side, OPTIONS).measure(side, None)[0]
+        self.assertEqual((memory["name"], memory["kind"], memory["value"]), (works.MEMORY, "null", 3.03e-3))
         null = works.null_processor(side, OPTIONS).measure(side, None)[0]
         self.assertEqual((null["name"], null["kind"], null["value"]), (works.PROCESSOR, "null", 1.01e-3))
 
@@ -125,7 +169,8 @@ class Quality(unittest.TestCase):
 class Judging(InAFolder):
     def side(self, name, code, has_compare=True):
         program = script(self.folder / name, "#!/bin/sh\n"
-                         f'[ "$2" = --help ] && exit {0 if has_compare else 2}\necho table of {name}\nexit {code}\n')
+                         f'[ "$2" = --help ] && exit {0 if has_compare else 2}\necho table of {name}\n'
+                         f'echo why {code} >&2\nexit {code}\n')
         return types.SimpleNamespace(program=program)
 
     def judged(self, base, new):
@@ -136,14 +181,18 @@ class Judging(InAFolder):
 
     def test_the_baseline_judges_and_the_new_one_must_agree(self):
         self.assertEqual(self.judged(self.side("base", 0), self.side("new", 0)), (0, "table of base\n", ""))
-        self.assertEqual(self.judged(self.side("base", 4), self.side("new", 4))[0], 4)
+        self.assertEqual(self.judged(self.side("base", 4), self.side("new", 4)),
+                         (4, "table of base\n", "nightly: why 4\n"))
         code, _, told = self.judged(self.side("base", 0), self.side("new", 4))
         self.assertEqual(code, common.REGRESSION)
         self.assertIn("compare itself has changed: the baseline's ends with exit code 0, the new one with 4", told)
         self.assertEqual(self.judged(self.side("base", 4), self.side("new", 0))[0], 4)
+        self.assertEqual(self.judged(self.side("base", 0), self.side("new", 6))[0], 6, "no regression")
+        with self.assertRaises(common.NightError):
+            self.judged(self.side("base", 139), self.side("new", 139))
 
     def test_a_baseline_without_compare_leaves_it_to_the_new_one(self):
-        self.assertEqual(self.judged(self.side("base", 2, False), self.side("new", 6)), (6, "table of new\n", ""))
+        self.assertEqual(self.judged(self.side("base", 2, False), self.side("new", 6)), (6, "table of new\n", "nightly: why 6\n"))
 
     def test_the_tests_that_fail_with_sanitizers_are_named(self):
         text = ("98% tests passed\n\nThe following tests FAILED:\n\t  3 - eval (Failed)\n\t 12 - cli_2 (Timeout)\n"
@@ -206,6 +255,38 @@ class WholeNight(unittest.TestCase):
         with open(self.root / "build/nightly/lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.assertEqual(self.night("--baseline", "HEAD")[0], 7)
+
+    def test_a_checkout_that_is_not_whole_is_made_anew(self):
+        commit = self.git("rev-parse", "--short=12", "HEAD")
+        for spoil in (lambda place: (place / "bench/nightly.py").unlink(),
+                      lambda place: (place / "CMakeLists.txt").write_text("changed"),
+                      lambda place: (shutil.rmtree(place), self.git("worktree", "prune")),
+                      lambda place: (self.git("worktree", "lock", place), shutil.rmtree(place))):
+            self.assertEqual(self.night("--baseline", "HEAD")[0], 1)
+            place = self.root / "build/nightly" / commit
+            spoil(place)
+            code, _, told = self.night("--baseline", "HEAD")
+            self.assertIn("planted by the test", told)
+            self.assertEqual(code, 1)
+            self.assertTrue((place / "bench/nightly.py").exists())
+
+    def test_a_signal_ends_it_with_130_and_leaves_nothing_behind(self):
+        (self.root / "CMakeLists.txt").write_text('execute_process(COMMAND sh -c "echo $$ > pid; exec sleep 300")\n')
+        self.commit("sleeps")
+        night = subprocess.Popen([sys.executable, self.root / "bench/nightly.py", "--baseline", "HEAD"],
+                                 stderr=subprocess.PIPE, text=True)
+        found = []
+        for _ in range(200):
+            found = [path for path in self.root.rglob("pid") if path.read_text().strip()]
+            if found:
+                break
+            time.sleep(0.05)
+        night.send_signal(signal.SIGTERM)
+        told = night.communicate(timeout=30)[1]
+        self.assertEqual(night.returncode, 130)
+        self.assertEqual(told.splitlines()[-1], "nightly: exit code 130: interrupted")
+        status = pathlib.Path(f"/proc/{found[0].read_text().strip()}/stat")
+        self.assertTrue(not status.exists() or status.read_text().split()[2] == "Z")
 
     def test_a_new_baseline_shows_what_changes(self):
         old = self.git("rev-parse", "--short=12", "HEAD")
