@@ -47,6 +47,14 @@ def busy_processors(seconds=2):
     return round((taken() - before) / os.sysconf("SC_CLK_TCK") / seconds, 2)
 
 
+def read_all(path):
+    """A file, or all files of a folder, into the system's cache."""
+    path = pathlib.Path(path)
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if file.is_file():
+            file.read_bytes()
+
+
 def package_version(name):
     found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL, text=True)

@@ -2,6 +2,8 @@
 
 import statistics
 
+import judge
+
 HEAD = ["work", "peer", "precision", "threads", "ddpm-eval", "peer's", "times as fast (least to most)",
         "required (aim)", "met", "peak MB, both", "values apart"]
 LEFT = 3  # columns
@@ -91,6 +93,12 @@ def notes(races):
         if weights:
             lines.append("The network of the FIDs has synthetic weights, the same on both sides (SHA-256 "
                          f"{weights[:12]}).")
+    for race in counted:
+        values = race.get("values", {})
+        if values.get("apart_of_terms") and precision_of_ours(race) == "float32" and values["apart"] > judge.AGREE:
+            lines.append(f"{race['work']}: {values['theirs']:.8g} by {race['peer']}, {values['ours']:.8g} by ddpm-eval, "
+                         f"{values['apart_of_terms']:.0e} of the traces apart: covariances of fewer images than features "
+                         "are singular, and a general matrix root loses those digits.")
     for race in counted:
         if "change_by_bf16" in race:
             change = race["change_by_bf16"]

@@ -9,6 +9,7 @@ import typing
 from processes import Failed, run
 
 HERE = pathlib.Path(__file__).resolve().parent
+FEATURES = 2048
 COUNT = 1017  # images on each side that the goals are set for
 NO_TORCHSCRIPT = ("it takes NVIDIA's TorchScript file of the network, which cannot be had with given weights, and "
                   "ddpm-eval has no such pre-processing")
@@ -60,6 +61,8 @@ class Heat:
     least_rounds: int = 1
     warm_up: bool = False
     not_raced: list = dataclasses.field(default_factory=list)  # (peer, why)
+    singular: bool = False  # fewer images than features
+    files: list = dataclasses.field(default_factory=list)  # what is read: files and folders
 
 
 # ---- The Google Benchmarks of ddpm-eval against peer_bench.py ------------------------------------------------------
@@ -120,7 +123,9 @@ def own_fid(field, real, fake, preset, precision):
     record = json.loads(out)
     check_threads(record["runtime"]["threads"], field.threads)
     took["value"] = next(iter(record["metrics"].values()))
-    took["parts"] = {"distance": record["parts"]["frechet"]["seconds"]}
+    frechet = record["parts"]["frechet"]
+    took["terms"] = frechet["mean_term"] + frechet["trace_real"] + frechet["trace_fake"]
+    took["parts"] = {"distance": frechet["seconds"]}
     if preset:
         if record["features"]["weights_sha256"] != field.data["weights"]["sha256"]:
             raise Failed("ran with other weights")
@@ -165,7 +170,8 @@ def fid_heat(field, preset, tools):
     not_raced = [(f"{tool_name(field, 'clean-fid')}, mode {mode}", NO_TORCHSCRIPT)
                  for mode in ("clean", "legacy_tensorflow")] if "clean-fid" in tools else []
     return Heat(f"fid-{preset}", f"FID of {2 * images['count']:,} {kind}, preset {preset}", "s", competitors, pairs,
-                not_raced=not_raced)
+                not_raced=not_raced, singular=images["count"] <= FEATURES,
+                files=[images["real"], images["fake"], field.data["weights"]["file"]])
 
 
 def statistics_heat(field):
