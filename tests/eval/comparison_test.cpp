@@ -225,8 +225,8 @@ TEST_F(Comparing, HashesAreEqualOrNotByInstructionSet) {
   EXPECT_EQ(other.verdict, Verdict::kWorse);
   EXPECT_EQ(other.note, "other bytes with AVX512");
   EXPECT_EQ(of({{"AVX512", "1"}}, {{"AVX2", "2"}}).verdict, Verdict::kNotCompared);
-  const auto apart = compare(suite_json("a", {hashes("samples", {{"AVX512", "1"}})}),
-                             suite_json("b", {hashes("samples", {{"AVX2", "1"}})}));
+  const auto apart = compare(suite_json("a", {hashes("samples", {{"AVX512", "1"}}), timed("t", ten_times())}),
+                             suite_json("b", {hashes("samples", {{"AVX2", "1"}}), timed("t", ten_times())}));
   EXPECT_EQ(what_stays_open(apart), "1 hashes of other instruction sets or contexts");
   EXPECT_THAT(comparison_table(apart), HasSubstr("Stays open: 1 hashes of other"));
   EXPECT_EQ(comparison_record(apart)["open"], what_stays_open(apart));
