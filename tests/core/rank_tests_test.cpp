@@ -90,8 +90,8 @@ TEST(BlockedRankSum, CountsTheChoicesByHand) {
   // Ranks 2 + 2 + 2 of pairs are one of eight choices; one pair the other way round leaves four as large.
   expect_p(blocked_rank_sum_test(Values{11, 22, 33}, Values{10, 20, 30}, 3), 1.0 / 8, 1);
   expect_p(blocked_rank_sum_test(Values{11, 22, 29}, Values{10, 20, 30}, 3), 4.0 / 8, 7.0 / 8);
-  // Of two blocks of two each, 3 + 4 is one of six choices; 2 + 4 two, as large or larger.
-  expect_p(blocked_rank_sum_test(Values{13, 14, 102, 104}, Values{11, 12, 101, 103}, 2), 2.0 / 36, 35.0 / 36);
+  // Of two blocks of two each, the sums are 3 4 5 5 6 7: 7 and 6 are as much as 6 and 7, and 7 and 7 more.
+  expect_p(blocked_rank_sum_test(Values{13, 14, 102, 104}, Values{11, 12, 101, 103}, 2), 3.0 / 36, 35.0 / 36);
   expect_p(blocked_rank_sum_test(Values{5, 5, 7, 7}, Values{5, 5, 7, 7}, 2), 1, 1);
   expect_p(blocked_rank_sum_test(kDifferences, kDifferences, 1),
            rank_sum_test(kDifferences, kDifferences).greater, rank_sum_test(kDifferences, kDifferences).less);
