@@ -1,5 +1,6 @@
 """Commits and their builds."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -42,7 +43,8 @@ class Build:
 
     def benchmarks(self):
         """The Google Benchmark programs that there are, by what they are of: "ddpm" for bench_ddpm."""
-        return {path.name.removeprefix("bench_"): path for path in sorted(self.folder.glob("bin/bench_*"))}
+        return {path.name.removeprefix("bench_"): path for path in sorted(self.folder.glob("bin/bench_*"))
+                if path.is_file() and os.access(path, os.X_OK)}
 
 
 def is_checkout(source, commit):

@@ -153,6 +153,7 @@ class Benchmarks(InAFolder):
     def test_programs_are_those_that_a_build_has(self):
         for name in ("bench_core", "bench_ddpm", "ddpm-eval"):
             script(self.folder / "bin" / name, "")
+        (self.folder / "bin/bench_core.log").write_text("no program")
         self.assertEqual(list(builds.Build.benchmarks(types.SimpleNamespace(folder=self.folder))), ["core", "ddpm"])
 
 
@@ -248,6 +249,48 @@ class WholeNight(unittest.TestCase):
         self.assertIn("planted by the test", told)
         self.assertEqual(told.splitlines()[-1], "nightly: exit code 1: it broke")
         self.assertIn("planted by the test", (self.root / "build/nightly/log.txt").read_text())
+
+    def made_up_build(self, name, slow_down):
+        """What `compare` judges is measured by a program that draws its times, with a noise of 2 %."""
+        folder = pathlib.Path(self.root).parent / name
+        script(folder / "bin/bench_ddpm", f"""#!/usr/bin/env python3
+import json, pathlib, random, re, sys
+names = ["unet_forward/batch:8/bf16:0"] + [f"kernel/{{i}}" for i in range(40)]
+flags = dict(word[2:].split("=", 1) for word in sys.argv[1:])
+if "benchmark_list_tests" in flags:
+    print("\\n".join(names))
+    sys.exit()
+counter = pathlib.Path(__file__).with_suffix(".count")
+counter.write_text(counter.read_text() + "." if counter.exists() else ".")
+random.seed(f"{{counter.read_text()}} {name}")
+print(json.dumps({{"benchmarks": [
+    {{"name": name, "run_type": "iteration", "time_unit": "ms",
+      "real_time": random.lognormvariate(0, 0.02) * ({slow_down} if name == "kernel/8" else 1)}}
+    for name in names if re.search(flags["benchmark_filter"], name)
+    for _ in range(int(flags["benchmark_repetitions"]))]}}))
+""")
+        info = {"runtime": {"threads": 2, "libtorch": "1.13.1", "device": "cpu", "cpu_capability": "AVX2"},
+                "tool": {"commit": name, "build_type": "release", "compiler": "GNU"}}
+        script(folder / "bin/ddpm-eval", f"""#!/bin/sh
+[ "$1" = info ] && echo '{json.dumps(info)}' && exit
+exec "$DDPM_EVAL_BINARY" "$@"
+""")
+        (folder / "CMakeCache.txt").write_text(f"CMAKE_HOME_DIRECTORY:INTERNAL={self.root}\n")
+        return folder
+
+    @unittest.skipUnless("DDPM_EVAL_BINARY" in os.environ, "needs the program")
+    def test_a_slow_down_of_one_kernel_is_exit_code_4_and_named(self):
+        base = self.made_up_build("base", 1)
+        flags = ["--only", "bench_ddpm", "--no-sanitizers", "--no-history"]
+        code, table, told = self.night("--base-build", base, "--new-build", self.made_up_build("slow", 1.1), *flags)
+        self.assertEqual(code, 4, told)
+        self.assertIn("nightly: worse: ddpm: kernel/8\n", told)
+        self.assertRegex(table, r"\nddpm: kernel/8 .* worse\n")
+        self.assertIn("1 of 44 series is worse", table)
+        self.assertEqual(told.splitlines()[-1], "nightly: exit code 4: a regression")
+        self.assertIn("### 1 of 44 series is worse", (self.root / "build/nightly/comparison.md").read_text())
+        code, _, told = self.night("--base-build", base, "--new-build", self.made_up_build("same", 1), *flags)
+        self.assertEqual(code, 0, told)
 
     def test_two_nights_at_a_time_are_exit_code_7(self):
         import fcntl
