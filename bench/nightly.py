@@ -26,9 +26,10 @@ import tempfile
 import time
 import traceback
 
+from host import write_whole
 from night import benchmarks, checks, common, quality, works
 from night.builds import Build, build, commit_of, git, remove_builds_but
-from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say, write_whole
+from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say
 from night.suites import Suite, append_to_history, utc_now
 
 RESULTS = ("base.json", "new.json", "comparison.json", "comparison.md", "comparison-new.json", "comparison-new.md",

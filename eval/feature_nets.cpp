@@ -9,6 +9,7 @@
 #include "base/data/source_spec.h"
 #include "base/data/torch_file.h"
 #include "base/tensor/runtime.h"
+#include "ddpm/choice.h"
 #include "eval/built_in_nets.h"
 #include "eval/comparability.h"
 #include "metrics/inception.h"
@@ -27,7 +28,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInceptionName = "inception";
 constexpr const char* kFashionMnistNet = "fashion-mnist-small";
-constexpr const char* kBFloat16Word = "bf16";
 constexpr const char* kInceptionItem = "inception-fid";  ///< on the shelf of weights
 
 std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& request) {
@@ -69,7 +69,10 @@ std::string default_features(const std::string& reference_source) {
   return kind == data::SourceKind::kFashionMnist ? kFashionMnistNet : kInceptionName;
 }
 
-bool is_rounded(const core::Json& told) { return text_field(told, "precision") == kBFloat16Word; }
+bool is_rounded(const core::Json& told) {
+  return text_field(told, "precision") ==
+         ddpm::word_of(tensor::precision_words(), tensor::Precision::kBFloat16);
+}
 
 FeatureRequest complete_request(FeatureRequest request, const core::Json& told) {
   const auto name = text_field(told, "name");
@@ -151,7 +154,7 @@ core::Json features_json(const metrics::FeatureNetInfo& info) {
                      {"preset", info.preset},
                      {"dim", info.dim}};
   if (info.precision == tensor::Precision::kBFloat16) {
-    json["precision"] = kBFloat16Word;
+    json["precision"] = ddpm::word_of(tensor::precision_words(), info.precision);
   } else if (tensor::runtime_info().tf32) {
     json["precision"] = "tf32";
   }

@@ -50,7 +50,8 @@ class Build:
 def is_checkout(source, commit):
     """Whole and unchanged: a night may have been killed while it was made."""
     def told(*words):
-        found = subprocess.run(["git", "-C", source, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        found = subprocess.run(["git", "-C", source, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               text=True)
         return found.stdout.splitlines() if found.returncode == 0 else None
 
     of_commit = set(told("rev-parse", "--short=12", "HEAD", "--show-toplevel") or ()) == {commit, str(source)}

@@ -4,9 +4,11 @@ import re
 import tempfile
 import pathlib
 
+from host import write_whole
+
 from .builds import commit_of, compile_preset, git
 from .common import (BAD_DATA, BASELINE, BUG, DONE, NOT_COMPARABLE, REGRESSION, RESOURCES, ROOT, WORK, NightError,
-                     last_line, log_since, log_size, log_tail, processors, run, say, write_whole)
+                     last_line, log_since, log_size, log_tail, processors, run, say)
 from .suites import recorded_suites
 
 SANITIZERS = "sanitizer tests that fail"

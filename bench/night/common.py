@@ -4,12 +4,12 @@ import errno
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+
+import host
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "build" / "nightly"
@@ -42,17 +42,6 @@ def processors():
     return len(os.sched_getaffinity(0))
 
 
-def write_whole(path, text):
-    """All of it or nothing, whenever the night is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
 def memory_folder(needed):
     """Where files of so many bytes touch no disk, if there is room: a container may have 64 MiB of it."""
     place = pathlib.Path("/dev/shm")
@@ -62,62 +51,31 @@ def memory_folder(needed):
     return pathlib.Path(tempfile.gettempdir())
 
 
-class Finished:
-    """What a child has taken."""
-
-    def __init__(self, out, code, seconds, usage):
-        self.out = out  # its standard output, where that was asked for
-        self.code = code
-        self.seconds = seconds
-        self.cpu_seconds = usage.ru_utime + usage.ru_stime  # with those of its own children
-        self.mebibytes = usage.ru_maxrss / 1024
-
-
-def kill_group(leader):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
-
-
 def run(words, out="drop", may_fail=False, cwd=None, env=None):
-    """A child whose standard error goes to the log, as its standard output does with out="log"; out="keep" returns it.
+    """A child whose standard error goes to the log, as its standard output does with out="log"; out="keep" puts it into
+    `out` of what is returned.
 
     A failure is a NightError, of code 7 if the child has ended with that and else of 1, with the last lines that the
-    child has written to the log. However this ends, nothing that the child has started goes on.
+    child has written to the log.
     """
     words = [str(word) for word in words]
     WORK.mkdir(parents=True, exist_ok=True)
-    with open(LOG, "ab") as log:
+    with open(LOG, "ab") as log, tempfile.TemporaryFile() as kept:
         log.write(f"\n== {time.strftime('%H:%M:%S')} {' '.join(words)}\n".encode())
         log.flush()
         start = log.tell()
-        stdout = {"drop": subprocess.DEVNULL, "log": log, "keep": subprocess.PIPE}[out]
-        begin = time.perf_counter()
+        stdout = {"drop": subprocess.DEVNULL, "log": log, "keep": kept}[out]
         try:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, cwd=cwd,
-                                       env=None if env is None else {**os.environ, **env}, start_new_session=True)
+            done = host.finish(words, LIMIT, stdout=stdout, stderr=log, cwd=cwd,
+                               env=None if env is None else {**os.environ, **env})
         except FileNotFoundError as error:
             raise NightError(BUG, f"{words[0]}: not found; `make deps` installs what is needed") from error
-        watch = threading.Timer(LIMIT, kill_group, (process.pid,))
-        watch.start()
-        try:
-            text = ""
-            if out == "keep":
-                with process.stdout:
-                    text = process.stdout.read().decode()
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            kill_group(process.pid)
-            process.wait()
-            raise
-        finally:
-            watch.cancel()
-        kill_group(process.pid)  # what it has left behind
-        seconds = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0 and not may_fail:
-        code = RESOURCES if process.returncode == RESOURCES else BUG
-        raise NightError(code, f"exit code {process.returncode} of {' '.join(words)}\n{log_tail(start)}")
-    return Finished(text, process.returncode, seconds, usage)
+        kept.seek(0)
+        done.out = kept.read().decode()
+    if done.code != 0 and not may_fail:
+        code = RESOURCES if done.code == RESOURCES else BUG
+        raise NightError(code, f"exit code {done.code} of {' '.join(words)}\n{log_tail(start)}")
+    return done
 
 
 def log_since(start):

@@ -2,22 +2,23 @@
 import datetime
 import json
 import os
-import pathlib
 import re
 
-from .common import HISTORY, NightError, BUG, write_whole
+import host
+from host import write_whole
+
+from .common import HISTORY, NightError, BUG
 
 
 def instruction_set(side):
     """LibTorch's choice and what oneDNN may use beyond it."""
-    flags = re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    beyond = [flag for flag in ("avx512_bf16", "amx_bf16") if flags and flag in flags[1].split()]
+    flags = host.processor().get("flags", "").split()
+    beyond = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
     return " ".join([side.runtime["cpu_capability"], *beyond])
 
 
 def processor():
-    found = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    return found[1].strip() if found else os.uname().machine
+    return host.processor().get("model name", os.uname().machine)
 
 
 def utc_now():

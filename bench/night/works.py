@@ -34,7 +34,7 @@ def command_series(name, runs, null=PROCESSOR):
 
     return [timed(f"command: {name}", "s", middle("seconds"), null=null),
             timed(f"command: {name}, CPU time", "s", middle("cpu_seconds"), null=null),
-            timed(f"command: {name}, peak memory", "MiB", middle("mebibytes"), "memory")]
+            timed(f"command: {name}, peak memory", "MiB", middle("peak_bytes") / (1 << 20), "memory")]
 
 
 class Work:
@@ -124,16 +124,20 @@ def null_process(base):
     return Work("the baseline's start-up", measure)
 
 
+def null_benchmark(subject, program, name, options):
+    def measure(side, folder):
+        times = benchmarks.times_of(program, options, benchmarks.any_of([name]), options.inner, False)
+        return [timed(subject, "s", times[name], "null")]
+
+    return Work(f"the baseline's {name}", measure)
+
+
 def null_memory(base, options):
     """The baseline's copy of a large array, or copies of files in memory."""
     program = base.benchmarks().get("tensor")
     copies = [name for name in benchmarks.names_of(program) if name.startswith("peak_copy/")] if program else []
     if copies:
-        def copy(side, folder):
-            times = benchmarks.times_of(program, options, benchmarks.any_of(copies[:1]), options.inner, False)
-            return [timed(MEMORY, "s", times[copies[0]], "null")]
-
-        return Work(f"the baseline's {copies[0]}", copy)
+        return null_benchmark(MEMORY, program, copies[0], options)
     files = [WORK / name for name in INPUTS]
     place = memory_folder(sum(path.stat().st_size for path in files))
 
@@ -153,13 +157,7 @@ def null_processor(base, options):
     if not wanted:
         return None
     label, name = wanted[0]
-    program = base.benchmarks()[label]
-
-    def measure(side, folder):
-        found = benchmarks.times_of(program, options, benchmarks.any_of([name]), options.inner, False)
-        return [timed(PROCESSOR, "s", found[name], "null")]
-
-    return Work(f"the baseline's {name}", measure)
+    return null_benchmark(PROCESSOR, base.benchmarks()[label], name, options)
 
 
 def benchmark_work(label, selections, options):

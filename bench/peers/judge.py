@@ -28,9 +28,8 @@ def apart(ours, theirs):
 
 
 def apart_of_terms(ours, theirs):
-    """The same, relative to the terms that ours is put together from; none of fewer than all turns."""
-    turns = [(turn["value"], turn["terms"]) for turn in ours["turns"] if "terms" in turn]
-    return max(abs(value - other) / terms for value, terms in turns for other in values(theirs)) if turns else None
+    """The same, relative to the terms that ours is put together from."""
+    return max(abs(turn["value"] - other) / turn["terms"] for turn in ours["turns"] for other in values(theirs))
 
 
 def medians_of_parts(side):

@@ -9,6 +9,8 @@ import re
 import subprocess
 import time
 
+from processes import environment, host
+
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGES = ("libtorch1.13", "libdnnl2", "libopenblas0-openmp", "python3-torch", "python3-torchvision", "python3-numpy",
             "python3-scipy", "python3-pil")
@@ -26,10 +28,7 @@ def first_line(*words):
 
 
 def processor():
-    fields = {}
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip(), value.strip())
+    fields = host.processor()
     flags = [flag for flag in fields["flags"].split() if flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")]
     return {"name": fields["model name"], "family": fields["cpu family"], "model": fields["model"],
             "instructions": flags, "processors": len(os.sched_getaffinity(0))}
@@ -84,8 +83,6 @@ def torch_libraries(build):
 
 def probe(python, threads):
     """Versions and BLAS of the peers' environment, told the number of threads as in a race."""
-    from processes import environment
-
     return json.loads(output_of(python, HERE / "probe.py", env=environment(threads)))
 
 

@@ -1,12 +1,12 @@
 """Runs one competitor as a process of its own and says what it took."""
 
-import contextlib
 import os
-import signal
-import subprocess
+import pathlib
+import sys
 import tempfile
-import threading
-import time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+import host  # noqa: E402
 
 
 class Failed(Exception):
@@ -25,11 +25,6 @@ def last_line(file):
     return lines[-1][:300] if lines else "no message"
 
 
-def kill_group(leader):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
-
-
 def run(words, threads, limit):
     """Standard output, and seconds from start to end, processor seconds, peak MB (10^6 bytes, of its largest process).
 
@@ -39,27 +34,12 @@ def run(words, threads, limit):
     processors = sorted(os.sched_getaffinity(0))[:threads]
     words = [str(word) for word in words]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        begin = time.perf_counter()
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(threads),
-                                   start_new_session=True,  # so that loaders end with it
-                                   preexec_fn=lambda: os.sched_setaffinity(0, processors))
-        watch = threading.Timer(limit, kill_group, (process.pid,))
-        try:
-            watch.start()
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            kill_group(process.pid)
-            process.wait()
-            raise
-        finally:
-            watch.cancel()
-            kill_group(process.pid)  # loaders that it has left
-        seconds = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            if seconds >= limit:
+        done = host.finish(words, limit, stdout=out, stderr=err, env=environment(threads),
+                           preexec_fn=lambda: os.sched_setaffinity(0, processors))
+        if done.code != 0:
+            if done.seconds >= limit:
                 raise Failed(f"stopped after {limit:g} s")
-            raise Failed(f"exit code {process.returncode}: {last_line(err)}")
+            raise Failed(f"exit code {done.code}: {last_line(err)}")
         out.seek(0)
-        return out.read().decode(), {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime,
-                                     "peak_mb": usage.ru_maxrss * 1024 / 1e6}
+        return out.read().decode(), {"seconds": done.seconds, "cpu_seconds": done.cpu_seconds,
+                                     "peak_mb": done.peak_bytes / 1e6}

@@ -26,7 +26,7 @@ import judge
 import machine
 import tables
 import works
-from processes import Failed
+from processes import Failed, host
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -88,19 +88,12 @@ def without_paths(data):
     return {key: value for key, value in data.items() if key not in ("real", "fake", "file")}
 
 
-def write_whole(path, text):
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
 def write(record, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
     order = list(works.HEATS)
     record["heats"].sort(key=lambda heat: order.index(heat["heat"]))
     record["races"] = [one for heat in record["heats"] for one in judge.races_of(heat)]
-    write_whole(path, json.dumps(record, indent=1) + "\n")
-    write_whole(path.with_suffix(".md"), tables.markdown(record))
+    host.write_whole(path, json.dumps(record, indent=1) + "\n")
+    host.write_whole(path.with_suffix(".md"), tables.markdown(record))
 
 
 def record_to_go_on_with(path, new, replace):

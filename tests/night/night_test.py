@@ -71,7 +71,7 @@ class Children(InAFolder):
         child = script(self.folder / "child", "#!/bin/sh\necho told\necho complaint >&2\nexit ${1:-0}\n")
         done = common.run([child], out="keep")
         self.assertEqual(done.out, "told\n")
-        self.assertGreater(done.mebibytes, 0)
+        self.assertGreater(done.peak_bytes, 0)
         self.assertIn("complaint", common.LOG.read_text())
         with self.assertRaises(common.NightError) as caught:
             common.run([child, 3])
@@ -210,7 +210,8 @@ class WholeNight(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.root = pathlib.Path(holder.name) / "repository"
         shutil.copytree(SOURCE / "bench/night", self.root / "bench/night", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(SOURCE / "bench/nightly.py", self.root / "bench/nightly.py")
+        for name in ("nightly.py", "host.py"):
+            shutil.copy(SOURCE / "bench" / name, self.root / "bench" / name)
         (self.root / ".gitignore").write_text("/build/\n__pycache__/\n")
         (self.root / "CMakePresets.json").write_text(json.dumps(
             {"version": 6, "configurePresets": [{"name": "release", "generator": "Ninja",
