@@ -1,5 +1,6 @@
 #include "eval/command_line.h"
 
+#include "base/core/file_io.h"
 #include "base/core/text.h"
 
 #include <cerrno>
@@ -69,6 +70,16 @@ std::optional<std::string> problem_of(const std::string& type, const std::string
   return std::nullopt;
 }
 
+/// `above`: the words before the command's own, as the parser hands them on.
+void write_help_below(const CLI::App& command, const std::string& above,
+                      const std::filesystem::path& folder) {
+  const std::string words = above.empty() ? command.get_name() : above + " " + command.get_name();
+  core::write_file(folder / words, command.help(above));
+  for (const auto* below : command.get_subcommands({})) {
+    write_help_below(*below, words, folder);
+  }
+}
+
 std::vector<std::string> names_below(const CLI::App& command) {
   std::vector<std::string> names;
   for (const auto* below : command.get_subcommands({})) {
@@ -80,6 +91,12 @@ std::vector<std::string> names_below(const CLI::App& command) {
 }  // namespace
 
 void show_global_options_in_help(CLI::App& program) { program.formatter(std::make_shared<HelpFormatter>()); }
+
+void write_help(const CLI::App& program, const std::filesystem::path& folder) {
+  core::make_folders(folder);
+  core::write_file(folder / "version", program.version() + "\n");
+  write_help_below(program, "", folder);
+}
 
 std::optional<std::string> unknown_command(const CLI::App& program) {
   const auto& command = innermost(program);

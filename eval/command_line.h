@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,10 @@ namespace ddpm_eval::eval {
 
 /// Makes the help of every command that is added from now on end with the options of `program` itself.
 void show_global_options_in_help(CLI::App& program);
+
+/// Writes what `--help` and `--version` print, of `program` and of every command below it, into `folder`: a
+/// file named by the words of each call ("ddpm-eval data list"), and "version". Throws ResourceError.
+void write_help(const CLI::App& program, const std::filesystem::path& folder);
 
 /// After a parse of which help was asked or which failed: what to say if a command is missing or has a name
 /// that is not known ("data lst"), with the nearest known one or, failing that, all; nothing if the command

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -52,6 +53,17 @@ int finish_output() {
   return static_cast<int>(ExitCode::kDone);
 }
 
+/// Called by the build: the launcher prints these texts without loading LibTorch.
+int write_help(const CLI::App& program, const char* folder) {
+  try {
+    ddpm_eval::eval::write_help(program, folder);
+    return static_cast<int>(ExitCode::kDone);
+  } catch (...) {
+    const auto failure = ddpm_eval::eval::classify(std::current_exception());
+    return fail(failure.code, failure.message);
+  }
+}
+
 int run(const Session& session) {
   try {
     ddpm_eval::tensor::configure_runtime(session.threads, session.device, session.tf32);
@@ -85,6 +97,9 @@ int main(int argc, char** argv) {
   program.add_flag("-q,--quiet", session.quiet, "No progress on standard error");
   for (const auto add : kCommands) {
     add(program, session);
+  }
+  if (argc == 3 && argv[1] == std::string_view("--write-help")) {
+    return write_help(program, argv[2]);
   }
   try {
     program.parse(argc, argv);

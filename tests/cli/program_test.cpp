@@ -2,6 +2,8 @@
 
 #include "tests/support/temp_dir.h"
 
+#include <cstdlib>
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -45,6 +47,30 @@ TEST(Program, EachCommandHasHelp) {
   EXPECT_THAT(run_program({"--help"}).out, Not(HasSubstr("Options of every command")));
 }
 
+TEST(Program, HelpWithoutTheLibrariesIsThatOfTheProgram) {
+  const auto expect_same = [](const std::vector<std::string>& plain, const std::vector<std::string>& other) {
+    const auto quick = run_program(plain);
+    EXPECT_EQ(quick.exit_code, 0) << quick.err;
+    EXPECT_NE(quick.out, "");
+    EXPECT_EQ(quick.out, run_program(other).out);
+  };
+  expect_same({"--help"}, {"-q", "--help"});
+  expect_same({"fid", "-h"}, {"-q", "fid", "-h"});
+  expect_same({"data", "list", "--help"}, {"-q", "data", "list", "--help"});
+  expect_same({"--version"}, {"-q", "--version"});
+}
+
+TEST(Program, HelpNeedsNoLibraries) {
+  // Without room for them: the program itself refuses this.
+  const auto limited = [](const std::string& words) {
+    return std::system(("ulimit -v 100000; \"$DDPM_EVAL_BINARY\" " + words + " > /dev/null 2>&1").c_str());
+  };
+  EXPECT_EQ(limited("fid --help"), 0);
+  EXPECT_EQ(limited("--version"), 0);
+  EXPECT_NE(limited("info"), 0);
+  EXPECT_NE(limited("../help/version --help"), 0);
+}
+
 TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   const auto expect_error = [](const std::vector<std::string>& arguments, const std::string& message) {
     const auto result = run_program(arguments);
@@ -60,6 +86,7 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
       "compare, features, data, "
       "weights, import, export or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
+  expect_error({"data-list", "--help"}, "unknown command 'data-list'; did you mean 'data'?");
   expect_error({"features", "trian", "--out", "x"},
                "unknown command 'features trian'; did you mean 'features train'?");
   expect_error({"weights"}, "a command is needed: weights list, weights fetch or weights verify");

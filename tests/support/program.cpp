@@ -52,7 +52,9 @@ std::string slurp(const std::filesystem::path& path) {
   std::vector<std::string> words = {std::getenv("DDPM_EVAL_BINARY")};
   words.insert(words.end(), arguments.begin(), arguments.end());
   const bool is_command = !arguments.empty() && !arguments.front().starts_with("-");
-  if (is_command && std::find(arguments.begin(), arguments.end(), "--threads") == arguments.end()) {
+  const bool is_help = !arguments.empty() && (arguments.back() == "--help" || arguments.back() == "-h");
+  if (is_command && !is_help &&
+      std::find(arguments.begin(), arguments.end(), "--threads") == arguments.end()) {
     words.insert(words.end(), {"--threads", "1"});
   }
   std::vector<char*> argv;

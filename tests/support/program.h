@@ -24,7 +24,8 @@ struct ProgramOptions {
   std::filesystem::path interrupt_once_there{};  ///< SIGINT as soon as this file is there; empty: never
 };
 
-/// Runs ddpm-eval (`$DDPM_EVAL_BINARY`, set by ctest) with one thread unless the arguments say otherwise.
+/// Runs ddpm-eval (`$DDPM_EVAL_BINARY`, set by ctest) with one thread unless the arguments say otherwise or
+/// end in a call for help.
 ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
 
 /// Asserts that standard error ends in exactly one line "ddpm-eval: error: ..." and returns it; empty if not.
