@@ -25,7 +25,8 @@ using AddCommand = void (*)(CLI::App&, Session&);
 constexpr AddCommand kCommands[] = {
     ddpm_eval::eval::add_train_command,   ddpm_eval::eval::add_sample_command,
     ddpm_eval::eval::add_show_command,    ddpm_eval::eval::add_fid_command,
-    ddpm_eval::eval::add_is_command,      ddpm_eval::eval::add_score_command,
+    ddpm_eval::eval::add_is_command,      ddpm_eval::eval::add_kid_command,
+    ddpm_eval::eval::add_prdc_command,    ddpm_eval::eval::add_score_command,
     ddpm_eval::eval::add_stats_command,   ddpm_eval::eval::add_nll_command,
     ddpm_eval::eval::add_ablate_command,  ddpm_eval::eval::add_report_command,
     ddpm_eval::eval::add_compare_command, ddpm_eval::eval::add_features_command,

@@ -5,7 +5,7 @@
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
-#include "metrics/inception_score.h"
+#include "eval/side_scores.h"
 #include "metrics/preset.h"
 
 #include <algorithm>
@@ -53,13 +53,17 @@ struct Field {
 };
 
 Field open_field(const ScoreOptions& options) {
+  const auto& wanted = options.wanted;
   Field field;
-  if (options.frechet()) {
-    field.real = open_entrant({"real", options.real, options.strict, false});
+  if (wanted.pairs()) {
+    field.real = open_entrant({"real", options.real, options.strict, false, wanted.features()});
   }
-  field.fake = open_entrant({"fake", options.fake, options.strict, options.inception_score});
+  const auto open_scored = [&](const char* role, const std::string& source) {
+    return open_entrant({role, source, options.strict, wanted.inception_score, wanted.features()});
+  };
+  field.fake = open_scored("fake", options.fake);
   for (const auto& source : options.yardsticks) {
-    field.yardsticks.push_back(open_entrant({"yardstick", source, options.strict, options.inception_score}));
+    field.yardsticks.push_back(open_scored("yardstick", source));
   }
   return field;
 }
@@ -74,9 +78,18 @@ void require_count(const std::string& yardstick, int64_t count, int64_t fake_cou
 
 /// What can be refused without the network.
 void check_field(const Field& field, const ScoreOptions& options) {
-  if (options.inception_score && field.fake.is_statistics()) {
+  if (options.wanted.inception_score && field.fake.is_statistics()) {
     throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
                            options.fake);
+  }
+  if (options.wanted.features()) {
+    for (const auto* entrant : {&*field.real, &field.fake}) {
+      if (entrant->is_statistics()) {
+        throw core::UsageError(
+            "--{} {}: a statistics file has no images to compare one by one: only fid takes it",
+            entrant->request.role, entrant->request.source);
+      }
+    }
   }
   if (!field.needs_net()) {
     for (const auto& [flag, value] : {std::pair{"--features", options.features},
@@ -127,7 +140,7 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
     require_one_dimension(*field.real, field.fake);
   } else {
     net = open_feature_net(request, field.real ? options.real : options.fake);
-    if (options.inception_score && net->info().classes == 0) {
+    if (options.wanted.inception_score && net->info().classes == 0) {
       throw core::UsageError("--features {}: these features have no classes to take an Inception Score of",
                              net->info().name);
     }
@@ -171,47 +184,6 @@ FeatureRequest completed_request(const Field& field, const ScoreOptions& options
   return request;
 }
 
-/// The metrics of one side against the reference, under names that tell the FID Inception from other
-/// features.
-struct SideScores {
-  Json metrics = Json::object();
-  Json parts = Json::object();
-  std::vector<std::string> notes;
-};
-
-/// The distance; where it cannot be had, the message names both sources.
-metrics::FrechetParts frechet_parts(const metrics::Moments& real, Side& side, const ScoreOptions& options) {
-  try {
-    return metrics::frechet_distance(real, std::move(side.moments), options.sqrt);
-  } catch (const core::DataError& error) {
-    throw core::DataError("--real {} against {}: {}", options.real, text_field(side.record, "source"),
-                          error.what());
-  }
-}
-
-SideScores score_side(const metrics::Moments* real, Side& side, const ScoreOptions& options,
-                      const metrics::Preset& preset, bool standard) {
-  SideScores scores;
-  if (options.inception_score) {
-    const auto& rule = *preset.inception_score;
-    const auto score = metrics::inception_score(side.logits, {rule.splits, rule.shuffle_seed});
-    const std::string stem = standard ? "inception_score" : "classifier_score";
-    scores.metrics[stem + "_mean"] = score.mean;
-    scores.metrics[stem + "_std"] = score.std;
-    scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
-  }
-  if (real != nullptr) {
-    const auto start = std::chrono::steady_clock::now();
-    auto parts = frechet_parts(*real, side, options);
-    scores.metrics[standard ? "frechet_inception_distance" : "frechet_distance"] = parts.distance;
-    scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
-                               {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
-                               {"route", parts.route},           {"seconds", seconds_since(start)}};
-    scores.notes = std::move(parts.notes);
-  }
-  return scores;
-}
-
 }  // namespace
 
 Json score_images(const ScoreOptions& options, const Session& session) {
@@ -225,14 +197,21 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (!options.preset.empty()) {
     metrics::find_preset(options.preset);
   }
+  if (!options.wanted.pairs() && !options.real.empty()) {
+    throw core::UsageError("--real {}: an Inception Score has no reference; use `ddpm-eval is`",
+                           options.real);
+  }
   Field field = open_field(options);
   check_field(field, options);
   const auto request = completed_request(field, options);
   const auto& preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                    : std::string_view(request.preset));
-  if (options.inception_score) {
-    metrics::require_metric(preset, metrics::kInceptionScore);
-  }
+  require_presets_metrics(options.wanted, preset);
+  const auto size_of = [](const Entrant& entrant) {
+    return entrant.images ? entrant.images->size() : std::nullopt;
+  };
+  SideRules rules{options, preset};
+  require_counts(rules, field.real ? size_of(*field.real) : std::nullopt, size_of(field.fake));
   const auto net = open_net(field, request, options, record);
   const auto exact = net ? open_exact_net(request, field.real ? options.real : options.fake, *net) : nullptr;
 
@@ -249,11 +228,14 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   auto& fake = field.fake.side;
   measure(field.fake, exact.get());
   record["fake"] = fake.record;
-  const auto* real = field.real ? &field.real->side.moments : nullptr;
+  const auto* real = field.real ? &field.real->side : nullptr;
   const int64_t fake_count = fake.moments.count;
-  const bool standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
-  auto scores = score_side(real, fake, options, preset, standard);
+  rules.standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  auto scores = score_side(real, fake, rules, session);
   record["metrics"] = std::move(scores.metrics);
+  if (!scores.uncertainty.empty()) {
+    record["uncertainty"] = std::move(scores.uncertainty);
+  }
   record["parts"] = std::move(scores.parts);
   for (const auto& note : scores.notes) {
     record["notes"].push_back(note);
@@ -261,17 +243,17 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (exact) {
     record["precision_effect"] =
         precision_effect(field.real ? &field.real->side.control : nullptr, fake.control,
-                         {.sqrt = options.sqrt, .inception_score = options.inception_score});
+                         {.sqrt = options.sqrt, .inception_score = options.wanted.inception_score});
     record["notes"].push_back(describe_precision_effect(record["precision_effect"]));
   }
   for (auto& yardstick : field.yardsticks) {
     measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);
     Json entry = yardstick.side.record;
-    entry["metrics"] = score_side(real, yardstick.side, options, preset, standard).metrics;
+    entry["metrics"] = score_side(real, yardstick.side, rules, session).metrics;
     record["yardsticks"].push_back(std::move(entry));
   }
-  if (options.frechet()) {
+  if (options.wanted.frechet) {
     record["sqrt"] = options.sqrt == metrics::SqrtMethod::kSymmetric ? "symmetric" : "general";
   }
   const auto word = text_field(record["features"], "precision");

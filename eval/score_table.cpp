@@ -9,6 +9,15 @@
 namespace ddpm_eval::eval {
 namespace {
 
+/// " +- 0.0012" where the score's standard error is known, else "".
+std::string error_text(const Json& record, const std::string& metric) {
+  const auto all = record.find("uncertainty");
+  const auto found = all == record.end() ? all : all->find(metric);
+  return all == record.end() || found == all->end()
+             ? ""
+             : fmt::format(" +- {:.2g}", found->at("standard_error").get<double>());
+}
+
 /// A row for the samples and one for each yardstick, a column for each metric.
 void print_beside_yardsticks(const Json& record) {
   const auto print_row = [&](const std::string& label, const Json& side, const Json& metrics) {
@@ -40,7 +49,7 @@ void print_score(const Json& record) {
     return;
   }
   for (const auto& [key, value] : record["metrics"].items()) {
-    fmt::print("{:<30} {:.7g}\n", key, value.get<double>());
+    fmt::print("{:<30} {:.7g}{}\n", key, value.get<double>(), error_text(record, key));
   }
   const auto print_side = [&](const std::string& role, const Json& side) {
     const auto count = side.contains("count") ? fmt::format(", N = {}", side["count"].get<int64_t>()) : "";

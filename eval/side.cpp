@@ -58,6 +58,34 @@ void require_enough(const SideRequest& request, int64_t count) {
   }
 }
 
+/// Rows that come in batches, in one array.
+class KeptRows {
+ public:
+  explicit KeptRows(int64_t expected) : capacity_(std::max<int64_t>(expected, 1)) {}
+
+  /// float32 [n, dim].
+  void add(const at::Tensor& batch) {
+    const int64_t wanted = count_ + batch.size(0);
+    if (!rows_.defined() || wanted > capacity_) {
+      capacity_ = rows_.defined() ? std::max(wanted, 2 * capacity_) : std::max(wanted, capacity_);
+      auto larger = at::empty({capacity_, batch.size(1)}, batch.options());
+      if (count_ > 0) {
+        larger.narrow(0, 0, count_).copy_(rows());
+      }
+      rows_ = larger;
+    }
+    rows_.narrow(0, count_, batch.size(0)).copy_(batch);
+    count_ = wanted;
+  }
+
+  at::Tensor rows() const { return rows_.narrow(0, 0, count_); }
+
+ private:
+  int64_t capacity_;
+  int64_t count_ = 0;
+  at::Tensor rows_;
+};
+
 }  // namespace
 
 bool is_statistics(const std::string& source) {
@@ -100,10 +128,14 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   Side side;
   metrics::MomentsAccumulator moments(net.info().dim);
   std::vector<at::Tensor> logits;
+  KeptRows features(images.size().value_or(0));
   const auto consume = [&](const metrics::NetOutput& output) {
     moments.add(output.features);
     if (request.keep_logits) {
       logits.push_back(output.logits.clone());
+    }
+    if (request.keep_features) {
+      features.add(output.features);
     }
   };
   const auto report = metrics::extract(
@@ -120,6 +152,9 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   side.moments = moments.finish();
   if (request.keep_logits) {
     side.logits = torch::cat(logits);
+  }
+  if (request.keep_features) {
+    side.features = features.rows();
   }
   side.record["source"] = request.source;
   if (const auto resolved = data::resolved_name(data::parse_source(request.source));

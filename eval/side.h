@@ -21,13 +21,15 @@ struct SideRequest {
   std::string role;    ///< "real" or "fake", for messages
   std::string source;  ///< as the user wrote it
   bool strict = false;
-  bool keep_logits = false;  ///< for an Inception Score
+  bool keep_logits = false;    ///< for an Inception Score
+  bool keep_features = false;  ///< for scores that compare images one by one
 };
 
 /// One side, measured.
 struct Side {
   metrics::Moments moments;
   at::Tensor logits;         ///< float32 [count, classes] in the source's order, if they were asked for
+  at::Tensor features;       ///< float32 [count, dim] in the source's order, if they were asked for
   PrecisionControl control;  ///< of images, where an exact network was given
   Json record;      ///< source, count, unreadable files, notes, times: its part of the score's record
   Json provenance;  ///< kept in a statistics file; null for images and for other tools' files

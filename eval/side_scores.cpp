@@ -1,0 +1,148 @@
+#include "eval/side_scores.h"
+
+#include "base/core/error.h"
+#include "eval/comparability.h"
+#include "eval/console.h"
+#include "metrics/inception_score.h"
+#include "metrics/kernel_distance.h"
+#include "metrics/neighbours.h"
+
+#include <chrono>
+
+namespace ddpm_eval::eval {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// What `action` returns; where it finds the data wanting, the message names both sources.
+template <class Action>
+auto naming_sources(const Side& fake, const ScoreOptions& options, const Action& action) {
+  try {
+    return action();
+  } catch (const core::DataError& error) {
+    throw core::DataError("--real {} against {}: {}", options.real, text_field(fake.record, "source"),
+                          error.what());
+  }
+}
+
+metrics::KernelDistanceRule kernel_rule(const SideRules& rules) {
+  auto rule = *rules.preset.kernel_distance;
+  rule.subsets = rules.options.kid_subsets.value_or(rule.subsets);
+  rule.subset_size = rules.options.kid_subset_size.value_or(rule.subset_size);
+  return rule;
+}
+
+metrics::NeighbourRule neighbour_rule(const SideRules& rules) {
+  auto rule = *rules.preset.neighbours;
+  rule.k = rules.options.neighbours.value_or(rule.k);
+  return rule;
+}
+
+void add_inception_score(const Side& fake, const SideRules& rules, SideScores& scores) {
+  const auto& rule = *rules.preset.inception_score;
+  const auto score = metrics::inception_score(fake.logits, {rule.splits, rule.shuffle_seed});
+  const std::string stem = rules.standard ? "inception_score" : "classifier_score";
+  scores.metrics[stem + "_mean"] = score.mean;
+  scores.metrics[stem + "_std"] = score.std;
+  scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
+}
+
+void add_frechet(const Side& real, Side& fake, const SideRules& rules, SideScores& scores) {
+  const auto start = std::chrono::steady_clock::now();
+  auto parts = naming_sources(fake, rules.options, [&] {
+    return metrics::frechet_distance(real.moments, std::move(fake.moments), rules.options.sqrt);
+  });
+  scores.metrics[rules.standard ? "frechet_inception_distance" : "frechet_distance"] = parts.distance;
+  scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
+                             {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
+                             {"route", parts.route},           {"seconds", seconds_since(start)}};
+  scores.notes.insert(scores.notes.end(), parts.notes.begin(), parts.notes.end());
+}
+
+void add_kernel(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                const Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto rule = kernel_rule(rules);
+  const auto found = naming_sources(fake, rules.options, [&] {
+    return metrics::kernel_distance(real.features, fake.features, rule,
+                                    watched_progress("kernel distance", "pairs", session.quiet));
+  });
+  const std::string stem = rules.standard ? "kernel_inception_distance" : "kernel_distance";
+  scores.metrics[stem + "_mean"] = found.mean;
+  scores.metrics[stem + "_std"] = found.std;
+  scores.metrics[stem] = found.unbiased;
+  scores.uncertainty[stem] = {{"standard_error", found.unbiased_deviation},
+                              {"estimand", "the distance of the distributions"},
+                              {"method", "variance of the U-statistic, both sides drawn anew"}};
+  scores.parts["kernel"] = {
+      {"subsets", found.subsets}, {"subset_size", found.subset_size}, {"seconds", seconds_since(start)}};
+}
+
+void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                    const Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto rule = neighbour_rule(rules);
+  const auto found = naming_sources(fake, rules.options, [&] {
+    return metrics::neighbours(real.features, fake.features, rule,
+                               watched_progress("neighbours", "pairs", session.quiet));
+  });
+  scores.metrics["precision"] = found.precision;
+  scores.metrics["recall"] = found.recall;
+  scores.metrics["f_score"] = found.f_score;
+  scores.metrics["density"] = found.density;
+  scores.metrics["coverage"] = found.coverage;
+  scores.parts["neighbours"] = {
+      {"k", rule.k}, {"radius", rule.inclusive ? "included" : "excluded"}, {"seconds", seconds_since(start)}};
+}
+
+}  // namespace
+
+void require_presets_metrics(const WantedScores& wanted, const metrics::Preset& preset) {
+  for (const auto& [flag, metric] : {std::pair{wanted.inception_score, metrics::kInceptionScore},
+                                     {wanted.kernel, metrics::kKernelDistance},
+                                     {wanted.neighbours, metrics::kNeighbours}}) {
+    if (flag) {
+      metrics::require_metric(preset, metric);
+    }
+  }
+}
+
+void require_counts(const SideRules& rules, std::optional<int64_t> real, std::optional<int64_t> fake) {
+  const auto require = [&](int64_t least, const char* what, const char* flag) {
+    for (const auto& [side, source, count] :
+         {std::tuple{"--real", rules.options.real, real}, {"--fake", rules.options.fake, fake}}) {
+      if (count && *count < least) {
+        throw core::UsageError("{} {} has {} images, but {} takes at least {}: set a smaller {}", side,
+                               source, *count, what, least, flag);
+      }
+    }
+  };
+  if (rules.options.wanted.kernel && !kernel_rule(rules).shrink) {
+    require(kernel_rule(rules).subset_size, "a subset", "--kid-subset-size");
+  }
+  if (rules.options.wanted.neighbours) {
+    require(neighbour_rule(rules).k + 1, "a neighbourhood", "--neighbours");
+  }
+}
+
+SideScores score_side(const Side* real, Side& fake, const SideRules& rules, const Session& session) {
+  const auto& wanted = rules.options.wanted;
+  SideScores scores;
+  if (wanted.inception_score) {
+    add_inception_score(fake, rules, scores);
+  }
+  if (wanted.kernel) {
+    add_kernel(*real, fake, rules, scores, session);
+  }
+  if (wanted.neighbours) {
+    add_neighbours(*real, fake, rules, scores, session);
+  }
+  if (wanted.frechet) {
+    add_frechet(*real, fake, rules, scores);
+  }
+  return scores;
+}
+
+}  // namespace ddpm_eval::eval
