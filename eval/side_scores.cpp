@@ -7,6 +7,7 @@
 #include "metrics/kernel_distance.h"
 #include "metrics/neighbours.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace ddpm_eval::eval {
@@ -72,12 +73,27 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
   const std::string stem = rules.standard ? "kernel_inception_distance" : "kernel_distance";
   scores.metrics[stem + "_mean"] = found.mean;
   scores.metrics[stem + "_std"] = found.std;
-  scores.metrics[stem] = found.unbiased;
-  scores.uncertainty[stem] = {{"standard_error", found.unbiased_deviation},
-                              {"estimand", "the distance of the distributions"},
-                              {"method", "variance of the U-statistic, both sides drawn anew"}};
   scores.parts["kernel"] = {
       {"subsets", found.subsets}, {"subset_size", found.subset_size}, {"seconds", seconds_since(start)}};
+  if (found.all_pairs) {
+    scores.metrics[stem] = found.all_pairs->value;
+    scores.parts["kernel"]["variance_of_images"] = found.all_pairs->variance_of_images;
+    scores.parts["kernel"]["variance_of_pairs"] = found.all_pairs->variance_of_pairs;
+  }
+  if (found.all_pairs && found.all_pairs->standard_error) {
+    scores.uncertainty[stem] = {
+        {"standard_error", *found.all_pairs->standard_error},
+        {"estimand", "the distance of the distributions that both sets were drawn from"},
+        {"method", "analytic variance of the U-statistic"}};
+  }
+}
+
+/// How near fake images come to real ones, for those who look for copies.
+void add_copies(const metrics::NeighbourScores& found, Json& parts) {
+  const auto nearest = std::min_element(found.nearest_distance.begin(), found.nearest_distance.end());
+  const auto place = static_cast<size_t>(nearest - found.nearest_distance.begin());
+  parts["nearest"] = {{"fake", place}, {"real", found.nearest_real[place]}, {"distance", *nearest}};
+  parts["copies"] = std::count(found.nearest_distance.begin(), found.nearest_distance.end(), 0.0);
 }
 
 void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
@@ -85,16 +101,26 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
   const auto start = std::chrono::steady_clock::now();
   const auto rule = neighbour_rule(rules);
   const auto found = naming_sources(fake, rules.options, [&] {
-    return metrics::neighbours(real.features, fake.features, rule,
-                               watched_progress("neighbours", "pairs", session.quiet));
+    return metrics::neighbour_scores(real.features, fake.features, rule,
+                                     watched_progress("nearest neighbours", "pairs", session.quiet));
   });
   scores.metrics["precision"] = found.precision;
   scores.metrics["recall"] = found.recall;
   scores.metrics["f_score"] = found.f_score;
   scores.metrics["density"] = found.density;
   scores.metrics["coverage"] = found.coverage;
-  scores.parts["neighbours"] = {
-      {"k", rule.k}, {"radius", rule.inclusive ? "included" : "excluded"}, {"seconds", seconds_since(start)}};
+  scores.metrics["authenticity"] = found.authenticity;
+  auto& parts = scores.parts["neighbours"];
+  parts = {{"k", found.k},
+           {"radius", rule.inclusive ? "included" : "excluded"},
+           {"fakes_in_balls", found.fakes_in_balls},
+           {"reals_in_balls", found.reals_in_balls},
+           {"hits", found.hits},
+           {"balls_hit", found.balls_hit},
+           {"authentic", found.authentic},
+           {"expected_coverage", metrics::expected_coverage(found.real, found.fake, found.k)},
+           {"seconds", seconds_since(start)}};
+  add_copies(found, parts);
 }
 
 }  // namespace
