@@ -55,15 +55,15 @@ struct Field {
 Field open_field(const ScoreOptions& options) {
   const auto& wanted = options.wanted;
   Field field;
+  const bool interval = options.interval && wanted.frechet;
   if (wanted.pairs()) {
-    field.real = open_entrant({"real", options.real, options.strict, false, wanted.features()});
+    field.real = open_entrant({"real", options.real, options.strict, false, wanted.images() || interval});
   }
-  const auto open_scored = [&](const char* role, const std::string& source) {
-    return open_entrant({role, source, options.strict, wanted.inception_score, wanted.features()});
-  };
-  field.fake = open_scored("fake", options.fake);
+  field.fake = open_entrant({"fake", options.fake, options.strict, wanted.classes(),
+                             wanted.images() || interval || wanted.frechet_infinity});
   for (const auto& source : options.yardsticks) {
-    field.yardsticks.push_back(open_scored("yardstick", source));
+    field.yardsticks.push_back(open_entrant(
+        {"yardstick", source, options.strict, wanted.classes(), wanted.images() || wanted.frechet_infinity}));
   }
   return field;
 }
@@ -78,17 +78,17 @@ void require_count(const std::string& yardstick, int64_t count, int64_t fake_cou
 
 /// What can be refused without the network.
 void check_field(const Field& field, const ScoreOptions& options) {
-  if (options.wanted.inception_score && field.fake.is_statistics()) {
+  if (options.wanted.classes() && field.fake.is_statistics()) {
     throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
                            options.fake);
   }
-  if (options.wanted.features()) {
-    for (const auto* entrant : {&*field.real, &field.fake}) {
-      if (entrant->is_statistics()) {
-        throw core::UsageError(
-            "--{} {}: a statistics file has no images to compare one by one: only fid takes it",
-            entrant->request.role, entrant->request.source);
-      }
+  // An interval against a reference of statistics is conditional on them; all else needs the images.
+  for (const auto& [entrant, needs_images] :
+       {std::pair{field.real ? &*field.real : nullptr, options.wanted.images()},
+        {&field.fake, field.fake.request.keep_features}}) {
+    if (entrant != nullptr && entrant->is_statistics() && needs_images) {
+      throw core::UsageError("--{} {}: a statistics file has no images, which this score or --interval needs",
+                             entrant->request.role, entrant->request.source);
     }
   }
   if (!field.needs_net()) {
@@ -140,7 +140,7 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
     require_one_dimension(*field.real, field.fake);
   } else {
     net = open_feature_net(request, field.real ? options.real : options.fake);
-    if (options.wanted.inception_score && net->info().classes == 0) {
+    if (options.wanted.classes() && net->info().classes == 0) {
       throw core::UsageError("--features {}: these features have no classes to take an Inception Score of",
                              net->info().name);
     }
@@ -246,11 +246,14 @@ Json score_images(const ScoreOptions& options, const Session& session) {
                          {.sqrt = options.sqrt, .inception_score = options.wanted.inception_score});
     record["notes"].push_back(describe_precision_effect(record["precision_effect"]));
   }
+  auto without_interval = options;
+  without_interval.interval.reset();
+  const SideRules of_yardsticks{without_interval, preset, rules.standard};
   for (auto& yardstick : field.yardsticks) {
     measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);
     Json entry = yardstick.side.record;
-    entry["metrics"] = score_side(real, yardstick.side, rules, session).metrics;
+    entry["metrics"] = score_side(real, yardstick.side, of_yardsticks, session).metrics;
     record["yardsticks"].push_back(std::move(entry));
   }
   if (options.wanted.frechet) {

@@ -5,6 +5,7 @@
 #include "eval/side.h"
 #include "eval/wanted_scores.h"
 #include "metrics/frechet.h"
+#include "metrics/frechet_interval.h"
 
 #include <optional>
 #include <string>
@@ -23,10 +24,11 @@ struct ScoreOptions {
   std::optional<tensor::Precision>
       precision;  ///< of the network; none: a statistics file's own, else float32
   WantedScores wanted;
-  bool metrics_given = false;              ///< whether `wanted` is the user's own choice
-  std::optional<int64_t> kid_subsets;      ///< none: the preset's
-  std::optional<int64_t> kid_subset_size;  ///< none: the preset's
-  std::optional<int64_t> neighbours;       ///< k of precision and recall; none: the preset's
+  bool metrics_given = false;                       ///< whether `wanted` is the user's own choice
+  std::optional<metrics::IntervalMethod> interval;  ///< of FID and IS; none: no intervals of them
+  std::optional<int64_t> kid_subsets;               ///< none: the preset's
+  std::optional<int64_t> kid_subset_size;           ///< none: the preset's
+  std::optional<int64_t> neighbours;                ///< k of precision and recall; none: the preset's
   bool strict = false;
   bool allow_points = false;    ///< whether point sets may be scored, by their own distances
   bool allow_mismatch = false;  ///< compare statistics whose provenance differs

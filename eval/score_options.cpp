@@ -120,8 +120,27 @@ void add_metrics_option(CLI::App& command, ScoreOptions& options) {
             }
             options.metrics_given = true;
           },
-          "Scores of images, several by commas: fid, is, kid, prdc. Default: fid,is")
+          "Scores of images, several by commas: fid, is, kid, prdc, fid-infinity, is-infinity. Default: "
+          "fid,is")
       ->option_text("LIST");
+}
+
+void add_interval_option(CLI::App& command, ScoreOptions& options) {
+  static const std::map<std::string, metrics::IntervalMethod> kMethods = {
+      {"jackknife", metrics::IntervalMethod::kJackknife}, {"delta", metrics::IntervalMethod::kDelta}};
+  command
+      .add_option_function<std::string>(
+          "--interval",
+          [&options](const std::string& word) {
+            const auto found = kMethods.find(word);
+            if (found == kMethods.end()) {
+              throw CLI::ValidationError("--interval", "'" + word + "' is neither jackknife nor delta");
+            }
+            options.interval = found->second;
+          },
+          "Adds 95 % intervals and the bias, by a delete-group jackknife or, of FID, by its derivatives: "
+          "faster")
+      ->option_text("{jackknife,delta}");
 }
 
 void add_kernel_options(CLI::App& command, ScoreOptions& options) {

@@ -20,6 +20,9 @@ void add_yardstick_option(CLI::App& command, ScoreOptions& options);
 /// Which scores `score` is to give; sets the default.
 void add_metrics_option(CLI::App& command, ScoreOptions& options);
 
+/// Whether FID and IS are to have intervals.
+void add_interval_option(CLI::App& command, ScoreOptions& options);
+
 /// The options of a kernel distance.
 void add_kernel_options(CLI::App& command, ScoreOptions& options);
 

@@ -45,8 +45,10 @@ Json score_points(const ScoreOptions& options, const Session& session) {
         "{} and {} are points, which have no such score; `ddpm-eval score` has their distances", options.real,
         options.fake);
   }
-  if (options.metrics_given || options.kid_subsets || options.kid_subset_size || options.neighbours) {
-    throw core::UsageError("points take no --metrics, --kid-subsets, --kid-subset-size or --neighbours");
+  if (options.metrics_given || options.interval || options.kid_subsets || options.kid_subset_size ||
+      options.neighbours) {
+    throw core::UsageError(
+        "points take no --metrics, --interval, --kid-subsets, --kid-subset-size or --neighbours");
   }
   if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty() ||
       !options.preset.empty() || options.precision) {

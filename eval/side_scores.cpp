@@ -3,12 +3,15 @@
 #include "base/core/error.h"
 #include "eval/comparability.h"
 #include "eval/console.h"
+#include "metrics/extrapolation.h"
 #include "metrics/inception_score.h"
 #include "metrics/kernel_distance.h"
 #include "metrics/neighbours.h"
+#include "metrics/score_interval.h"
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -41,13 +44,94 @@ metrics::NeighbourRule neighbour_rule(const SideRules& rules) {
   return rule;
 }
 
+Json interval_json(const metrics::Interval& interval) {
+  return {{"estimand", interval.estimand}, {"low", interval.low}, {"high", interval.high}};
+}
+
+Json uncertainty_json(const metrics::Uncertainty& found) {
+  Json json = {{"method", found.method}, {"level", found.level}};
+  if (found.groups > 0) {
+    json["groups"] = found.groups;
+  }
+  const auto add = [&](const char* key, double value) {
+    if (std::isfinite(value)) {
+      json[key] = value;
+    }
+  };
+  add("standard_error", found.deviation);
+  add("bias", found.bias);
+  if (found.at_count) {
+    json["at_count"] = interval_json(*found.at_count);
+  }
+  if (found.at_infinity) {
+    json["at_infinity"] = interval_json(*found.at_infinity);
+  }
+  if (!found.withheld.empty()) {
+    json["withheld"] = found.withheld;
+  }
+  json["conditional_on_real"] = found.conditional_on_real;
+  return json;
+}
+
+Json extrapolation_json(const metrics::Extrapolation& fit) {
+  return {{"sizes", fit.sizes}, {"values", fit.values}, {"slope", fit.slope}, {"r_squared", fit.r_squared}};
+}
+
+/// "frechet_inception_distance", or "frechet_distance" on other features.
+std::string frechet_name(const SideRules& rules) {
+  return rules.standard ? "frechet_inception_distance" : "frechet_distance";
+}
+
+std::string inception_score_name(const SideRules& rules) {
+  return rules.standard ? "inception_score" : "classifier_score";
+}
+
+void add_extrapolation(const std::string& name, const metrics::Extrapolation& fit, SideScores& scores) {
+  scores.metrics[name] = fit.intercept;
+  scores.uncertainty[name] = {{"standard_error", fit.intercept_deviation},
+                              {"estimand", "the score of infinitely many images of the fake side"},
+                              {"method", "least squares in 1 / N, of nested subsets"}};
+  scores.parts[name] = extrapolation_json(fit);
+  scores.notes.insert(scores.notes.end(), fit.notes.begin(), fit.notes.end());
+}
+
 void add_inception_score(const Side& fake, const SideRules& rules, SideScores& scores) {
   const auto& rule = *rules.preset.inception_score;
-  const auto score = metrics::inception_score(fake.logits, {rule.splits, rule.shuffle_seed});
-  const std::string stem = rules.standard ? "inception_score" : "classifier_score";
+  const metrics::InceptionScoreOptions options{rule.splits, rule.shuffle_seed};
+  const auto score = metrics::inception_score(fake.logits, options);
+  const std::string stem = inception_score_name(rules);
   scores.metrics[stem + "_mean"] = score.mean;
   scores.metrics[stem + "_std"] = score.std;
   scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
+  if (rules.options.interval) {
+    scores.uncertainty[stem + "_mean"] =
+        uncertainty_json(metrics::score_interval(fake.logits, {.score = options}));
+  }
+}
+
+void add_frechet_interval(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                          const Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  const metrics::FrechetIntervalOptions options{.method = *rules.options.interval};
+  const auto progress = watched_progress("interval of the Frechet distance", "steps", session.quiet);
+  const auto found = naming_sources(fake, rules.options, [&] {
+    return real.features.defined()
+               ? metrics::frechet_interval(real.features, fake.features, options, progress)
+               : metrics::frechet_interval(real.moments, fake.features, options, progress);
+  });
+  auto json = uncertainty_json(found);
+  json["seconds"] = seconds_since(start);
+  scores.uncertainty[frechet_name(rules)] = std::move(json);
+}
+
+void add_frechet_infinity(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                          const Session& session) {
+  const auto fit = naming_sources(fake, rules.options, [&] {
+    return metrics::frechet_infinity(
+        real.moments, fake.features, {},
+        watched_progress("Frechet distance of infinitely many images", "sizes", session.quiet));
+  });
+  add_extrapolation(frechet_name(rules) + "_infinity", fit, scores);
 }
 
 void add_frechet(const Side& real, Side& fake, const SideRules& rules, SideScores& scores) {
@@ -55,7 +139,7 @@ void add_frechet(const Side& real, Side& fake, const SideRules& rules, SideScore
   auto parts = naming_sources(fake, rules.options, [&] {
     return metrics::frechet_distance(real.moments, std::move(fake.moments), rules.options.sqrt);
   });
-  scores.metrics[rules.standard ? "frechet_inception_distance" : "frechet_distance"] = parts.distance;
+  scores.metrics[frechet_name(rules)] = parts.distance;
   scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
                              {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
                              {"route", parts.route},           {"seconds", seconds_since(start)}};
@@ -126,7 +210,7 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
 }  // namespace
 
 void require_presets_metrics(const WantedScores& wanted, const metrics::Preset& preset) {
-  for (const auto& [flag, metric] : {std::pair{wanted.inception_score, metrics::kInceptionScore},
+  for (const auto& [flag, metric] : {std::pair{wanted.classes(), metrics::kInceptionScore},
                                      {wanted.kernel, metrics::kKernelDistance},
                                      {wanted.neighbours, metrics::kNeighbours}}) {
     if (flag) {
@@ -164,6 +248,16 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   }
   if (wanted.neighbours) {
     add_neighbours(*real, fake, rules, scores, session);
+  }
+  if (wanted.score_infinity) {
+    add_extrapolation(inception_score_name(rules) + "_infinity", metrics::score_infinity(fake.logits),
+                      scores);
+  }
+  if (wanted.frechet_infinity) {
+    add_frechet_infinity(*real, fake, rules, scores, session);
+  }
+  if (wanted.frechet && rules.options.interval) {
+    add_frechet_interval(*real, fake, rules, scores, session);
   }
   if (wanted.frechet) {
     add_frechet(*real, fake, rules, scores);

@@ -17,10 +17,12 @@ struct Name {
   bool WantedScores::*flag;
 };
 
-constexpr std::array<Name, 4> kNames{{{"fid", &WantedScores::frechet},
+constexpr std::array<Name, 6> kNames{{{"fid", &WantedScores::frechet},
                                       {"is", &WantedScores::inception_score},
                                       {"kid", &WantedScores::kernel},
-                                      {"prdc", &WantedScores::neighbours}}};
+                                      {"prdc", &WantedScores::neighbours},
+                                      {"fid-infinity", &WantedScores::frechet_infinity},
+                                      {"is-infinity", &WantedScores::score_infinity}}};
 
 [[noreturn]] void refuse(const std::string& word) {
   std::vector<std::string> names;

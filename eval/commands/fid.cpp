@@ -11,6 +11,7 @@ void add_fid_command(CLI::App& program, Session& session) {
   add_score_options(*command, *options, SidesNeeded::kBoth);
   add_yardstick_option(*command, *options);
   add_frechet_options(*command, *options);
+  add_interval_option(*command, *options);
   add_scoring_command(*command, options, session);
 }
 

@@ -9,6 +9,7 @@ void add_is_command(CLI::App& program, Session& session) {
   auto options = std::make_shared<ScoreOptions>();
   options->wanted.inception_score = true;
   add_score_options(*command, *options, SidesNeeded::kFake);
+  add_interval_option(*command, *options);
   add_scoring_command(*command, options, session);
 }
 

@@ -13,6 +13,7 @@ void add_score_command(CLI::App& program, Session& session) {
   add_metrics_option(*command, *options);
   add_yardstick_option(*command, *options);
   add_frechet_options(*command, *options);
+  add_interval_option(*command, *options);
   add_kernel_options(*command, *options);
   add_neighbour_options(*command, *options);
   add_scoring_command(*command, options, session);
