@@ -25,6 +25,7 @@ struct Session {
 void add_ablate_command(CLI::App& program, Session& session);
 void add_compare_command(CLI::App& program, Session& session);
 void add_data_command(CLI::App& program, Session& session);
+void add_explain_command(CLI::App& program, Session& session);
 void add_export_command(CLI::App& program, Session& session);
 void add_features_command(CLI::App& program, Session& session);
 void add_fid_command(CLI::App& program, Session& session);

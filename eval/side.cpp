@@ -123,6 +123,45 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
   return source;
 }
 
+Json side_record(const SideRequest& request, const data::ImageSource& images,
+                 const metrics::ExtractReport& report) {
+  const auto& seen = images.report();
+  warn_unreadable(request.role, seen.unreadable);
+  for (const auto& note : seen.notes) {
+    print_note(request.role + ": " + note);
+  }
+  require_enough(request, report.images);
+  Json record;
+  record["source"] = request.source;
+  if (const auto resolved = data::resolved_name(data::parse_source(request.source));
+      resolved != request.source) {
+    record["resolved"] = resolved;
+  }
+  record.update({{"kind", "images"},
+                 {"count", report.images},
+                 {"unreadable", seen.unreadable},
+                 {"notes", seen.notes},
+                 {"seconds",
+                  {{"source", report.source_seconds},
+                   {"prepare", report.prepare_seconds},
+                   {"forward", report.forward_seconds},
+                   {"metrics", report.consume_seconds}}}});
+  if (report.witness_seconds > 0) {
+    record["seconds"]["control"] = report.witness_seconds;
+  }
+  if (auto context = context_of(request, images); !context.is_null()) {
+    const auto said = context.find("count");
+    if (said != context.end() && said->is_number_integer() && said->get<int64_t>() > report.images) {
+      const auto note = fmt::format("{} of the {} samples that {} is meant to hold were scored",
+                                    report.images, said->get<int64_t>(), request.source);
+      print_note(request.role + ": " + note);
+      record["notes"].push_back(note);
+    }
+    record["context"] = std::move(context);
+  }
+  return record;
+}
+
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session, const metrics::FeatureNet* exact) {
   Side side;
@@ -142,46 +181,13 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
       images, net, consume,
       console_progress("scoring " + request.role + " " + request.source, "images", session.quiet),
       exact != nullptr ? control_witness(*exact, side.control) : metrics::InputWitness());
-  const auto& seen = images.report();
-  warn_unreadable(request.role, seen.unreadable);
-  for (const auto& note : seen.notes) {
-    print_note(request.role + ": " + note);
-  }
-  require_enough(request, moments.count());
-
+  side.record = side_record(request, images, report);
   side.moments = moments.finish();
   if (request.keep_logits) {
     side.logits = torch::cat(logits);
   }
   if (request.keep_features) {
     side.features = features.rows();
-  }
-  side.record["source"] = request.source;
-  if (const auto resolved = data::resolved_name(data::parse_source(request.source));
-      resolved != request.source) {
-    side.record["resolved"] = resolved;
-  }
-  side.record.update({{"kind", "images"},
-                      {"count", report.images},
-                      {"unreadable", seen.unreadable},
-                      {"notes", seen.notes},
-                      {"seconds",
-                       {{"source", report.source_seconds},
-                        {"prepare", report.prepare_seconds},
-                        {"forward", report.forward_seconds},
-                        {"metrics", report.consume_seconds}}}});
-  if (exact != nullptr) {
-    side.record["seconds"]["control"] = report.witness_seconds;
-  }
-  if (auto context = context_of(request, images); !context.is_null()) {
-    const auto said = context.find("count");
-    if (said != context.end() && said->is_number_integer() && said->get<int64_t>() > report.images) {
-      const auto note = fmt::format("{} of the {} samples that {} is meant to hold were scored",
-                                    report.images, said->get<int64_t>(), request.source);
-      print_note(request.role + ": " + note);
-      side.record["notes"].push_back(note);
-    }
-    side.record["context"] = std::move(context);
   }
   return side;
 }

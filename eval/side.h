@@ -4,6 +4,7 @@
 #include "base/data/source_spec.h"
 #include "eval/command.h"
 #include "eval/precision_effect.h"
+#include "metrics/extract.h"
 #include "metrics/feature_net.h"
 #include "metrics/moments.h"
 
@@ -45,9 +46,13 @@ Side read_side(const SideRequest& request);
 /// done.
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
 
-/// Drains the images through `net`, the first of them through `exact`, too, if there is one. Prints warnings
-/// for unreadable files. Throws DataError for fewer images than a covariance (two) or, where logits are kept,
-/// the splits of an Inception Score need.
+/// What a record says of a side that has been read. Prints warnings for unreadable files. Throws DataError
+/// for fewer images than a covariance (two) or an Inception Score needs.
+Json side_record(const SideRequest& request, const data::ImageSource& images,
+                 const metrics::ExtractReport& report);
+
+/// Drains the images through `net`, the first of them through `exact`, too, if there is one. Warns and
+/// throws as side_record().
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session, const metrics::FeatureNet* exact = nullptr);
 

@@ -81,7 +81,7 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   expect_error({"fidd", "--help"}, "unknown command 'fidd'; did you mean 'fid'?");
   expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
   expect_error({"knn", "--help"},
-               "unknown command 'knn'; choose train, sample, show, fid, is, kid, prdc, score, stats, nll, "
+               "unknown command 'knn'; choose train, sample, show, fid, is, kid, prdc, score, explain, stats, nll, "
                "ablate, report, "
                "compare, features, data, "
                "weights, import, export or info");
