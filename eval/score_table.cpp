@@ -9,13 +9,29 @@
 namespace ddpm_eval::eval {
 namespace {
 
-/// " +- 0.0012" where the score's standard error is known, else "".
-std::string error_text(const Json& record, const std::string& metric) {
+/// What is known of how far a score may be off, or null.
+Json uncertainty_of(const Json& record, const std::string& metric) {
   const auto all = record.find("uncertainty");
-  const auto found = all == record.end() ? all : all->find(metric);
-  return all == record.end() || found == all->end()
-             ? ""
-             : fmt::format(" +- {:.2g}", found->at("standard_error").get<double>());
+  return all != record.end() && all->contains(metric) ? all->at(metric) : Json();
+}
+
+/// " +- 0.0012" where the score's standard error is known, else "".
+std::string error_text(const Json& uncertainty) {
+  return uncertainty.contains("standard_error")
+             ? fmt::format(" +- {:.2g}", uncertainty["standard_error"].get<double>())
+             : "";
+}
+
+void print_intervals(const Json& uncertainty) {
+  for (const char* key : {"at_count", "at_infinity"}) {
+    if (uncertainty.contains(key)) {
+      const auto& interval = uncertainty[key];
+      print_line("{:<30} {:.7g} to {:.7g}: {}",
+                 fmt::format("  {:.0f} %", 100 * uncertainty["level"].get<double>()),
+                 interval["low"].get<double>(), interval["high"].get<double>(),
+                 interval["estimand"].get<std::string>());
+    }
+  }
 }
 
 /// A row for the samples and one for each yardstick, a column for each metric.
@@ -49,7 +65,9 @@ void print_score(const Json& record) {
     return;
   }
   for (const auto& [key, value] : record["metrics"].items()) {
-    fmt::print("{:<30} {:.7g}{}\n", key, value.get<double>(), error_text(record, key));
+    const auto uncertainty = uncertainty_of(record, key);
+    fmt::print("{:<30} {:.7g}{}\n", key, value.get<double>(), error_text(uncertainty));
+    print_intervals(uncertainty);
   }
   const auto print_side = [&](const std::string& role, const Json& side) {
     const auto count = side.contains("count") ? fmt::format(", N = {}", side["count"].get<int64_t>()) : "";

@@ -48,7 +48,8 @@ Json interval_json(const metrics::Interval& interval) {
   return {{"estimand", interval.estimand}, {"low", interval.low}, {"high", interval.high}};
 }
 
-Json uncertainty_json(const metrics::Uncertainty& found) {
+/// Adds the uncertainty of a metric, and a note where an interval is withheld.
+void add_uncertainty(const std::string& metric, const metrics::Uncertainty& found, SideScores& scores) {
   Json json = {{"method", found.method}, {"level", found.level}};
   if (found.groups > 0) {
     json["groups"] = found.groups;
@@ -68,9 +69,10 @@ Json uncertainty_json(const metrics::Uncertainty& found) {
   }
   if (!found.withheld.empty()) {
     json["withheld"] = found.withheld;
+    scores.notes.push_back(metric + ": no interval: " + found.withheld);
   }
   json["conditional_on_real"] = found.conditional_on_real;
-  return json;
+  scores.uncertainty[metric] = std::move(json);
 }
 
 Json extrapolation_json(const metrics::Extrapolation& fit) {
@@ -104,8 +106,7 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   scores.metrics[stem + "_std"] = score.std;
   scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
   if (rules.options.interval) {
-    scores.uncertainty[stem + "_mean"] =
-        uncertainty_json(metrics::score_interval(fake.logits, {.score = options}));
+    add_uncertainty(stem + "_mean", metrics::score_interval(fake.logits, {.score = options}), scores);
   }
 }
 
@@ -119,9 +120,8 @@ void add_frechet_interval(const Side& real, const Side& fake, const SideRules& r
                ? metrics::frechet_interval(real.features, fake.features, options, progress)
                : metrics::frechet_interval(real.moments, fake.features, options, progress);
   });
-  auto json = uncertainty_json(found);
-  json["seconds"] = seconds_since(start);
-  scores.uncertainty[frechet_name(rules)] = std::move(json);
+  add_uncertainty(frechet_name(rules), found, scores);
+  scores.uncertainty[frechet_name(rules)]["seconds"] = seconds_since(start);
 }
 
 void add_frechet_infinity(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
