@@ -25,13 +25,16 @@ struct Session {
 void add_ablate_command(CLI::App& program, Session& session);
 void add_compare_command(CLI::App& program, Session& session);
 void add_data_command(CLI::App& program, Session& session);
+void add_explain_command(CLI::App& program, Session& session);
 void add_export_command(CLI::App& program, Session& session);
 void add_features_command(CLI::App& program, Session& session);
 void add_fid_command(CLI::App& program, Session& session);
 void add_import_command(CLI::App& program, Session& session);
 void add_info_command(CLI::App& program, Session& session);
 void add_is_command(CLI::App& program, Session& session);
+void add_kid_command(CLI::App& program, Session& session);
 void add_nll_command(CLI::App& program, Session& session);
+void add_prdc_command(CLI::App& program, Session& session);
 void add_report_command(CLI::App& program, Session& session);
 void add_sample_command(CLI::App& program, Session& session);
 void add_score_command(CLI::App& program, Session& session);

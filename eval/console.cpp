@@ -1,5 +1,8 @@
 #include "eval/console.h"
 
+#include "base/core/error.h"
+#include "base/core/interrupt.h"
+
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -107,6 +110,15 @@ ProgressDisplay console_display(const std::string& what, const std::string& unit
 
 ProgressFn console_progress(const std::string& what, const std::string& unit, bool quiet) {
   return console_display(what, unit, quiet).update;
+}
+
+ProgressFn watched_progress(const std::string& what, const std::string& unit, bool quiet) {
+  return [what, show = console_progress(what, unit, quiet)](int64_t done, int64_t total) {
+    if (core::interrupt_requested()) {
+      throw core::InterruptedError("interrupted while computing the {}; the same command begins anew", what);
+    }
+    show(done, total);
+  };
 }
 
 void print_note(const std::string& text) { put("note: " + core::printable(text) + "\n"); }

@@ -21,6 +21,9 @@ using ProgressFn = std::function<void(int64_t done, int64_t total)>;
 /// ("images").
 ProgressFn console_progress(const std::string& what, const std::string& unit, bool quiet);
 
+/// As console_progress(), of work that an interrupt ends: throws InterruptedError naming `what`, a noun.
+ProgressFn watched_progress(const std::string& what, const std::string& unit, bool quiet);
+
 /// Progress that can say more: lines of their own above the bar.
 struct ProgressDisplay {
   ProgressFn update;

@@ -23,15 +23,16 @@ using AddCommand = void (*)(CLI::App&, Session&);
 
 // The order of the help text.
 constexpr AddCommand kCommands[] = {
-    ddpm_eval::eval::add_train_command,   ddpm_eval::eval::add_sample_command,
-    ddpm_eval::eval::add_show_command,    ddpm_eval::eval::add_fid_command,
-    ddpm_eval::eval::add_is_command,      ddpm_eval::eval::add_score_command,
-    ddpm_eval::eval::add_stats_command,   ddpm_eval::eval::add_nll_command,
-    ddpm_eval::eval::add_ablate_command,  ddpm_eval::eval::add_report_command,
-    ddpm_eval::eval::add_compare_command, ddpm_eval::eval::add_features_command,
-    ddpm_eval::eval::add_data_command,    ddpm_eval::eval::add_weights_command,
-    ddpm_eval::eval::add_import_command,  ddpm_eval::eval::add_export_command,
-    ddpm_eval::eval::add_info_command,
+    ddpm_eval::eval::add_train_command,    ddpm_eval::eval::add_sample_command,
+    ddpm_eval::eval::add_show_command,     ddpm_eval::eval::add_fid_command,
+    ddpm_eval::eval::add_is_command,       ddpm_eval::eval::add_kid_command,
+    ddpm_eval::eval::add_prdc_command,     ddpm_eval::eval::add_score_command,
+    ddpm_eval::eval::add_explain_command,  ddpm_eval::eval::add_stats_command,
+    ddpm_eval::eval::add_nll_command,      ddpm_eval::eval::add_ablate_command,
+    ddpm_eval::eval::add_report_command,   ddpm_eval::eval::add_compare_command,
+    ddpm_eval::eval::add_features_command, ddpm_eval::eval::add_data_command,
+    ddpm_eval::eval::add_weights_command,  ddpm_eval::eval::add_import_command,
+    ddpm_eval::eval::add_export_command,   ddpm_eval::eval::add_info_command,
 };
 
 int fail(ExitCode code, const std::string& message) {

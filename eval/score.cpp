@@ -5,7 +5,7 @@
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
-#include "metrics/inception_score.h"
+#include "eval/side_scores.h"
 #include "metrics/preset.h"
 
 #include <algorithm>
@@ -68,24 +68,26 @@ const metrics::Preset& preset_of(const FeatureRequest& request) {
 /// Opens the sides. An Inception Score that cannot be had is refused as soon as the features are known, which
 /// the real side may tell.
 Field open_field(const ScoreOptions& options) {
+  const auto& wanted = options.wanted;
   Field field;
-  if (options.frechet()) {
-    field.real = open_entrant({"real", options.real, options.strict, false});
+  const bool interval = options.interval && wanted.frechet;
+  if (wanted.pairs()) {
+    field.real = open_entrant({"real", options.real, options.strict, false, wanted.images() || interval});
   }
   int64_t splits = 0;
-  if (options.inception_score) {
+  if (wanted.classes()) {
     const auto told = field.real ? provenance_features(field.real->side) : Json();
     const auto request = completed_request(told, options);
     require_classifier(request);
     metrics::require_metric(preset_of(request), metrics::kInceptionScore);
     splits = metrics::fewest_images(*preset_of(request).inception_score);
   }
-  const auto scored = [&](const char* role, const std::string& source) {
-    return open_entrant({role, source, options.strict, options.inception_score, splits});
+  const auto scored = [&](const char* role, const std::string& source, bool keep_features) {
+    return open_entrant({role, source, options.strict, wanted.classes(), splits, keep_features});
   };
-  field.fake = scored("fake", options.fake);
+  field.fake = scored("fake", options.fake, wanted.images() || interval || wanted.frechet_infinity);
   for (const auto& source : options.yardsticks) {
-    field.yardsticks.push_back(scored("yardstick", source));
+    field.yardsticks.push_back(scored("yardstick", source, wanted.images() || wanted.frechet_infinity));
   }
   return field;
 }
@@ -100,9 +102,18 @@ void require_count(const std::string& yardstick, int64_t count, int64_t fake_cou
 
 /// What can be refused without the network.
 void check_field(const Field& field, const ScoreOptions& options) {
-  if (options.inception_score && field.fake.is_statistics()) {
+  if (options.wanted.classes() && field.fake.is_statistics()) {
     throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
                            options.fake);
+  }
+  // An interval against a reference of statistics is conditional on them; all else needs the images.
+  for (const auto& [entrant, needs_images] :
+       {std::pair{field.real ? &*field.real : nullptr, options.wanted.images()},
+        {&field.fake, field.fake.request.keep_features}}) {
+    if (entrant != nullptr && entrant->is_statistics() && needs_images) {
+      throw core::UsageError("--{} {}: a statistics file has no images, which this score or --interval needs",
+                             entrant->request.role, entrant->request.source);
+    }
   }
   if (!field.needs_net()) {
     for (const auto& [flag, value] : {std::pair{"--features", options.features},
@@ -153,7 +164,7 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
     require_one_dimension(*field.real, field.fake);
   } else {
     net = open_feature_net(request, field.real ? options.real : options.fake);
-    if (options.inception_score && net->info().classes == 0) {
+    if (options.wanted.classes() && net->info().classes == 0) {
       throw core::UsageError("--features {}: these features have no classes to take an Inception Score of",
                              net->info().name);
     }
@@ -188,50 +199,6 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
   return net;
 }
 
-/// The metrics of one side against the reference, under names that tell the FID Inception from other
-/// features.
-struct SideScores {
-  Json metrics = Json::object();
-  Json parts = Json::object();
-  std::vector<std::string> notes;
-};
-
-/// The distance; where it cannot be had, the message names both sources.
-metrics::FrechetParts frechet_parts(const metrics::Moments& real, Side& side, const ScoreOptions& options) {
-  try {
-    return metrics::frechet_distance(real, std::move(side.moments), options.sqrt);
-  } catch (const core::DataError& error) {
-    throw core::DataError("--real {} against {}: {}", options.real, text_field(side.record, "source"),
-                          error.what());
-  }
-}
-
-SideScores score_side(const metrics::Moments* real, Side& side, const ScoreOptions& options,
-                      const metrics::Preset& preset, const Json& features) {
-  const int64_t dim = side.moments.mean.size(0);
-  SideScores scores;
-  if (options.inception_score) {
-    const auto& rule = *preset.inception_score;
-    const auto score = metrics::inception_score(side.logits, rule);
-    const std::string stem = uses_fid_inception(features, dim) ? "inception_score" : "classifier_score";
-    scores.metrics[stem + "_mean"] = score.mean;
-    if (score.std) {
-      scores.metrics[stem + "_std"] = *score.std;
-    }
-    scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
-  }
-  if (real != nullptr) {
-    const auto start = std::chrono::steady_clock::now();
-    auto parts = frechet_parts(*real, side, options);
-    scores.metrics[frechet_key(features, dim)] = parts.distance;
-    scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
-                               {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
-                               {"route", parts.route},           {"seconds", seconds_since(start)}};
-    scores.notes = std::move(parts.notes);
-  }
-  return scores;
-}
-
 }  // namespace
 
 Json score_images(const ScoreOptions& options, const Session& session) {
@@ -245,10 +212,20 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (!options.preset.empty()) {
     metrics::find_preset(options.preset);
   }
+  if (!options.wanted.pairs() && !options.real.empty()) {
+    throw core::UsageError("--real {}: an Inception Score has no reference; use `ddpm-eval is`",
+                           options.real);
+  }
   Field field = open_field(options);
   check_field(field, options);
   const auto request = completed_request(field.told_features(), options);
   const auto& preset = preset_of(request);
+  require_presets_metrics(options.wanted, preset);
+  const auto size_of = [](const Entrant& entrant) {
+    return entrant.images ? entrant.images->size() : std::nullopt;
+  };
+  SideRules rules{options, preset};
+  require_counts(rules, field.real ? size_of(*field.real) : std::nullopt, size_of(field.fake));
   const auto net = open_net(field, request, options, record);
   const auto exact = net ? open_exact_net(request, field.real ? options.real : options.fake, *net) : nullptr;
 
@@ -265,10 +242,15 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   auto& fake = field.fake.side;
   measure(field.fake, exact.get());
   record["fake"] = fake.record;
-  const auto* real = field.real ? &field.real->side.moments : nullptr;
+  const auto* real = field.real ? &field.real->side : nullptr;
   const int64_t fake_count = fake.moments.count;
-  auto scores = score_side(real, fake, options, preset, record["features"]);
+  rules.standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  rules.frechet_key = frechet_key(record["features"], fake.moments.mean.size(0));
+  auto scores = score_side(real, fake, rules, session);
   record["metrics"] = std::move(scores.metrics);
+  if (!scores.uncertainty.empty()) {
+    record["uncertainty"] = std::move(scores.uncertainty);
+  }
   record["parts"] = std::move(scores.parts);
   for (const auto& note : scores.notes) {
     record["notes"].push_back(note);
@@ -276,17 +258,20 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (exact) {
     record["precision_effect"] =
         precision_effect(field.real ? &field.real->side.control : nullptr, fake.control,
-                         {.sqrt = options.sqrt, .inception_score = options.inception_score});
+                         {.sqrt = options.sqrt, .inception_score = options.wanted.inception_score});
     record["notes"].push_back(describe_precision_effect(record["precision_effect"]));
   }
+  auto without_interval = options;
+  without_interval.interval.reset();
+  const SideRules of_yardsticks{without_interval, preset, rules.standard, rules.frechet_key};
   for (auto& yardstick : field.yardsticks) {
     measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);
     Json entry = yardstick.side.record;
-    entry["metrics"] = score_side(real, yardstick.side, options, preset, record["features"]).metrics;
+    entry["metrics"] = score_side(real, yardstick.side, of_yardsticks, session).metrics;
     record["yardsticks"].push_back(std::move(entry));
   }
-  if (options.frechet()) {
+  if (options.wanted.frechet) {
     record["sqrt"] = options.sqrt == metrics::SqrtMethod::kSymmetric ? "symmetric" : "general";
   }
   const auto word = text_field(record["features"], "precision");

@@ -3,7 +3,9 @@
 #include "base/tensor/precision.h"
 #include "eval/command.h"
 #include "eval/side.h"
+#include "eval/wanted_scores.h"
 #include "metrics/frechet.h"
+#include "metrics/frechet_interval.h"
 
 #include <optional>
 #include <string>
@@ -11,7 +13,7 @@
 
 namespace ddpm_eval::eval {
 
-/// What fid, is and score have in common.
+/// What fid, is, kid, prdc and score have in common.
 struct ScoreOptions {
   std::string real;  ///< empty where no reference is needed
   std::string fake;
@@ -21,17 +23,20 @@ struct ScoreOptions {
   std::string preset;  ///< empty: a statistics file's own, else the default
   std::optional<tensor::Precision>
       precision;  ///< of the network; none: a statistics file's own, else float32
-  bool inception_score = false;
+  WantedScores wanted;
+  bool metrics_given = false;                       ///< whether `wanted` is the user's own choice
+  std::optional<metrics::IntervalMethod> interval;  ///< of FID and IS; none: no intervals of them
+  std::optional<int64_t> kid_subsets;               ///< none: the preset's
+  std::optional<int64_t> kid_subset_size;           ///< none: the preset's
+  std::optional<int64_t> neighbours;                ///< k of precision and recall; none: the preset's
   bool strict = false;
   bool allow_points = false;    ///< whether point sets may be scored, by their own distances
   bool allow_mismatch = false;  ///< compare statistics whose provenance differs
   metrics::SqrtMethod sqrt = metrics::SqrtMethod::kSymmetric;
-
-  bool frechet() const { return !real.empty(); }
 };
 
-/// Scores image sets in one pass over each and returns the record: metrics, parts, both sides, features,
-/// preset and the runtime. Progress and warnings go to stderr.
+/// Scores image sets in one pass over each and returns the record: metrics, their uncertainty, parts, both
+/// sides, features, preset and the runtime. Progress and warnings go to stderr.
 Json score_images(const ScoreOptions& options, const Session& session);
 
 /// Scores point sets: sliced Wasserstein and energy distance, and beside them the floor: fresh real points of

@@ -1,5 +1,6 @@
 #include "eval/score_options.h"
 
+#include "base/core/error.h"
 #include "eval/distinct_files.h"
 #include "eval/output.h"
 #include "metrics/preset.h"
@@ -14,6 +15,9 @@
 namespace ddpm_eval::eval {
 namespace {
 
+constexpr int64_t kMostSubsets = 100'000;
+constexpr int64_t kMostNeighbours = 100'000'000;  // no set of images is larger
+
 std::string refuse_empty(const std::string& source) {
   return source.empty() ? "names no source" : std::string();
 }
@@ -25,7 +29,7 @@ void require_own_place(const std::string& json, const ScoreOptions& options) {
     const auto files = source_files(flag, source);
     inputs.insert(inputs.end(), files.begin(), files.end());
   };
-  if (options.frechet()) {
+  if (!options.real.empty()) {
     add("--real", options.real);
   }
   add("--fake", options.fake);
@@ -104,12 +108,72 @@ void add_frechet_options(CLI::App& command, ScoreOptions& options) {
         return word == "0" || word == "1" ? std::string() : "'" + word + "' is neither symmetric nor general";
       })
       ->option_text("{symmetric,general}");
+  command.add_flag("--allow-mismatch", options.allow_mismatch,
+                   "Compare statistics even if they were made with other features");
+}
+
+void add_yardstick_option(CLI::App& command, ScoreOptions& options) {
   command
       .add_option("--yardstick", options.yardsticks,
                   "A source of as many images as --fake, scored beside it: real images, noise. Repeatable")
       ->allow_extra_args(false);
-  command.add_flag("--allow-mismatch", options.allow_mismatch,
-                   "Compare statistics even if they were made with other features");
+}
+
+void add_metrics_option(CLI::App& command, ScoreOptions& options) {
+  options.wanted = parse_wanted_scores("fid,is");
+  command
+      .add_option_function<std::string>(
+          "--metrics",
+          [&options](const std::string& list) {
+            try {
+              options.wanted = parse_wanted_scores(list);
+            } catch (const core::UsageError& error) {
+              throw CLI::ValidationError("--metrics " + list, error.what());
+            }
+            options.metrics_given = true;
+          },
+          "Scores of images, several by commas: fid, is, kid, prdc, fid-infinity, is-infinity. Default: "
+          "fid,is")
+      ->option_text("LIST");
+}
+
+void add_interval_option(CLI::App& command, ScoreOptions& options) {
+  static const std::map<std::string, metrics::IntervalMethod> kMethods = {
+      {"jackknife", metrics::IntervalMethod::kJackknife}, {"delta", metrics::IntervalMethod::kDelta}};
+  command
+      .add_option_function<std::string>(
+          "--interval",
+          [&options](const std::string& word) {
+            const auto found = kMethods.find(word);
+            if (found == kMethods.end()) {
+              throw CLI::ValidationError("--interval", "'" + word + "' is neither jackknife nor delta");
+            }
+            options.interval = found->second;
+          },
+          "Adds 95 % intervals and the bias, by a delete-group jackknife or, of FID, by its derivatives: "
+          "faster")
+      ->option_text("{jackknife,delta}");
+}
+
+void add_kernel_options(CLI::App& command, ScoreOptions& options) {
+  command
+      .add_option("--kid-subsets", options.kid_subsets,
+                  "Subsets that kernel distances are averaged over. Default: the preset's")
+      ->check(CLI::Range(int64_t{1}, kMostSubsets))
+      ->option_text("N");
+  command
+      .add_option("--kid-subset-size", options.kid_subset_size,
+                  "Images of a side in a subset. Default: the preset's")
+      ->check(CLI::Range(int64_t{2}, kMostNeighbours))
+      ->option_text("N");
+}
+
+void add_neighbour_options(CLI::App& command, ScoreOptions& options) {
+  command
+      .add_option("--neighbours", options.neighbours,
+                  "The neighbour, by distance, that a radius reaches to: k. Default: the preset's")
+      ->check(CLI::Range(int64_t{1}, kMostNeighbours))
+      ->option_text("K");
 }
 
 void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>& options, Session& session) {

@@ -21,6 +21,20 @@ void add_feature_precision_option(CLI::App& command, std::optional<tensor::Preci
 /// The options of a Frechet distance.
 void add_frechet_options(CLI::App& command, ScoreOptions& options);
 
+void add_yardstick_option(CLI::App& command, ScoreOptions& options);
+
+/// Which scores `score` is to give; sets the default.
+void add_metrics_option(CLI::App& command, ScoreOptions& options);
+
+/// Whether FID and IS are to have intervals.
+void add_interval_option(CLI::App& command, ScoreOptions& options);
+
+/// The options of a kernel distance.
+void add_kernel_options(CLI::App& command, ScoreOptions& options);
+
+/// The options of precision and recall.
+void add_neighbour_options(CLI::App& command, ScoreOptions& options);
+
 /// Adds a scoring command: parses, scores and prints the record or its metrics.
 void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>& options, Session& session);
 

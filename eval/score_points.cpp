@@ -1,5 +1,4 @@
 #include "base/core/error.h"
-#include "base/core/interrupt.h"
 #include "base/data/points.h"
 #include "base/data/source_spec.h"
 #include "base/tensor/runtime.h"
@@ -21,20 +20,10 @@ namespace {
 constexpr uint64_t kFloorSeed = 0x666c6f6f72;
 constexpr int kFloorDraws = 5;
 
-/// Progress on the terminal, and the place where Ctrl-C is heard.
-metrics::DistanceProgress watched(const char* what, const char* unit, const Session& session) {
-  return [show = console_progress(what, unit, session.quiet)](int64_t done, int64_t total) {
-    if (core::interrupt_requested()) {
-      throw core::InterruptedError("interrupted while scoring points; the same command begins anew");
-    }
-    show(done, total);
-  };
-}
-
 }  // namespace
 
 bool are_points(const ScoreOptions& options) {
-  if (!options.frechet()) {
+  if (options.real.empty()) {
     return false;
   }
   const auto real = data::parse_source(options.real);
@@ -52,8 +41,14 @@ bool are_points(const ScoreOptions& options) {
 
 Json score_points(const ScoreOptions& options, const Session& session) {
   if (!options.allow_points) {
-    throw core::UsageError("{} and {} are points, which have no FID; `ddpm-eval score` has their distances",
-                           options.real, options.fake);
+    throw core::UsageError(
+        "{} and {} are points, which have no such score; `ddpm-eval score` has their distances", options.real,
+        options.fake);
+  }
+  if (options.metrics_given || options.interval || options.kid_subsets || options.kid_subset_size ||
+      options.neighbours) {
+    throw core::UsageError(
+        "points take no --metrics, --interval, --kid-subsets, --kid-subset-size or --neighbours");
   }
   if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty() ||
       !options.preset.empty() || options.precision) {
@@ -62,12 +57,13 @@ Json score_points(const ScoreOptions& options, const Session& session) {
   const auto fake = open_points(options.fake, kDefaultPoints, session);
   const auto real = open_points(options.real, fake.points.size(0), session);
   const auto sliced = [&](const at::Tensor& points, const char* what) {
-    return metrics::sliced_wasserstein(real.points, points, {}, watched(what, "directions", session));
+    return metrics::sliced_wasserstein(real.points, points, {},
+                                       watched_progress(what, "directions", session.quiet));
   };
   auto record = core::new_record("score");
   record["metrics"]["sliced_wasserstein_distance"] = sliced(fake.points, "sliced Wasserstein distance");
-  record["metrics"]["energy_distance"] =
-      metrics::energy_distance(real.points, fake.points, watched("energy distance", "pairs", session));
+  record["metrics"]["energy_distance"] = metrics::energy_distance(
+      real.points, fake.points, watched_progress("energy distance", "pairs", session.quiet));
   record["parts"]["sliced_wasserstein"] = {{"projections", metrics::SlicedWassersteinOptions{}.projections},
                                            {"p", metrics::SlicedWassersteinOptions{}.p}};
   if (!real.kind.empty()) {

@@ -9,6 +9,31 @@
 namespace ddpm_eval::eval {
 namespace {
 
+/// What is known of how far a score may be off, or null.
+Json uncertainty_of(const Json& record, const std::string& metric) {
+  const auto all = record.find("uncertainty");
+  return all != record.end() && all->contains(metric) ? all->at(metric) : Json();
+}
+
+/// " +- 0.0012" where the score's standard error is known, else "".
+std::string error_text(const Json& uncertainty) {
+  return uncertainty.contains("standard_error")
+             ? fmt::format(" +- {:.2g}", uncertainty["standard_error"].get<double>())
+             : "";
+}
+
+void print_intervals(const Json& uncertainty) {
+  for (const char* key : {"at_count", "at_infinity"}) {
+    if (uncertainty.contains(key)) {
+      const auto& interval = uncertainty[key];
+      print_line("{:<30} {:.7g} to {:.7g}: {}",
+                 fmt::format("  {:.0f} %", 100 * uncertainty["level"].get<double>()),
+                 interval["low"].get<double>(), interval["high"].get<double>(),
+                 interval["estimand"].get<std::string>());
+    }
+  }
+}
+
 /// A row for the samples and one for each yardstick, a column for each metric.
 void print_beside_yardsticks(const Json& record) {
   const auto print_row = [&](const std::string& label, const Json& side, const Json& metrics) {
@@ -40,7 +65,9 @@ void print_score(const Json& record) {
     return;
   }
   for (const auto& [key, value] : record["metrics"].items()) {
-    fmt::print("{:<30} {:.7g}\n", key, value.get<double>());
+    const auto uncertainty = uncertainty_of(record, key);
+    fmt::print("{:<30} {:.7g}{}\n", key, value.get<double>(), error_text(uncertainty));
+    print_intervals(uncertainty);
   }
   const auto print_side = [&](const std::string& role, const Json& side) {
     const auto count = side.contains("count") ? fmt::format(", N = {}", side["count"].get<int64_t>()) : "";

@@ -56,6 +56,34 @@ void require_enough(const SideRequest& request, int64_t count) {
   }
 }
 
+/// Rows that come in batches, in one array.
+class KeptRows {
+ public:
+  explicit KeptRows(int64_t expected) : capacity_(std::max<int64_t>(expected, 1)) {}
+
+  /// float32 [n, dim].
+  void add(const at::Tensor& batch) {
+    const int64_t wanted = count_ + batch.size(0);
+    if (!rows_.defined() || wanted > capacity_) {
+      capacity_ = rows_.defined() ? std::max(wanted, 2 * capacity_) : std::max(wanted, capacity_);
+      auto larger = at::empty({capacity_, batch.size(1)}, batch.options());
+      if (count_ > 0) {
+        larger.narrow(0, 0, count_).copy_(rows());
+      }
+      rows_ = larger;
+    }
+    rows_.narrow(0, count_, batch.size(0)).copy_(batch);
+    count_ = wanted;
+  }
+
+  at::Tensor rows() const { return rows_.narrow(0, 0, count_); }
+
+ private:
+  int64_t capacity_;
+  int64_t count_ = 0;
+  at::Tensor rows_;
+};
+
 }  // namespace
 
 bool is_statistics(const std::string& source) {
@@ -93,48 +121,31 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
   return source;
 }
 
-Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
-                  const Session& session, const metrics::FeatureNet* exact) {
-  Side side;
-  metrics::MomentsAccumulator moments(net.info().dim);
-  std::vector<at::Tensor> logits;
-  const auto consume = [&](const metrics::NetOutput& output) {
-    moments.add(output.features);
-    if (request.keep_logits) {
-      logits.push_back(output.logits.clone());
-    }
-  };
-  const auto report = metrics::extract(
-      images, net, consume,
-      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet),
-      exact != nullptr ? control_witness(*exact, side.control) : metrics::InputWitness());
+Json side_record(const SideRequest& request, const data::ImageSource& images,
+                 const metrics::ExtractReport& report) {
   const auto& seen = images.report();
   warn_unreadable(request.role, seen.unreadable);
   for (const auto& note : seen.notes) {
     print_note(request.role + ": " + note);
   }
-  require_enough(request, moments.count());
-
-  side.moments = moments.finish();
-  if (request.keep_logits) {
-    side.logits = torch::cat(logits);
-  }
-  side.record["source"] = request.source;
+  require_enough(request, report.images);
+  Json record;
+  record["source"] = request.source;
   if (const auto resolved = data::resolved_name(data::parse_source(request.source));
       resolved != request.source) {
-    side.record["resolved"] = resolved;
+    record["resolved"] = resolved;
   }
-  side.record.update({{"kind", "images"},
-                      {"count", report.images},
-                      {"unreadable", seen.unreadable},
-                      {"notes", seen.notes},
-                      {"seconds",
-                       {{"source", report.source_seconds},
-                        {"prepare", report.prepare_seconds},
-                        {"forward", report.forward_seconds},
-                        {"metrics", report.consume_seconds}}}});
-  if (exact != nullptr) {
-    side.record["seconds"]["control"] = report.witness_seconds;
+  record.update({{"kind", "images"},
+                 {"count", report.images},
+                 {"unreadable", seen.unreadable},
+                 {"notes", seen.notes},
+                 {"seconds",
+                  {{"source", report.source_seconds},
+                   {"prepare", report.prepare_seconds},
+                   {"forward", report.forward_seconds},
+                   {"metrics", report.consume_seconds}}}});
+  if (report.witness_seconds > 0) {
+    record["seconds"]["control"] = report.witness_seconds;
   }
   if (auto context = context_of(request, images); !context.is_null()) {
     const auto said = context.find("count");
@@ -142,9 +153,39 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
       const auto note = fmt::format("{} of the {} samples that {} is meant to hold were scored",
                                     report.images, said->get<int64_t>(), request.source);
       print_note(request.role + ": " + note);
-      side.record["notes"].push_back(note);
+      record["notes"].push_back(note);
     }
-    side.record["context"] = std::move(context);
+    record["context"] = std::move(context);
+  }
+  return record;
+}
+
+Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
+                  const Session& session, const metrics::FeatureNet* exact) {
+  Side side;
+  metrics::MomentsAccumulator moments(net.info().dim);
+  std::vector<at::Tensor> logits;
+  KeptRows features(images.size().value_or(0));
+  const auto consume = [&](const metrics::NetOutput& output) {
+    moments.add(output.features);
+    if (request.keep_logits) {
+      logits.push_back(output.logits.clone());
+    }
+    if (request.keep_features) {
+      features.add(output.features);
+    }
+  };
+  const auto report = metrics::extract(
+      images, net, consume,
+      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet),
+      exact != nullptr ? control_witness(*exact, side.control) : metrics::InputWitness());
+  side.record = side_record(request, images, report);
+  side.moments = moments.finish();
+  if (request.keep_logits) {
+    side.logits = torch::cat(logits);
+  }
+  if (request.keep_features) {
+    side.features = features.rows();
   }
   return side;
 }

@@ -4,6 +4,7 @@
 #include "base/data/source_spec.h"
 #include "eval/command.h"
 #include "eval/precision_effect.h"
+#include "metrics/extract.h"
 #include "metrics/feature_net.h"
 #include "metrics/moments.h"
 
@@ -21,14 +22,16 @@ struct SideRequest {
   std::string role;    ///< "real" or "fake", for messages
   std::string source;  ///< as the user wrote it
   bool strict = false;
-  bool keep_logits = false;  ///< for an Inception Score
-  int64_t splits = 0;        ///< of that score: so many images are needed
+  bool keep_logits = false;    ///< for an Inception Score
+  int64_t splits = 0;          ///< of that score: so many images are needed
+  bool keep_features = false;  ///< for scores that compare images one by one
 };
 
 /// One side, measured.
 struct Side {
   metrics::Moments moments;
   at::Tensor logits;         ///< float32 [count, classes] in the source's order, if they were asked for
+  at::Tensor features;       ///< float32 [count, dim] in the source's order, if they were asked for
   PrecisionControl control;  ///< of images, where an exact network was given
   Json record;      ///< source, count, unreadable files, notes, times: its part of the score's record
   Json provenance;  ///< kept in a statistics file; null for images and for other tools' files
@@ -44,9 +47,13 @@ Side read_side(const SideRequest& request);
 /// done.
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
 
-/// Drains the images through `net`, the first of them through `exact`, too, if there is one. Prints warnings
-/// for unreadable files. Throws DataError for fewer images than a covariance (two) or the splits of an
-/// Inception Score need.
+/// What a record says of a side that has been read. Prints warnings for unreadable files. Throws DataError
+/// for fewer images than a covariance (two) or an Inception Score needs.
+Json side_record(const SideRequest& request, const data::ImageSource& images,
+                 const metrics::ExtractReport& report);
+
+/// Drains the images through `net`, the first of them through `exact`, too, if there is one. Warns and
+/// throws as side_record().
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session, const metrics::FeatureNet* exact = nullptr);
 

@@ -4,7 +4,9 @@
 #include "base/core/interrupt.h"
 #include "base/tensor/runtime.h"
 
+#include <algorithm>
 #include <chrono>
+#include <vector>
 
 #include <torch/types.h>
 
@@ -63,55 +65,107 @@ class BatchGatherer {
   at::Tensor batch_;
 };
 
-}  // namespace
+/// One network's part of a reading.
+class Extractor {
+ public:
+  Extractor(const Extraction& extraction, ExtractReport& report)
+      : extraction_(extraction), report_(report), gatherer_(extraction.net.micro_batch()) {}
 
-ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
-                      const ExtractProgress& progress, const InputWitness& witness) {
-  const at::NoGradGuard no_grad;
-  ExtractReport report;
-  BatchGatherer gatherer(net.micro_batch());
-  const int64_t total = source.size().value_or(0);
+  int64_t done() const { return done_; }
 
-  const auto run = [&](const at::Tensor& batch, int64_t count) {
-    NetOutput output = timed(report.forward_seconds, [&] { return net.forward(batch); });
+  /// All of `images`, of one size; several micro-batches where they are more than one has room for.
+  void add(const at::Tensor& images) {
+    for (int64_t begin = 0; begin < images.size(0);) {
+      const int64_t count = std::min(gatherer_.room(), images.size(0) - begin);
+      const at::Tensor prepared = timed(report_.prepare_seconds, [&] {
+        auto rows = extraction_.net.prepare(images.narrow(0, begin, count));
+        tensor::synchronize();  // else a GPU's work would count as the forward pass
+        return rows;
+      });
+      if (const at::Tensor batch = gatherer_.add(prepared); batch.defined()) {
+        run(batch, batch.size(0));
+      }
+      begin += count;
+    }
+  }
+
+  void finish() {
+    if (gatherer_.filled() > 0) {
+      run(gatherer_.rest(), gatherer_.filled());
+    }
+  }
+
+ private:
+  void run(const at::Tensor& batch, int64_t count) {
+    NetOutput output = timed(report_.forward_seconds, [&] { return extraction_.net.forward(batch); });
     if (count < batch.size(0)) {
       for (at::Tensor* part : {&output.features, &output.logits, &output.spatial}) {
         *part = part->defined() ? part->narrow(0, 0, count) : *part;
       }
     }
-    if (witness) {
-      timed(report.witness_seconds, [&] { witness(batch, count, output); });
+    if (extraction_.witness) {
+      timed(report_.witness_seconds, [&] { extraction_.witness(batch, count, output); });
     }
-    timed(report.consume_seconds, [&] { consume(output); });
-    report.images += count;
-    if (progress) {
-      progress(report.images, total);
+    timed(report_.consume_seconds, [&] { extraction_.consume(output); });
+    done_ += count;
+  }
+
+  const Extraction& extraction_;
+  ExtractReport& report_;
+  BatchGatherer gatherer_;
+  int64_t done_ = 0;
+};
+
+}  // namespace
+
+ExtractReport extract_all(data::ImageSource& source, std::span<const Extraction> extractions,
+                          const ExtractProgress& progress) {
+  const at::NoGradGuard no_grad;
+  DDPM_CHECK(!extractions.empty(), "no network to extract with");
+  ExtractReport report;
+  std::vector<Extractor> extractors;
+  int64_t largest = 0;
+  for (const auto& extraction : extractions) {
+    extractors.emplace_back(extraction, report);
+    largest = std::max(largest, extraction.net.micro_batch());
+  }
+  const int64_t total = source.size().value_or(0);
+  const auto tell = [&, told = int64_t{0}]() mutable {
+    if (progress && extractors.front().done() > told) {
+      told = extractors.front().done();
+      progress(told, total);
     }
   };
-
+  // The images that a network of the largest micro-batch has room for, so that no image waits.
+  int64_t room = largest;
   for (;;) {
     if (core::interrupt_requested()) {
       throw core::InterruptedError("stopped after {} images of {}", report.images, source.name());
     }
-    const at::Tensor images = timed(report.source_seconds, [&] { return source.next(gatherer.room()); });
+    const at::Tensor images = timed(report.source_seconds, [&] { return source.next(room); });
     if (!images.defined()) {
       break;
     }
-    DDPM_CHECK(images.size(0) >= 1 && images.size(0) <= gatherer.room(), "{} yielded {} images, asked for {}",
-               source.name(), images.size(0), gatherer.room());
-    const at::Tensor prepared = timed(report.prepare_seconds, [&] {
-      auto rows = net.prepare(images);
-      tensor::synchronize();  // else a GPU's work would count as the forward pass
-      return rows;
-    });
-    if (const at::Tensor batch = gatherer.add(prepared); batch.defined()) {
-      run(batch, batch.size(0));
+    DDPM_CHECK(images.size(0) >= 1 && images.size(0) <= room, "{} yielded {} images, asked for {}",
+               source.name(), images.size(0), room);
+    for (auto& extractor : extractors) {
+      extractor.add(images);
     }
+    report.images += images.size(0);
+    room = largest - report.images % largest;
+    tell();
   }
-  if (gatherer.filled() > 0) {
-    run(gatherer.rest(), gatherer.filled());
+  for (auto& extractor : extractors) {
+    extractor.finish();
   }
+  tell();
   return report;
+}
+
+ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
+                      const ExtractProgress& progress, const InputWitness& witness) {
+  const Extraction extraction{net, consume, witness};
+  return extract_all(source, {&extraction, 1}, progress);
 }
 
 }  // namespace ddpm_eval::metrics

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
 namespace ddpm_eval::metrics {
 
@@ -35,5 +36,17 @@ using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
 /// between batches, and what the source throws.
 ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
                       const ExtractProgress& progress = {}, const InputWitness& witness = {});
+
+/// One of several networks that see the same images, and who receives its outputs.
+struct Extraction {
+  const FeatureNet& net;
+  OutputConsumer consume;
+  InputWitness witness = {};
+};
+
+/// As extract(), of one reading of the images through several networks; outputs of different networks come in
+/// no particular order. Seconds are those of all networks together.
+ExtractReport extract_all(data::ImageSource& source, std::span<const Extraction> extractions,
+                          const ExtractProgress& progress = {});
 
 }  // namespace ddpm_eval::metrics

@@ -26,8 +26,9 @@ double score_of_split(const at::Tensor& logits, Softmax softmax) {
   return std::exp(terms.sum(1).mean().item<double>());
 }
 
-/// Split i has the rows [edges[i], edges[i + 1]).
-std::vector<int64_t> edges_of(const InceptionScoreRule& rule, int64_t count) {
+}  // namespace
+
+std::vector<int64_t> split_edges(const InceptionScoreRule& rule, int64_t count) {
   std::vector<int64_t> edges = {0};
   const bool even = rule.splitting == Splitting::kEven;
   if (even || rule.splitting == Splitting::kDropRest) {
@@ -43,8 +44,6 @@ std::vector<int64_t> edges_of(const InceptionScoreRule& rule, int64_t count) {
   }
   return edges;
 }
-
-}  // namespace
 
 int64_t fewest_images(const InceptionScoreRule& rule) {
   return rule.splitting == Splitting::kChunks ? 1 : rule.splits;
@@ -70,7 +69,7 @@ InceptionScore inception_score(const at::Tensor& logits, const InceptionScoreRul
     const auto order = NumpyRandom(*rule.shuffle_seed).permutation(count);
     rows = logits.index_select(0, torch::tensor(order, at::kLong));
   }
-  const auto edges = edges_of(rule, count);
+  const auto edges = split_edges(rule, count);
   std::vector<double> scores;
   for (size_t split = 0; split + 1 < edges.size(); ++split) {
     scores.push_back(

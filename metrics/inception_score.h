@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -15,6 +16,9 @@ struct InceptionScore {
   int64_t splits = 0;
   int64_t count = 0;  ///< images in the splits
 };
+
+/// Where the splits of `count` images begin: split i has the rows [edges[i], edges[i + 1]).
+std::vector<int64_t> split_edges(const InceptionScoreRule& rule, int64_t count);
 
 /// The fewest images that have a score: one for each split, of chunks one.
 int64_t fewest_images(const InceptionScoreRule& rule);

@@ -4,6 +4,7 @@
 #include "metrics/numpy_random.h"
 #include "metrics/score_sums.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <torch/types.h>
@@ -38,7 +39,7 @@ SplitSums sums_of(const at::Tensor& logits, int64_t groups) {
 }
 
 /// The order in which inception_score() cuts its splits, int64 [N].
-at::Tensor order_of_score(int64_t count, const InceptionScoreOptions& options) {
+at::Tensor order_of_score(int64_t count, const InceptionScoreRule& options) {
   return options.shuffle_seed
              ? torch::tensor(NumpyRandom(*options.shuffle_seed).permutation(count), at::kLong)
              : torch::arange(count, at::kLong);
@@ -49,7 +50,11 @@ at::Tensor order_of_score(int64_t count, const InceptionScoreOptions& options) {
 Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions& options) {
   check_uncertainty_options(options.groups, options.level);
   const auto score = inception_score(logits, options.score);
-  const int64_t in_split = score.count / score.splits;
+  const auto edges = split_edges(options.score, logits.size(0));
+  int64_t in_split = score.count;
+  for (size_t split = 0; split + 1 < edges.size(); ++split) {
+    in_split = std::min(in_split, edges[split + 1] - edges[split]);
+  }
   Uncertainty result;
   result.value = score.mean;
   result.level = options.level;
@@ -60,14 +65,14 @@ Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions&
                                   options.groups, 2 * options.groups);
     return result;
   }
-  const auto order = order_of_score(score.count, options.score);
+  const auto order = order_of_score(logits.size(0), options.score);
   const auto groups = static_cast<size_t>(options.groups);
   const auto splits = static_cast<double>(score.splits);
   std::vector<double> less(groups);
   std::vector<double> less_pairs(groups / 2);
   for (int64_t split = 0; split < score.splits; ++split) {
-    const int64_t begin = split * score.count / score.splits;
-    const int64_t size = (split + 1) * score.count / score.splits - begin;
+    const int64_t begin = edges[static_cast<size_t>(split)];
+    const int64_t size = edges[static_cast<size_t>(split) + 1] - begin;
     const auto shuffle = tensor::permutation({options.seed, "jackknife.groups"}, split, size);
     const auto rows = order.narrow(0, begin, size).index_select(0, shuffle);
     const auto sums = sums_of(logits.index_select(0, rows), options.groups);

@@ -213,7 +213,7 @@ TEST(Score, AScoreOfManyPointsHearsCtrlC) {
   const auto result = run_program({"score", "--real", "swiss-roll?num=300000", "--fake", "moons?num=300000"},
                                   {.interrupt_once_said = "sliced Wasserstein distance"});
   EXPECT_EQ(result.exit_code, 130);
-  EXPECT_THAT(error_line(result), HasSubstr("interrupted while scoring points"));
+  EXPECT_THAT(error_line(result), HasSubstr("interrupted while computing the sliced Wasserstein distance"));
   EXPECT_EQ(result.out, "");
 }
 

@@ -1,0 +1,264 @@
+#include "eval/side_scores.h"
+
+#include "base/core/error.h"
+#include "eval/comparability.h"
+#include "eval/console.h"
+#include "metrics/extrapolation.h"
+#include "metrics/inception_score.h"
+#include "metrics/kernel_distance.h"
+#include "metrics/neighbours.h"
+#include "metrics/score_interval.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace ddpm_eval::eval {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// What `action` returns; where it finds the data wanting, the message names both sources.
+template <class Action>
+auto naming_sources(const Side& fake, const ScoreOptions& options, const Action& action) {
+  try {
+    return action();
+  } catch (const core::DataError& error) {
+    throw core::DataError("--real {} against {}: {}", options.real, text_field(fake.record, "source"),
+                          error.what());
+  }
+}
+
+metrics::KernelDistanceRule kernel_rule(const SideRules& rules) {
+  auto rule = *rules.preset.kernel_distance;
+  rule.subsets = rules.options.kid_subsets.value_or(rule.subsets);
+  rule.subset_size = rules.options.kid_subset_size.value_or(rule.subset_size);
+  return rule;
+}
+
+metrics::NeighbourRule neighbour_rule(const SideRules& rules) {
+  auto rule = *rules.preset.neighbours;
+  rule.k = rules.options.neighbours.value_or(rule.k);
+  return rule;
+}
+
+Json interval_json(const metrics::Interval& interval) {
+  return {{"estimand", interval.estimand}, {"low", interval.low}, {"high", interval.high}};
+}
+
+/// Adds the uncertainty of a metric, and a note where an interval is withheld.
+void add_uncertainty(const std::string& metric, const metrics::Uncertainty& found, SideScores& scores) {
+  Json json = {{"method", found.method}, {"level", found.level}};
+  if (found.groups > 0) {
+    json["groups"] = found.groups;
+  }
+  const auto add = [&](const char* key, double value) {
+    if (std::isfinite(value)) {
+      json[key] = value;
+    }
+  };
+  add("standard_error", found.deviation);
+  add("bias", found.bias);
+  if (found.at_count) {
+    json["at_count"] = interval_json(*found.at_count);
+  }
+  if (found.at_infinity) {
+    json["at_infinity"] = interval_json(*found.at_infinity);
+  }
+  if (!found.withheld.empty()) {
+    json["withheld"] = found.withheld;
+    scores.notes.push_back(metric + ": no interval: " + found.withheld);
+  }
+  json["conditional_on_real"] = found.conditional_on_real;
+  scores.uncertainty[metric] = std::move(json);
+}
+
+Json extrapolation_json(const metrics::Extrapolation& fit) {
+  return {{"sizes", fit.sizes}, {"values", fit.values}, {"slope", fit.slope}, {"r_squared", fit.r_squared}};
+}
+
+std::string inception_score_name(const SideRules& rules) {
+  return rules.standard ? "inception_score" : "classifier_score";
+}
+
+void add_extrapolation(const std::string& name, const metrics::Extrapolation& fit, SideScores& scores) {
+  scores.metrics[name] = fit.intercept;
+  scores.uncertainty[name] = {{"standard_error", fit.intercept_deviation},
+                              {"estimand", "the score of infinitely many images of the fake side"},
+                              {"method", "least squares in 1 / N, of nested subsets"}};
+  scores.parts[name] = extrapolation_json(fit);
+  scores.notes.insert(scores.notes.end(), fit.notes.begin(), fit.notes.end());
+}
+
+void add_inception_score(const Side& fake, const SideRules& rules, SideScores& scores) {
+  const auto& rule = *rules.preset.inception_score;
+  const auto score = metrics::inception_score(fake.logits, rule);
+  const std::string stem = inception_score_name(rules);
+  scores.metrics[stem + "_mean"] = score.mean;
+  if (score.std) {
+    scores.metrics[stem + "_std"] = *score.std;
+  }
+  scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
+  if (rules.options.interval) {
+    add_uncertainty(stem + "_mean", metrics::score_interval(fake.logits, {.score = rule}), scores);
+  }
+}
+
+void add_frechet_interval(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                          const Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  const metrics::FrechetIntervalOptions options{.method = *rules.options.interval};
+  const auto progress = watched_progress("interval of the Frechet distance", "steps", session.quiet);
+  const auto found = naming_sources(fake, rules.options, [&] {
+    return real.features.defined()
+               ? metrics::frechet_interval(real.features, fake.features, options, progress)
+               : metrics::frechet_interval(real.moments, fake.features, options, progress);
+  });
+  add_uncertainty(rules.frechet_key, found, scores);
+  scores.uncertainty[rules.frechet_key]["seconds"] = seconds_since(start);
+}
+
+void add_frechet_infinity(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                          const Session& session) {
+  const auto fit = naming_sources(fake, rules.options, [&] {
+    return metrics::frechet_infinity(
+        real.moments, fake.features, {},
+        watched_progress("Frechet distance of infinitely many images", "sizes", session.quiet));
+  });
+  add_extrapolation(rules.frechet_key + "_infinity", fit, scores);
+}
+
+void add_frechet(const Side& real, Side& fake, const SideRules& rules, SideScores& scores) {
+  const auto start = std::chrono::steady_clock::now();
+  auto parts = naming_sources(fake, rules.options, [&] {
+    return metrics::frechet_distance(real.moments, std::move(fake.moments), rules.options.sqrt);
+  });
+  scores.metrics[rules.frechet_key] = parts.distance;
+  scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
+                             {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
+                             {"route", parts.route},           {"seconds", seconds_since(start)}};
+  scores.notes.insert(scores.notes.end(), parts.notes.begin(), parts.notes.end());
+}
+
+void add_kernel(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                const Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto rule = kernel_rule(rules);
+  const auto found = naming_sources(fake, rules.options, [&] {
+    return metrics::kernel_distance(real.features, fake.features, rule,
+                                    watched_progress("kernel distance", "pairs", session.quiet));
+  });
+  const std::string stem = rules.standard ? "kernel_inception_distance" : "kernel_distance";
+  scores.metrics[stem + "_mean"] = found.mean;
+  scores.metrics[stem + "_std"] = found.std;
+  scores.parts["kernel"] = {
+      {"subsets", found.subsets}, {"subset_size", found.subset_size}, {"seconds", seconds_since(start)}};
+  if (found.all_pairs) {
+    scores.metrics[stem] = found.all_pairs->value;
+    scores.parts["kernel"]["variance_of_images"] = found.all_pairs->variance_of_images;
+    scores.parts["kernel"]["variance_of_pairs"] = found.all_pairs->variance_of_pairs;
+  }
+  if (found.all_pairs && found.all_pairs->standard_error) {
+    scores.uncertainty[stem] = {
+        {"standard_error", *found.all_pairs->standard_error},
+        {"estimand", "the distance of the distributions that both sets were drawn from"},
+        {"method", "analytic variance of the U-statistic"}};
+  }
+}
+
+/// How near fake images come to real ones, for those who look for copies.
+void add_copies(const metrics::NeighbourScores& found, Json& parts) {
+  const auto nearest = std::min_element(found.nearest_distance.begin(), found.nearest_distance.end());
+  const auto place = static_cast<size_t>(nearest - found.nearest_distance.begin());
+  parts["nearest"] = {{"fake", place}, {"real", found.nearest_real[place]}, {"distance", *nearest}};
+  parts["copies"] = std::count(found.nearest_distance.begin(), found.nearest_distance.end(), 0.0);
+}
+
+void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                    const Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto rule = neighbour_rule(rules);
+  const auto found = naming_sources(fake, rules.options, [&] {
+    return metrics::neighbour_scores(real.features, fake.features, rule,
+                                     watched_progress("nearest neighbours", "pairs", session.quiet));
+  });
+  scores.metrics["precision"] = found.precision;
+  scores.metrics["recall"] = found.recall;
+  scores.metrics["f_score"] = found.f_score;
+  scores.metrics["density"] = found.density;
+  scores.metrics["coverage"] = found.coverage;
+  scores.metrics["authenticity"] = found.authenticity;
+  auto& parts = scores.parts["neighbours"];
+  parts = {{"k", found.k},
+           {"radius", rule.inclusive ? "included" : "excluded"},
+           {"fakes_in_balls", found.fakes_in_balls},
+           {"reals_in_balls", found.reals_in_balls},
+           {"hits", found.hits},
+           {"balls_hit", found.balls_hit},
+           {"authentic", found.authentic},
+           {"expected_coverage", metrics::expected_coverage(found.real, found.fake, found.k)},
+           {"seconds", seconds_since(start)}};
+  add_copies(found, parts);
+}
+
+}  // namespace
+
+void require_presets_metrics(const WantedScores& wanted, const metrics::Preset& preset) {
+  for (const auto& [flag, metric] : {std::pair{wanted.classes(), metrics::kInceptionScore},
+                                     {wanted.kernel, metrics::kKernelDistance},
+                                     {wanted.neighbours, metrics::kNeighbours}}) {
+    if (flag) {
+      metrics::require_metric(preset, metric);
+    }
+  }
+}
+
+void require_counts(const SideRules& rules, std::optional<int64_t> real, std::optional<int64_t> fake) {
+  const auto require = [&](int64_t least, const char* what, const char* flag) {
+    for (const auto& [side, source, count] :
+         {std::tuple{"--real", rules.options.real, real}, {"--fake", rules.options.fake, fake}}) {
+      if (count && *count < least) {
+        throw core::UsageError("{} {} has {} images, but {} takes at least {}: set a smaller {}", side,
+                               source, *count, what, least, flag);
+      }
+    }
+  };
+  if (rules.options.wanted.kernel && !kernel_rule(rules).shrink) {
+    require(kernel_rule(rules).subset_size, "a subset", "--kid-subset-size");
+  }
+  if (rules.options.wanted.neighbours) {
+    require(neighbour_rule(rules).k + 1, "a neighbourhood", "--neighbours");
+  }
+}
+
+SideScores score_side(const Side* real, Side& fake, const SideRules& rules, const Session& session) {
+  const auto& wanted = rules.options.wanted;
+  SideScores scores;
+  if (wanted.inception_score) {
+    add_inception_score(fake, rules, scores);
+  }
+  if (wanted.kernel) {
+    add_kernel(*real, fake, rules, scores, session);
+  }
+  if (wanted.neighbours) {
+    add_neighbours(*real, fake, rules, scores, session);
+  }
+  if (wanted.score_infinity) {
+    add_extrapolation(inception_score_name(rules) + "_infinity", metrics::score_infinity(fake.logits),
+                      scores);
+  }
+  if (wanted.frechet_infinity) {
+    add_frechet_infinity(*real, fake, rules, scores, session);
+  }
+  if (wanted.frechet && rules.options.interval) {
+    add_frechet_interval(*real, fake, rules, scores, session);
+  }
+  if (wanted.frechet) {
+    add_frechet(*real, fake, rules, scores);
+  }
+  return scores;
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "eval/score.h"
+#include "metrics/preset.h"
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace ddpm_eval::eval {
+
+/// The scores of one side, by names that tell the FID Inception from other features.
+struct SideScores {
+  Json metrics = Json::object();
+  Json uncertainty = Json::object();  ///< of some of `metrics`, by their names
+  Json parts = Json::object();        ///< what the scores were computed by and from
+  std::vector<std::string> notes;
+};
+
+/// How a side is scored.
+struct SideRules {
+  const ScoreOptions& options;
+  const metrics::Preset& preset;
+  bool standard = false;         ///< whether the features are those that FID and IS are defined on
+  std::string frechet_key = {};  ///< the name of a Frechet distance of these features
+};
+
+/// Throws UsageError unless the preset's tool has all that is wanted.
+void require_presets_metrics(const WantedScores& wanted, const metrics::Preset& preset);
+
+/// Throws UsageError where sets of so many images cannot be scored as wanted; counts that are not known yet
+/// are empty.
+void require_counts(const SideRules& rules, std::optional<int64_t> real, std::optional<int64_t> fake);
+
+/// Scores `fake` against `real`, which is null where no wanted score takes a reference. Uses up the moments
+/// of `fake`. Throws InterruptedError, and DataError that names the sources for sets that have no such score.
+SideScores score_side(const Side* real, Side& fake, const SideRules& rules, const Session& session);
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+namespace ddpm_eval::eval {
+
+/// Which scores of images are asked for.
+struct WantedScores {
+  bool frechet = false;           ///< FID
+  bool inception_score = false;   ///< IS
+  bool kernel = false;            ///< KID
+  bool neighbours = false;        ///< precision and recall, density and coverage
+  bool frechet_infinity = false;  ///< FID of infinitely many images
+  bool score_infinity = false;    ///< IS of infinitely many images
+
+  /// Whether images of both sides are compared one by one: their moments do not do.
+  bool images() const { return kernel || neighbours; }
+  /// Whether class probabilities are needed.
+  bool classes() const { return inception_score || score_infinity; }
+  /// Whether there must be a reference.
+  bool pairs() const { return frechet || frechet_infinity || images(); }
+};
+
+/// "fid,kid" as `score --metrics` takes it: names from fid, is, kid, prdc, fid-infinity and is-infinity.
+/// Throws UsageError for others, with the nearest one, and for an empty list.
+WantedScores parse_wanted_scores(const std::string& list);
+
+}  // namespace ddpm_eval::eval
