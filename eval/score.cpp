@@ -72,7 +72,7 @@ Field open_field(const ScoreOptions& options) {
   Field field;
   const bool interval = options.interval && wanted.frechet;
   if (wanted.pairs()) {
-    field.real = open_entrant({"real", options.real, options.strict, false, wanted.images() || interval});
+    field.real = open_entrant({"real", options.real, options.strict, false, 0, wanted.images() || interval});
   }
   int64_t splits = 0;
   if (wanted.classes()) {

@@ -16,6 +16,8 @@ constexpr std::array kPresets{
            .resampler = Resampler::kTf1Bilinear,
            .scaling = Scaling::kCentredBytes,
            .inception_score = InceptionScoreRule{},
+           .kernel_distance = KernelDistanceRule{},
+           .neighbours = NeighbourRule{},
            .note = "torch-fidelity averages features in float32, this program in float64: about 1e-6 of the "
                    "distance"},
     Preset{.name = "pytorch-fid",
@@ -23,6 +25,8 @@ constexpr std::array kPresets{
            .resampler = Resampler::kHalfPixelBilinear,
            .scaling = Scaling::kSignedUnit,
            .inception_score = std::nullopt,
+           .kernel_distance = std::nullopt,
+           .neighbours = std::nullopt,
            .note =
                "PyTorch's resampler fuses multiply and add on most processors, this program's does not: one "
                "unit in the last place"},
@@ -31,6 +35,8 @@ constexpr std::array kPresets{
            .resampler = Resampler::kPillowBicubic,
            .scaling = Scaling::kCentredBytes,
            .inception_score = std::nullopt,
+           .kernel_distance = KernelDistanceRule{.shrink = true, .seed = std::nullopt},
+           .neighbours = std::nullopt,
            .note =
                "clean-fid averages features in float32, this program in float64: about 1e-6 of the distance"},
     Preset{.name = "clean-fid-legacy-pytorch",
@@ -38,6 +44,8 @@ constexpr std::array kPresets{
            .resampler = Resampler::kHalfPixelOfBytes,
            .scaling = Scaling::kSignedBytes,
            .inception_score = std::nullopt,
+           .kernel_distance = KernelDistanceRule{.shrink = true, .seed = std::nullopt},
+           .neighbours = std::nullopt,
            .note =
                "clean-fid averages features in float32, this program in float64: about 1e-6 of the distance"},
     Preset{.name = "clean-fid-legacy-tensorflow",
@@ -45,6 +53,8 @@ constexpr std::array kPresets{
            .resampler = Resampler::kTf1Bilinear,
            .scaling = Scaling::kCentredBytes,
            .inception_score = std::nullopt,
+           .kernel_distance = KernelDistanceRule{.shrink = true, .seed = std::nullopt},
+           .neighbours = std::nullopt,
            .note = "clean-fid's network resizes by a float32 grid, up to GRID_DIFFERENCE grey levels from "
                    "TensorFlow's rule used here, and it averages features in float32"},
     Preset{.name = "torchmetrics",
@@ -56,6 +66,8 @@ constexpr std::array kPresets{
                                                  .splitting = Splitting::kCeil,
                                                  .softmax = Softmax::kFloat32,
                                                  .ddof = 1},
+           .kernel_distance = KernelDistanceRule{.seed = std::nullopt},
+           .neighbours = std::nullopt,
            .note = "as torchmetrics 1.8 and later, which antialias; before the Inception Score torchmetrics "
                    "shuffles by PyTorch's global generator, this program keeps the order given"},
     Preset{.name = "adm",
@@ -67,6 +79,8 @@ constexpr std::array kPresets{
                                                  .splitting = Splitting::kChunks,
                                                  .softmax = Softmax::kFloat32,
                                                  .ddof = std::nullopt},
+           .kernel_distance = std::nullopt,
+           .neighbours = NeighbourRule{.arithmetic = DistanceArithmetic::kHalf},
            .note = "ADM's evaluator averages features and the Inception Score in float32, this program in "
                    "float64: about 1e-6 of either"},
     Preset{.name = "edm",
@@ -74,6 +88,8 @@ constexpr std::array kPresets{
            .resampler = Resampler::kTf1Bilinear,
            .scaling = Scaling::kCentredBytes,
            .inception_score = std::nullopt,
+           .kernel_distance = std::nullopt,
+           .neighbours = std::nullopt,
            .note = "EDM's network resizes by a float32 grid, up to GRID_DIFFERENCE grey levels from "
                    "TensorFlow's rule used here; it scores a seeded draw of --num images, this program all "
                    "that it is given"},
@@ -87,6 +103,8 @@ constexpr std::array kPresets{
                                               .splitting = Splitting::kEven,
                                               .softmax = Softmax::kFloat32,
                                               .ddof = 0},
+        .kernel_distance = std::nullopt,
+        .neighbours = std::nullopt,
         .note =
             "pytorch-gan-metrics takes files as the folder lists them, which splits its Inception Score at "
             "random, this program sorts them; its option use_torch computes otherwise"},
@@ -99,6 +117,10 @@ constexpr std::array kPresets{
                                                  .splitting = Splitting::kDropRest,
                                                  .softmax = Softmax::kFloat32,
                                                  .ddof = 0},
+           .kernel_distance =
+               KernelDistanceRule{
+                   .shrink = true, .seed = std::nullopt, .arithmetic = KernelArithmetic::kFloat64},
+           .neighbours = NeighbourRule{.k = 5, .inclusive = false},
            .note =
                "dgm-eval draws 50,000 images of larger sets and takes the Inception Score of the set named "
                "before the samples; this program scores all images, of the set that is named"},
@@ -138,7 +160,9 @@ bool has_metric(const Preset& preset, std::string_view metric) {
   if (metric == kFrechetDistance) {
     return true;
   }
-  return metric == kInceptionScore && preset.inception_score.has_value();
+  return (metric == kInceptionScore && preset.inception_score) ||
+         (metric == kKernelDistance && preset.kernel_distance) ||
+         (metric == kNeighbours && preset.neighbours);
 }
 
 void require_metric(const Preset& preset, std::string_view metric) {
@@ -147,8 +171,8 @@ void require_metric(const Preset& preset, std::string_view metric) {
   }
   const auto names = names_of_presets([&](const Preset& other) { return has_metric(other, metric); });
   if (names.empty()) {
-    throw core::UsageError("no preset has a metric '{}'; choose {} or {}", metric, kFrechetDistance,
-                           kInceptionScore);
+    throw core::UsageError("no preset has a metric '{}'; choose {}, {}, {} or {}", metric, kFrechetDistance,
+                           kInceptionScore, kKernelDistance, kNeighbours);
   }
   throw core::UsageError("preset '{}' has no {}, because the tool has none; use --preset {}", preset.name,
                          metric, core::join_or(names));

@@ -1,5 +1,8 @@
 #pragma once
 
+#include "metrics/kernel_distance.h"
+#include "metrics/neighbours.h"
+
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -56,6 +59,8 @@ struct Preset {
   Resampler resampler = Resampler::kTf1Bilinear;
   Scaling scaling = Scaling::kCentredBytes;
   std::optional<InceptionScoreRule> inception_score;  ///< none: the tool has no such metric
+  std::optional<KernelDistanceRule> kernel_distance;  ///< none: the tool has no such metric
+  std::optional<NeighbourRule> neighbours;            ///< none: the tool has no precision and recall
   std::string_view note;                              ///< where this program knowingly differs from the tool
 };
 
@@ -72,6 +77,8 @@ std::string preset_names();
 /// Names of the metrics that presets may or may not have.
 inline constexpr std::string_view kFrechetDistance = "frechet_distance";
 inline constexpr std::string_view kInceptionScore = "inception_score";
+inline constexpr std::string_view kKernelDistance = "kernel_distance";
+inline constexpr std::string_view kNeighbours = "precision and recall";
 
 bool has_metric(const Preset& preset, std::string_view metric);
 
