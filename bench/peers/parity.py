@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Sets the scores of ddpm-eval beside those of the tools that its presets are named after.
+
+    bench/peers/setup.sh
+    bench/peers/parity.py --build build/release [--check]
+
+Two sets of images, made here, with synthetic weights on both sides. Writes results/parity.json and the tables of
+docs/parity.md; with --check nothing is written. Exit code 1 if a row is beyond its limit without a reason.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+RECORD = ROOT / "results" / "parity.json"
+PAGE = ROOT / "docs" / "parity.md"
+BEGIN, END = "<!-- parity:begin -->\n", "<!-- parity:end -->"
+
+LIMIT = 1e-4  # relative
+SUBSET = 30
+KINDS = {"small": "96 images a side of 32 x 32 pixels, PNG",
+         "mixed": "36 images a side of 64 x 64 to 700 x 500 pixels, colour and grey, PNG and JPEG"}
+HOW = {"run": "the tool was run", "function": "the tool's functions on its network's features",
+       "rule": "the tool's published rule, in NumPy"}
+SINGULAR = "fewer images than features: the tool's general matrix root loses these digits; see the row by rule"
+METRICS = {"torch-fidelity": "fid,is,kid,prdc", "pytorch-fid": "fid", "clean-fid": "fid,kid",
+           "clean-fid-legacy-pytorch": "fid,kid", "clean-fid-legacy-tensorflow": "fid", "torchmetrics": "fid,is",
+           "adm": "fid,is", "edm": "fid", "pytorch-gan-metrics": "fid,is", "dgm-eval": "fid,is,kid,prdc"}
+OWN_SUBSETS = ("torch-fidelity",)  # the others take all images where there are fewer than 1000
+
+
+def output_of(*words):
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"parity: {' '.join(str(word) for word in words)}: exit code {done.returncode}")
+    return done.stdout
+
+
+class Ours:
+    """Scores by preset and layer, each asked for once."""
+
+    def __init__(self, program, folders, weights):
+        self.program, self.folders, self.weights, self.found = program, folders, weights, {}
+
+    def value(self, preset, metric):
+        key, _, layer = metric.partition("@")
+        return self.metrics(preset, layer)[key]
+
+    def metrics(self, preset, layer):
+        if (preset, layer) not in self.found:
+            words = [self.program, "-q", "score", "--real", self.folders["real"], "--fake", self.folders["fake"],
+                     "--preset", preset, "--weights", self.weights, "--json", "-", "--metrics",
+                     "fid" if layer else METRICS[preset]]
+            words += ["--features", f"inception:{layer}"] if layer else []
+            words += ["--kid-subset-size", SUBSET] if preset in OWN_SUBSETS and not layer else []
+            record = json.loads(output_of(*words))
+            self.found[preset, layer] = record["metrics"]
+            self.tool = record["tool"]
+        return self.found[preset, layer]
+
+
+def compared(ours, theirs, kind):
+    row = dict(theirs, images=kind, theirs=theirs.pop("value"), ours=ours)
+    row["difference"] = ours - row["theirs"]
+    scale = max(abs(row["theirs"]), 1e-300)
+    row["relative"] = abs(row["difference"]) / scale
+    row["within"] = row["relative"] <= LIMIT
+    return row
+
+
+def reason_for(row, rows):
+    """Why a row is beyond the limit, or nothing."""
+    if row["within"]:
+        return ""
+    is_distance = row["metric"] == "frechet_inception_distance"
+    by_rule = [other for other in rows if other["how"] == "rule" and other["within"]
+               and all(other[key] == row[key] for key in ("preset", "metric", "images"))]
+    if is_distance and row["how"] != "rule" and (by_rule or row["preset"] == "clean-fid-legacy-pytorch"):
+        return SINGULAR
+    if row["metric"].startswith("kernel_inception_distance") and abs(row["difference"]) < 1e-6:
+        return "float32 kernels: 1e-7 of the kernels' own size"
+    return ""
+
+
+def tables(record):
+    lines = [f"Commit {record['commit']}; {', '.join(f'{name} {version}' for name, version in record['versions'].items())}.", ""]
+    for kind, words in KINDS.items():
+        lines += [f"### {words}", "", "| preset | metric | ddpm-eval | theirs | relative difference | how | remark |",
+                  "|---|---|--:|--:|--:|---|---|"]
+        for row in record["rows"]:
+            if row["images"] == kind:
+                metric, _, layer = row["metric"].partition("@")
+                metric = f"`{metric}`" + (f", {layer}" if layer else "")
+                lines.append(f"| `{row['preset']}` | {metric} | {row['ours']:.9g} | {row['theirs']:.9g} | "
+                             f"{row['relative']:.0e} | {HOW[row['how']]} | {row['reason'] or '–'} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
+    parser.add_argument("--python", type=pathlib.Path, default=ROOT / "build" / "peers" / "bin" / "python")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    work = ROOT / "build" / "peers-data"
+    weights = json.loads(output_of(options.python, HERE / "make_data.py", "--out", work, "--count", 2))["weights"]["file"]
+    make = f"import parity_data, pathlib, json, sys; print(json.dumps(parity_data.make(pathlib.Path({str(work)!r}))))"
+    folders = json.loads(subprocess.run([str(options.python), "-c", make], cwd=HERE, stdout=subprocess.PIPE, text=True,
+                                        check=True).stdout)
+    rows, tool = [], None
+    for kind in KINDS:
+        print(f"parity: {KINDS[kind]}", file=sys.stderr, flush=True)
+        sides = folders[kind]
+        theirs = json.loads(output_of(options.python, HERE / "parity_peers.py", sides["real"], sides["fake"], "--weights",
+                                      weights, "--subset-size", SUBSET).splitlines()[-1])
+        ours = Ours(options.build / "bin" / "ddpm-eval", sides, weights)
+        rows += [compared(ours.value(one["preset"], one["metric"]), one, kind) for one in theirs]
+        tool = ours.tool
+    for row in rows:
+        row["reason"] = reason_for(row, rows)
+    rows.sort(key=lambda row: (row["images"], list(METRICS).index(row["preset"]), row["metric"], row["how"]))
+    versions = json.loads(output_of(options.python, HERE / "probe.py"))["versions"]
+    record = {"schema": 1, "kind": "parity", "commit": tool["commit"], "versions": versions, "limit": LIMIT, "rows": rows}
+    beyond = [row for row in rows if not row["within"] and not row["reason"]]
+    for row in beyond:
+        print(f"parity: {row['preset']}, {row['metric']}, {row['images']}: {row['ours']:.9g} and {row['theirs']:.9g} by "
+              f"{row['how']}", file=sys.stderr)
+    if not options.check:
+        RECORD.write_text(json.dumps(record, indent=1) + "\n")
+        text = PAGE.read_text()
+        PAGE.write_text(text[:text.index(BEGIN) + len(BEGIN)] + tables(record) + text[text.index(END):])
+    return 1 if beyond else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""Scores of two folders by every peer that can be had, and by the rules of those that cannot; one JSON line.
+
+    build/peers/bin/python bench/peers/parity_peers.py REAL FAKE --weights FILE --subset-size N
+
+A value says how it came about: "run" (the tool itself), "function" (the tool's function on features that its network
+gave for its own pre-processing), "rule" (the rule as published, in NumPy).
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import peer_fid
+
+SIDE = 299
+LAYERS = {"64": 0, "192": 1, "768": 2, "2048": 3}
+KID_SEED = 2020
+
+
+# ---- The network behind each tool's pre-processing -------------------------------------------------------------------
+
+
+def images_of(folder):
+    import PIL.Image
+
+    return [np.array(PIL.Image.open(path).convert("RGB")) for path in sorted(pathlib.Path(folder).iterdir())]
+
+
+def as_batch(image):
+    return torch.from_numpy(image.transpose(2, 0, 1).copy()).float()[None]
+
+
+def tf1(image):
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x as resize
+
+    return (resize(as_batch(image), size=(SIDE, SIDE), align_corners=False) - 128) / 128
+
+
+def tf1_of_unit(image):
+    """clean-fid's ToTensor, times 255: last bits differ from the bytes'."""
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x as resize
+
+    return (resize(as_batch(image) / 255 * 255, size=(SIDE, SIDE), align_corners=False) - 128) / 128
+
+
+def half_pixel(image):
+    return 2 * F.interpolate(as_batch(image) / 255, (SIDE, SIDE), mode="bilinear", align_corners=False) - 1
+
+
+def pillow_bicubic(image):
+    from cleanfid.resize import build_resizer
+
+    return (as_batch(build_resizer("clean")(image)) - 128) / 128
+
+
+def antialiased(image):
+    resized = F.interpolate(as_batch(image), (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
+    return (resized - 128) / 128
+
+
+class Network:
+    """pytorch-fid's, which takes what is resized and scaled."""
+
+    def __init__(self, weights):
+        import pytorch_fid.inception as tool
+
+        peer_fid.weights_for(tool, weights)
+        self.net = tool.InceptionV3(list(LAYERS.values()), resize_input=False, normalize_input=False).eval()
+        self.classifier = torch.load(weights)["fc.weight"]
+        self.seen = {}
+        self.net.blocks[2][6].branch1x1.register_forward_hook(
+            lambda module, inputs, output: self.seen.update(spatial=output[:, :7]))
+
+    def features(self, images, prepare):
+        """float32 arrays [N, d] by layer, with "logits" (no bias) and "spatial" (rows, columns, channels)."""
+        found = {}
+        with torch.no_grad():
+            for image in images:
+                maps = self.net(prepare(image))
+                row = {name: maps[place].mean((2, 3)) for name, place in LAYERS.items()}
+                row["logits"] = row["2048"] @ self.classifier.T
+                row["spatial"] = self.seen["spatial"].permute(0, 2, 3, 1).reshape(1, -1)
+                for name, value in row.items():
+                    found.setdefault(name, []).append(value.numpy())
+        return {name: np.concatenate(rows) for name, rows in found.items()}
+
+
+# ---- Rules -----------------------------------------------------------------------------------------------------------
+
+
+def frechet(real, fake):
+    """In float64, the root by singular values: exact for fewer images than features."""
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
+    difference = real.mean(0) - fake.mean(0)
+    x, y = ((side - side.mean(0)) / np.sqrt(len(side) - 1) for side in (real, fake))
+    root = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    return float(difference @ difference + (x**2).sum() + (y**2).sum() - 2 * root)
+
+
+def softmax(logits, dtype):
+    rows = logits.astype(dtype)
+    rows = np.exp(rows - rows.max(1, keepdims=True))
+    return (rows / rows.sum(1, keepdims=True)).astype(np.float64)
+
+
+def inception_score(logits, parts, dtype, ddof):
+    """Of the rows of each part; mean, and deviation where there is a ddof."""
+    scores = []
+    for part in parts:
+        p = softmax(logits[part], dtype)
+        scores.append(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
+    told = {"inception_score_mean": float(np.mean(scores))}
+    if ddof is not None:
+        told["inception_score_std"] = float(np.std(scores, ddof=ddof))
+    return told
+
+
+def even(count, splits=10):
+    return [np.arange(i * count // splits, (i + 1) * count // splits) for i in range(splits)]
+
+
+def kernel_of_all(real, fake):
+    """Of sets of one size, each a subset as a whole: no draw matters."""
+    x, y, n = (fake.astype(np.float64), real.astype(np.float64), len(real))
+    k = [(a @ b.T / x.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
+    return float((k[0].sum() - np.trace(k[0]) + k[1].sum() - np.trace(k[1])) / (n * (n - 1)) - 2 * k[2].mean())
+
+
+def neighbours(real, fake, k):
+    """As prdc: balls without their sphere."""
+    def distances(a, b):
+        return np.sqrt(np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0))
+
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
+    of_real, of_fake = (np.sort(distances(side, side), 1)[:, k] for side in (real, fake))
+    between = distances(real, fake)
+    return {"precision": float((between < of_real[:, None]).any(0).mean()),
+            "recall": float((between < of_fake).any(1).mean()),
+            "density": float((between < of_real[:, None]).sum(0).mean() / k),
+            "coverage": float((between.min(1) < of_real).mean())}
+
+
+# ---- The tools -------------------------------------------------------------------------------------------------------
+
+
+def by_pytorch_fid(options):
+    import pytorch_fid.fid_score as tool
+
+    found = {}
+    for dims in (2048, 768, 192, 64):
+        key = "frechet_inception_distance" if dims == 2048 else f"frechet_distance@{dims}"
+        # One image at a time: larger batches must be of one size.
+        found[key] = float(tool.calculate_fid_given_paths([options.real, options.fake], 1, torch.device("cpu"), dims, 1))
+    return found
+
+
+def by_torch_fidelity(options):
+    from torch_fidelity import calculate_metrics
+
+    found = calculate_metrics(input1=options.fake, input2=options.real, isc=True, fid=True, kid=True, prc=True,
+                              feature_extractor="inception-v3-compat", batch_size=1, cuda=False, verbose=False, cache=False,
+                              feature_layer_prc="2048", kid_subset_size=options.subset_size,
+                              feature_extractor_weights_path=options.weights)
+    return {key: float(value) for key, value in found.items()}
+
+
+def by_clean_fid(options):
+    import cleanfid.fid as tool
+    import cleanfid.inception_pytorch
+
+    peer_fid.weights_for(cleanfid.inception_pytorch, options.weights)
+    device = torch.device("cpu")
+    np.random.seed(KID_SEED)
+    words = {"mode": "legacy_pytorch", "device": device, "verbose": False, "num_workers": 0}
+    return {"frechet_inception_distance": float(tool.compute_fid(options.real, options.fake, **words)),
+            "kernel_inception_distance_mean": float(tool.compute_kid(options.fake, options.real, **words))}
+
+
+def by_functions_of_clean_fid(real, fake):
+    import cleanfid.fid as tool
+
+    np.random.seed(KID_SEED)
+    return {"frechet_inception_distance": float(tool.fid_from_feats(fake["2048"], real["2048"])),
+            "kernel_inception_distance_mean": tool.kernel_distance(fake["2048"], real["2048"])}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("real")
+    parser.add_argument("fake")
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--subset-size", type=int, required=True)
+    options = parser.parse_args()
+    network = Network(options.weights)
+    sides = {side: images_of(getattr(options, side)) for side in ("real", "fake")}
+    rows = []
+
+    def add(preset, how, values):
+        rows.extend({"preset": preset, "metric": key, "value": value, "how": how} for key, value in values.items())
+
+    def features(prepare):
+        print(f"parity: {prepare.__name__}", file=sys.stderr)
+        return (network.features(sides[side], prepare) for side in ("real", "fake"))
+
+    count = len(sides["fake"])
+    add("pytorch-fid", "run", by_pytorch_fid(options))
+    add("torch-fidelity", "run", by_torch_fidelity(options))
+    add("clean-fid-legacy-pytorch", "run", by_clean_fid(options))
+    real, fake = features(pillow_bicubic)
+    add("clean-fid", "function", by_functions_of_clean_fid(real, fake))
+    add("clean-fid", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
+    real, fake = features(tf1_of_unit)
+    add("clean-fid-legacy-tensorflow", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
+    real, fake = features(antialiased)
+    size = -(-count // 10)
+    chunks = [np.arange(i, min(i + size, count)) for i in range(0, count, size)]
+    add("torchmetrics", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"]),
+                                 **inception_score(fake["logits"], chunks, np.float32, 1)})
+    real, fake = features(tf1)
+    add("torch-fidelity", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
+    add("adm", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"]),
+                        "spatial_frechet_inception_distance@spatial": frechet(real["spatial"], fake["spatial"]),
+                        **inception_score(fake["logits"], [np.arange(count)], np.float32, None)})
+    add("edm", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
+    real, fake = features(half_pixel)
+    distance = {"frechet_inception_distance": frechet(real["2048"], fake["2048"])}
+    add("pytorch-fid", "rule", distance)
+    add("pytorch-gan-metrics", "rule", {**distance, **inception_score(fake["logits"], even(count), np.float32, 0)})
+    shuffled = np.random.RandomState(KID_SEED).permutation(count)
+    whole = [shuffled[i * (count // 10):(i + 1) * (count // 10)] for i in range(10)]
+    add("dgm-eval", "rule", {**distance, **inception_score(fake["logits"], whole, np.float32, 0),
+                             "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"]),
+                             **neighbours(real["2048"], fake["2048"], 5)})
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
