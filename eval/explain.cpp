@@ -22,7 +22,6 @@
 namespace ddpm_eval::eval {
 namespace {
 
-using core::Json;
 using metrics::Preset;
 
 /// The network behind another tool's pre-processing.
@@ -57,10 +56,22 @@ struct Pass {
   bool needs_logits = false;
 };
 
+/// A side that is read once.
+struct OpenSide {
+  SideRequest request;
+  std::unique_ptr<data::ImageSource> images;
+};
+
 /// One side through one pass.
 struct Measured {
   metrics::MomentsAccumulator moments;
   std::vector<at::Tensor> logits;
+};
+
+/// What presets that share a pass share.
+struct PassResult {
+  metrics::FrechetParts distance;
+  at::Tensor logits;  ///< of the fake side, if one of them has an Inception Score
 };
 
 std::vector<Preset> wanted_presets(const ExplainOptions& options) {
@@ -85,18 +96,26 @@ size_t pass_of(const Preset& preset, const std::vector<const Preset*>& firsts) {
   return static_cast<size_t>(found - firsts.begin());
 }
 
-std::vector<Measured> measure(const SideRequest& request, const std::vector<Pass>& passes,
-                              const Session& session, Json& side) {
-  const auto images = open_images(request);
+OpenSide open_side(const SideRequest& request) {
+  if (is_statistics(request.source)) {
+    throw core::UsageError("--{} {}: holds statistics of one preset; explain needs the images", request.role,
+                           request.source);
+  }
+  return {request, open_images(request)};
+}
+
+std::vector<Measured> measure(const OpenSide& open, const std::vector<Pass>& passes, const Session& session,
+                              Json& side) {
+  const auto& [request, images] = open;
   std::vector<Measured> measured;
   std::vector<metrics::Extraction> extractions;
   for (const auto& pass : passes) {
     measured.push_back({metrics::MomentsAccumulator(pass.net->info().dim), {}});
   }
   for (size_t i = 0; i < passes.size(); ++i) {
-    extractions.push_back({*passes[i].net, [&, i](const metrics::NetOutput& output) {
+    extractions.push_back({*passes[i].net, [&, i, keep = request.keep_logits](const metrics::NetOutput& output) {
                              measured[i].moments.add(output.features);
-                             if (request.keep_logits && passes[i].needs_logits) {
+                             if (keep && passes[i].needs_logits) {
                                measured[i].logits.push_back(output.logits.clone());
                              }
                            }});
@@ -146,7 +165,7 @@ std::vector<std::string> differences(const Preset& preset, const Preset& first) 
   return lines;
 }
 
-Json row_of(const Preset& preset, const Preset& first, const Measured& real, const Measured& fake) {
+Json row_of(const Preset& preset, const Preset& first, const PassResult& result) {
   Json row = {{"preset", preset.name},
               {"resampler", preset.resampler_name},
               {"scaling", scaling_words(preset.scaling)},
@@ -154,16 +173,25 @@ Json row_of(const Preset& preset, const Preset& first, const Measured& real, con
   if (!preset.note.empty()) {
     row["note"] = preset.note;
   }
-  const auto parts = metrics::frechet_distance(real.moments.finish(), fake.moments.finish());
-  row["metrics"]["frechet_inception_distance"] = parts.distance;
+  row["metrics"]["frechet_inception_distance"] = result.distance.distance;
   if (preset.inception_score) {
-    const auto score = metrics::inception_score(torch::cat(fake.logits), *preset.inception_score);
+    const auto score = metrics::inception_score(result.logits, *preset.inception_score);
     row["metrics"]["inception_score_mean"] = score.mean;
     if (score.std) {
       row["metrics"]["inception_score_std"] = *score.std;
     }
   }
   return row;
+}
+
+std::vector<PassResult> results_of(const std::vector<Measured>& real, const std::vector<Measured>& fake) {
+  std::vector<PassResult> results;
+  for (size_t pass = 0; pass < real.size(); ++pass) {
+    const auto& logits = fake[pass].logits;
+    results.push_back({metrics::frechet_distance(real[pass].moments.finish(), fake[pass].moments.finish()),
+                       logits.empty() ? at::Tensor() : torch::cat(logits)});
+  }
+  return results;
 }
 
 }  // namespace
@@ -174,17 +202,11 @@ Json explain_presets(const ExplainOptions& options, const Session& session) {
   for (const auto& preset : presets) {
     splits = std::max(splits, preset.inception_score ? metrics::fewest_images(*preset.inception_score) : 0);
   }
-  const SideRequest of_real{"real", options.real, options.strict, false};
-  const SideRequest of_fake{"fake", options.fake, options.strict, splits > 0, splits};
-  for (const auto* request : {&of_real, &of_fake}) {
-    if (is_statistics(request->source)) {
-      throw core::UsageError("--{} {}: holds statistics of one preset; explain needs the images",
-                             request->role, request->source);
-    }
-    open_images(*request);  // what cannot be read is told before the network is loaded
-  }
+  // What cannot be read is told before the network is loaded.
+  const auto of_real = open_side({"real", options.real, options.strict, false});
+  const auto of_fake = open_side({"fake", options.fake, options.strict, splits > 0, splits});
   const auto net = open_feature_net(
-      {.features = "inception", .weights = options.weights, .precision = options.precision}, options.real);
+      {.features = "inception", .weights = options.weights}, options.real);
   std::vector<Pass> passes;
   std::vector<const Preset*> firsts;
   for (const auto& preset : presets) {
@@ -198,13 +220,21 @@ Json explain_presets(const ExplainOptions& options, const Session& session) {
   auto record = core::new_record("explain");
   const auto real = measure(of_real, passes, session, record["real"]);
   const auto fake = measure(of_fake, passes, session, record["fake"]);
+  const auto results = results_of(real, fake);
   for (const auto& preset : presets) {
-    const size_t pass = pass_of(preset, firsts);
-    record["rows"].push_back(row_of(preset, presets.front(), real[pass], fake[pass]));
+    record["rows"].push_back(row_of(preset, presets.front(), results[pass_of(preset, firsts)]));
   }
   record["features"] = features_json(net->info());
   record["features"].erase("preset");
+  record["notes"] = results.front().distance.notes;
+  if (!net->info().note.empty()) {
+    record["notes"].push_back(net->info().note);
+  }
+  record["precision"] = "float32 features, float64 moments";
   record["runtime"] = tensor::runtime_context();
+  for (const auto& note : record["notes"]) {
+    print_note(note.get<std::string>());
+  }
   return record;
 }
 

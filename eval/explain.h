@@ -1,7 +1,6 @@
 #pragma once
 
 #include "base/core/record.h"
-#include "base/tensor/precision.h"
 #include "eval/command.h"
 
 #include <string>
@@ -17,7 +16,6 @@ struct ExplainOptions {
   std::string fake;
   std::vector<std::string> presets;  ///< none: all
   std::string weights;               ///< of the FID Inception; empty: where `weights fetch` puts them
-  tensor::Precision precision = tensor::Precision::kFloat32;
   bool strict = false;
 };
 

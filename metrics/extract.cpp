@@ -130,7 +130,7 @@ ExtractReport extract_all(data::ImageSource& source, std::span<const Extraction>
     largest = std::max(largest, extraction.net.micro_batch());
   }
   const int64_t total = source.size().value_or(0);
-  const auto tell = [&, told = int64_t{0}]() mutable {
+  auto tell = [&, told = int64_t{0}]() mutable {
     if (progress && extractors.front().done() > told) {
       told = extractors.front().done();
       progress(told, total);

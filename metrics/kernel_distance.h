@@ -80,7 +80,7 @@ struct KernelDistanceRule {
   /// unseeded and there is nothing to repeat; drawn as by 2020.
   std::optional<uint32_t> seed = 2020;
   KernelArithmetic arithmetic = KernelArithmetic::kFloat32;
-  Kernel kernel;
+  Kernel kernel = {};
   bool all_pairs = true;  ///< also make the estimate from all pairs, which takes most of the time
 };
 

@@ -40,7 +40,7 @@ constexpr std::array kPresets{
            .note =
                "clean-fid averages features in float32, this program in float64: about 1e-6 of the distance"},
     Preset{.name = "clean-fid-legacy-pytorch",
-           .resampler_name = "half-pixel-bilinear",
+           .resampler_name = "half-pixel-bilinear-of-bytes",
            .resampler = Resampler::kHalfPixelOfBytes,
            .scaling = Scaling::kSignedBytes,
            .inception_score = std::nullopt,

@@ -10,7 +10,7 @@
 namespace ddpm_eval::metrics {
 
 struct ScoreIntervalOptions {
-  InceptionScoreRule score;  ///< of which score: its splits and its order
+  InceptionScoreRule score = {};  ///< of which score: its splits and its order
   int64_t groups = 20;          ///< 20 to 50
   double level = 0.95;          ///< nominal coverage
   uint64_t seed = 0;            ///< of the groups within a split

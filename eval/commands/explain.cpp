@@ -2,7 +2,6 @@
 
 #include "eval/distinct_files.h"
 #include "eval/output.h"
-#include "eval/score_options.h"
 
 #include <CLI/CLI.hpp>
 
@@ -24,20 +23,17 @@ void add_explain_command(CLI::App& program, Session& session) {
   auto* command = program.add_subcommand(
       "explain", "The same images scored by several tools' conventions, and why they differ");
   auto options = std::make_shared<ExplainOptions>();
-  auto precision = std::make_shared<std::optional<tensor::Precision>>();
   command->add_option("--real", options->real, "Reference: a source of images")->required();
   command->add_option("--fake", options->fake, "What is scored: a source of images")->required();
   command->add_option("--presets", options->presets, "Names of presets, several by commas. Default: all")
       ->delimiter(',')
       ->option_text("LIST");
   command->add_option("--weights", options->weights, "File of the FID Inception's weights (.pth)");
-  add_feature_precision_option(*command, *precision);
   command->add_flag("--strict", options->strict, "An unreadable image is an error, not a warning");
   auto json = std::make_shared<std::string>();
   add_json_option(*command, *json);
-  command->callback([options, precision, json, &session] {
-    session.action = [options, precision, json, &session] {
-      options->precision = precision->value_or(tensor::Precision::kFloat32);
+  command->callback([options, json, &session] {
+    session.action = [options, json, &session] {
       require_own_place(*json, *options);
       require_json_target(*json);
       const auto record = explain_presets(*options, session);
