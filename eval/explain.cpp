@@ -113,12 +113,13 @@ std::vector<Measured> measure(const OpenSide& open, const std::vector<Pass>& pas
     measured.push_back({metrics::MomentsAccumulator(pass.net->info().dim), {}});
   }
   for (size_t i = 0; i < passes.size(); ++i) {
-    extractions.push_back({*passes[i].net, [&, i, keep = request.keep_logits](const metrics::NetOutput& output) {
-                             measured[i].moments.add(output.features);
-                             if (keep && passes[i].needs_logits) {
-                               measured[i].logits.push_back(output.logits.clone());
-                             }
-                           }});
+    extractions.push_back(
+        {*passes[i].net, [&, i, keep = request.keep_logits](const metrics::NetOutput& output) {
+           measured[i].moments.add(output.features);
+           if (keep && passes[i].needs_logits) {
+             measured[i].logits.push_back(output.logits.clone());
+           }
+         }});
   }
   const auto report = metrics::extract_all(
       *images, extractions,
@@ -205,8 +206,7 @@ Json explain_presets(const ExplainOptions& options, const Session& session) {
   // What cannot be read is told before the network is loaded.
   const auto of_real = open_side({"real", options.real, options.strict, false});
   const auto of_fake = open_side({"fake", options.fake, options.strict, splits > 0, splits});
-  const auto net = open_feature_net(
-      {.features = "inception", .weights = options.weights}, options.real);
+  const auto net = open_feature_net({.features = "inception", .weights = options.weights}, options.real);
   std::vector<Pass> passes;
   std::vector<const Preset*> firsts;
   for (const auto& preset : presets) {

@@ -13,11 +13,11 @@ namespace ddpm_eval::eval {
 
 /// Which features a score is to be made on.
 struct FeatureRequest {
-  std::string features = {};  ///< "inception", a layer of it ("inception:768"), a built-in network's name or a
-                         ///< .safetensors file of one; empty: the default of the data set that is scored
-                         ///< against
-  std::string weights = {};   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
-  std::string preset = {};    ///< the tool whose pre-processing the FID Inception is to use; empty: the default
+  std::string features = {};  ///< "inception", a layer of it ("inception:768"), a built-in network's name or
+                              ///< a .safetensors file of one; empty: the default of the data set that is
+                              ///< scored against
+  std::string weights = {};  ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
+  std::string preset = {};  ///< the tool whose pre-processing the FID Inception is to use; empty: the default
   tensor::Precision precision = tensor::Precision::kFloat32;
 };
 

@@ -10,16 +10,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// A side from its opening to its measurement.
 struct Entrant {
@@ -101,6 +98,23 @@ void require_count(const std::string& yardstick, int64_t count, int64_t fake_cou
 }
 
 /// What can be refused without the network.
+/// Options that no wanted score takes would be without effect.
+void refuse_idle_options(const ScoreOptions& options) {
+  const auto& wanted = options.wanted;
+  const bool general = options.sqrt == metrics::SqrtMethod::kGeneral;
+  for (const auto& [flag, given, used, scores] :
+       {std::tuple{"--interval", options.interval.has_value(), wanted.frechet || wanted.inception_score,
+                   "fid or is"},
+        {"--kid-subsets", options.kid_subsets.has_value(), wanted.kernel, "kid"},
+        {"--kid-subset-size", options.kid_subset_size.has_value(), wanted.kernel, "kid"},
+        {"--neighbours", options.neighbours.has_value(), wanted.neighbours, "prdc"},
+        {"--sqrt general", general, wanted.frechet, "fid"}}) {
+    if (given && !used) {
+      throw core::UsageError("{}: is for {}, which is not among the scores that are asked for", flag, scores);
+    }
+  }
+}
+
 void check_field(const Field& field, const ScoreOptions& options) {
   if (options.wanted.classes() && field.fake.is_statistics()) {
     throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
@@ -111,8 +125,9 @@ void check_field(const Field& field, const ScoreOptions& options) {
        {std::pair{field.real ? &*field.real : nullptr, options.wanted.images()},
         {&field.fake, field.fake.request.keep_features}}) {
     if (entrant != nullptr && entrant->is_statistics() && needs_images) {
-      throw core::UsageError("--{} {}: a statistics file has no images, which this score or --interval needs",
-                             entrant->request.role, entrant->request.source);
+      throw core::UsageError(
+          "--{} {}: a statistics file has no images, which kid, prdc, fid-infinity and --interval need",
+          entrant->request.role, entrant->request.source);
     }
   }
   if (!field.needs_net()) {
@@ -212,6 +227,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (!options.preset.empty()) {
     metrics::find_preset(options.preset);
   }
+  refuse_idle_options(options);
   if (!options.wanted.pairs() && !options.real.empty()) {
     throw core::UsageError("--real {}: an Inception Score has no reference; use `ddpm-eval is`",
                            options.real);

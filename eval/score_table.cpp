@@ -55,6 +55,13 @@ void print_beside_yardsticks(const Json& record) {
   fmt::print("against {}, N = {}; features {}\n",
              core::printable(record["real"]["source"].get<std::string>()),
              record["real"]["count"].get<int64_t>(), text_field(record["features"], "name"));
+  for (const auto& [key, value] : record["metrics"].items()) {
+    const auto uncertainty = uncertainty_of(record, key);
+    if (const auto text = error_text(uncertainty); !text.empty()) {
+      fmt::print("{:<30} {:.7g}{}\n", key, value.get<double>(), text);
+      print_intervals(uncertainty);
+    }
+  }
 }
 
 }  // namespace

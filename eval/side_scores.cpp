@@ -16,18 +16,16 @@
 namespace ddpm_eval::eval {
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-/// What `action` returns; where it finds the data wanting, the message names both sources.
+/// What `action` returns; where it finds the data wanting, the message names the sources.
 template <class Action>
 auto naming_sources(const Side& fake, const ScoreOptions& options, const Action& action) {
   try {
     return action();
   } catch (const core::DataError& error) {
-    throw core::DataError("--real {} against {}: {}", options.real, text_field(fake.record, "source"),
-                          error.what());
+    const auto source = text_field(fake.record, "source");
+    throw options.real.empty()
+        ? core::DataError("{}: {}", source, error.what())
+        : core::DataError("--real {} against {}: {}", options.real, source, error.what());
   }
 }
 
@@ -89,12 +87,15 @@ void add_extrapolation(const std::string& name, const metrics::Extrapolation& fi
                               {"estimand", "the score of infinitely many images of the fake side"},
                               {"method", "least squares in 1 / N, of nested subsets"}};
   scores.parts[name] = extrapolation_json(fit);
-  scores.notes.insert(scores.notes.end(), fit.notes.begin(), fit.notes.end());
+  for (const auto& note : fit.notes) {
+    scores.notes.push_back(name + ": " + note);
+  }
 }
 
 void add_inception_score(const Side& fake, const SideRules& rules, SideScores& scores) {
   const auto& rule = *rules.preset.inception_score;
-  const auto score = metrics::inception_score(fake.logits, rule);
+  const auto score =
+      naming_sources(fake, rules.options, [&] { return metrics::inception_score(fake.logits, rule); });
   const std::string stem = inception_score_name(rules);
   scores.metrics[stem + "_mean"] = score.mean;
   if (score.std) {
@@ -102,7 +103,9 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   }
   scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
   if (rules.options.interval) {
-    add_uncertainty(stem + "_mean", metrics::score_interval(fake.logits, {.score = rule}), scores);
+    const auto found = naming_sources(fake, rules.options,
+                                      [&] { return metrics::score_interval(fake.logits, {.score = rule}); });
+    add_uncertainty(stem + "_mean", found, scores);
   }
 }
 
@@ -246,8 +249,9 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
     add_neighbours(*real, fake, rules, scores, session);
   }
   if (wanted.score_infinity) {
-    add_extrapolation(inception_score_name(rules) + "_infinity", metrics::score_infinity(fake.logits),
-                      scores);
+    const auto fit =
+        naming_sources(fake, rules.options, [&] { return metrics::score_infinity(fake.logits); });
+    add_extrapolation(inception_score_name(rules) + "_infinity", fit, scores);
   }
   if (wanted.frechet_infinity) {
     add_frechet_infinity(*real, fake, rules, scores, session);

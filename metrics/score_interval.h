@@ -11,9 +11,9 @@ namespace ddpm_eval::metrics {
 
 struct ScoreIntervalOptions {
   InceptionScoreRule score = {};  ///< of which score: its splits and its order
-  int64_t groups = 20;          ///< 20 to 50
-  double level = 0.95;          ///< nominal coverage
-  uint64_t seed = 0;            ///< of the groups within a split
+  int64_t groups = 20;            ///< 20 to 50
+  double level = 0.95;            ///< nominal coverage
+  uint64_t seed = 0;              ///< of the groups within a split
 };
 
 /// Uncertainty of inception_score().mean over new images, by a delete-group jackknife: group j is the j-th

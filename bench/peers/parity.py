@@ -60,6 +60,8 @@ class Ours:
             record = json.loads(output_of(*words))
             self.found[preset, layer] = record["metrics"]
             self.tool = record["tool"]
+            self.context = {"weights_sha256": record["features"]["weights_sha256"], "precision": record["precision"],
+                            "runtime": record["runtime"]}
         return self.found[preset, layer]
 
 
@@ -79,7 +81,7 @@ def reason_for(row, rows):
     is_distance = row["metric"] == "frechet_inception_distance"
     by_rule = [other for other in rows if other["how"] == "rule" and other["within"]
                and all(other[key] == row[key] for key in ("preset", "metric", "images"))]
-    if is_distance and row["how"] != "rule" and (by_rule or row["preset"] == "clean-fid-legacy-pytorch"):
+    if is_distance and row["how"] != "rule" and by_rule:
         return SINGULAR
     if row["metric"].startswith("kernel_inception_distance") and abs(row["difference"]) < 1e-6:
         return "float32 kernels: 1e-7 of the kernels' own size"
@@ -125,7 +127,8 @@ def main():
         row["reason"] = reason_for(row, rows)
     rows.sort(key=lambda row: (row["images"], list(METRICS).index(row["preset"]), row["metric"], row["how"]))
     versions = json.loads(output_of(options.python, HERE / "probe.py"))["versions"]
-    record = {"schema": 1, "kind": "parity", "commit": tool["commit"], "versions": versions, "limit": LIMIT, "rows": rows}
+    record = {"schema": 1, "kind": "parity", "commit": tool["commit"], "versions": versions, "limit": LIMIT,
+              "context": ours.context, "rows": rows}
     beyond = [row for row in rows if not row["within"] and not row["reason"]]
     for row in beyond:
         print(f"parity: {row['preset']}, {row['metric']}, {row['images']}: {row['ours']:.9g} and {row['theirs']:.9g} by "

@@ -52,6 +52,10 @@ def half_pixel(image):
     return 2 * F.interpolate(as_batch(image) / 255, (SIDE, SIDE), mode="bilinear", align_corners=False) - 1
 
 
+def half_pixel_of_bytes(image):
+    return 2 * (F.interpolate(as_batch(image), (SIDE, SIDE), mode="bilinear", align_corners=False).clip(0, 255) / 255) - 1
+
+
 def pillow_bicubic(image):
     from cleanfid.resize import build_resizer
 
@@ -214,6 +218,8 @@ def main():
     real, fake = features(pillow_bicubic)
     add("clean-fid", "function", by_functions_of_clean_fid(real, fake))
     add("clean-fid", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
+    real, fake = features(half_pixel_of_bytes)
+    add("clean-fid-legacy-pytorch", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
     real, fake = features(tf1_of_unit)
     add("clean-fid-legacy-tensorflow", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
     real, fake = features(antialiased)

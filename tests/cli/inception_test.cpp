@@ -106,20 +106,20 @@ TEST_F(SlowInceptionProgramTest, FidOfAFolderAgainstAnArchiveIsOneRecord) {
 
 TEST_F(SlowInceptionProgramTest, ExplainGivesTheScoresOfEachPreset) {
   const auto record = record_of({"explain", "--real", path("real.npz"), "--fake", path("fake"), "--presets",
-                                 "torch-fidelity,pytorch-fid,adm"});
-  ASSERT_EQ(record["rows"].size(), 3U);
+                                 "torch-fidelity,edm,pytorch-fid,adm"});
+  ASSERT_EQ(record["rows"].size(), 4U);
   for (const auto& row : record["rows"]) {
     const auto preset = row["preset"].get<std::string>();
-    const bool has_score = preset != "pytorch-fid";
+    const bool has_score = preset != "pytorch-fid" && preset != "edm";
     const auto alone = record_of({has_score ? "score" : "fid", "--real", path("real.npz"), "--fake",
                                   path("fake"), "--preset", preset});
     EXPECT_EQ(row["metrics"], alone["metrics"]) << preset;
     EXPECT_EQ(row["resampler"], alone["resampler"]) << preset;
   }
   EXPECT_EQ(record["rows"][0]["differs_by"], json::array());
-  EXPECT_THAT(record["rows"][1]["differs_by"].dump(),
+  EXPECT_THAT(record["rows"][2]["differs_by"].dump(),
               HasSubstr("resizes by half-pixel-bilinear instead of tf1-bilinear"));
-  EXPECT_THAT(record["rows"][2]["differs_by"].dump(), HasSubstr("Inception Score of 5000 images a split"));
+  EXPECT_THAT(record["rows"][3]["differs_by"].dump(), HasSubstr("Inception Score of 5000 images a split"));
   EXPECT_EQ(record["real"]["count"], 12);
   const auto refused = run_program({"explain", "--real", path("real.npz"), "--fake", path("fake"),
                                     "--presets", "adm,clean", "--weights", path("weights.pth")});

@@ -86,7 +86,8 @@ TEST(IntervalProgram, InfinitelyManyImagesByALineThroughFewer) {
   const auto& fit = record["parts"]["frechet_distance_infinity"];
   EXPECT_EQ(fit["sizes"].size(), fit["values"].size());
   EXPECT_EQ(fit["sizes"].back(), 700);
-  EXPECT_EQ(fit["values"].back(), record["metrics"]["frechet_distance"]);
+  const double distance = record["metrics"]["frechet_distance"];
+  EXPECT_NEAR(fit["values"].back().get<double>(), distance, 1e-9 * distance) << "moments of another order";
   EXPECT_TRUE(record["metrics"].contains("classifier_score_infinity"));
   EXPECT_FALSE(record["metrics"].contains("classifier_score_mean"));
 }

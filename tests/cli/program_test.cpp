@@ -21,9 +21,9 @@ using ::testing::Not;
 using testing::run_program;
 using ::testing::StartsWith;
 
-constexpr const char* kCommands[] = {"compare", "data",  "export", "features", "fid",   "import",
-                                     "info",    "is",    "kid",    "nll",      "prdc",  "report",
-                                     "sample",  "score", "show",   "stats",    "train", "weights"};
+constexpr const char* kCommands[] = {"ablate", "compare", "data", "explain", "export", "features", "fid",
+                                     "import", "info",    "is",   "kid",     "nll",    "prdc",     "report",
+                                     "sample", "score",   "show", "stats",   "train",  "weights"};
 
 TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {
   const auto help = run_program({"--help"});
@@ -80,11 +80,12 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   };
   expect_error({"fidd", "--help"}, "unknown command 'fidd'; did you mean 'fid'?");
   expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
-  expect_error({"knn", "--help"},
-               "unknown command 'knn'; choose train, sample, show, fid, is, kid, prdc, score, explain, stats, nll, "
-               "ablate, report, "
-               "compare, features, data, "
-               "weights, import, export or info");
+  expect_error(
+      {"knn", "--help"},
+      "unknown command 'knn'; choose train, sample, show, fid, is, kid, prdc, score, explain, stats, nll, "
+      "ablate, report, "
+      "compare, features, data, "
+      "weights, import, export or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   EXPECT_EQ(run_program({"data-list", "--help"}).exit_code, 2) << "a text of help has a name of two words";
   expect_error({"features", "trian", "--out", "x"},

@@ -18,9 +18,10 @@ using testing::TensorEq;
 /// The features are a 2x2 thumbnail, the logits its first entries; it insists on full batches.
 class ThumbnailNet final : public FeatureNet {
  public:
-  explicit ThumbnailNet(bool with_logits = true) : with_logits_(with_logits) {}
+  explicit ThumbnailNet(bool with_logits = true, int64_t micro_batch = 4)
+      : with_logits_(with_logits), micro_batch_(micro_batch) {}
   const FeatureNetInfo& info() const override { return info_; }
-  int64_t micro_batch() const override { return 4; }
+  int64_t micro_batch() const override { return micro_batch_; }
   at::Tensor prepare(const at::Tensor& images_u8) const override {
     return resample_tf1_bilinear(images_u8, 2, 2);
   }
@@ -36,6 +37,7 @@ class ThumbnailNet final : public FeatureNet {
  private:
   FeatureNetInfo info_;
   bool with_logits_;
+  int64_t micro_batch_;
 };
 
 std::vector<at::Tensor> mixed_images(int64_t count) {
@@ -52,7 +54,7 @@ struct Extracted {
   ExtractReport report;
 };
 
-Extracted extract_all(data::ImageSource& source, const FeatureNet& net) {
+Extracted extracted(data::ImageSource& source, const FeatureNet& net) {
   std::vector<at::Tensor> features;
   std::vector<at::Tensor> logits;
   Extracted all;
@@ -65,6 +67,25 @@ Extracted extract_all(data::ImageSource& source, const FeatureNet& net) {
   return all;
 }
 
+TEST(Extract, SeveralNetworksSeeTheSameImagesWhateverTheirMicroBatches) {
+  const auto images = mixed_images(23);
+  const ThumbnailNet small(true, 4), large(true, 9);
+  MemorySource for_small(images, 5), for_large(images, 5), for_both(images, 5);
+  const auto alone_small = extracted(for_small, small);
+  const auto alone_large = extracted(for_large, large);
+  std::vector<at::Tensor> of_small, of_large;
+  int64_t seen = 0;
+  const std::vector<Extraction> both = {
+      {small, [&](const NetOutput& output) { of_small.push_back(output.features); }},
+      {large, [&](const NetOutput& output) { of_large.push_back(output.features); },
+       [&](const at::Tensor&, int64_t count, const NetOutput&) { seen += count; }}};
+  const auto report = extract_all(for_both, both);
+  EXPECT_EQ(report.images, 23);
+  EXPECT_EQ(seen, 23);
+  EXPECT_THAT(at::cat(of_small), TensorEq(alone_small.features));
+  EXPECT_THAT(at::cat(of_large), TensorEq(alone_large.features));
+}
+
 TEST(Extract, OutputsComeInOrderWhateverTheChunks) {
   const auto images = mixed_images(23);
   std::vector<at::Tensor> want;
@@ -74,7 +95,7 @@ TEST(Extract, OutputsComeInOrderWhateverTheChunks) {
   }
   for (const int64_t chunk : {1, 2, 3, 7, 64}) {
     MemorySource source(images, chunk);
-    const auto all = extract_all(source, net);
+    const auto all = extracted(source, net);
     EXPECT_EQ(all.report.images, 23);
     EXPECT_THAT(all.features, TensorEq(at::cat(want))) << "chunk " << chunk;
     EXPECT_THAT(all.logits, TensorEq(at::cat(want).narrow(1, 0, 2))) << "chunk " << chunk;
@@ -84,7 +105,7 @@ TEST(Extract, OutputsComeInOrderWhateverTheChunks) {
 TEST(Extract, UsesAsFewBatchesAsThereCanBe) {
   const ThumbnailNet net;
   MemorySource source(mixed_images(23), 3);
-  extract_all(source, net);
+  extracted(source, net);
   EXPECT_EQ(net.calls, 6);
 }
 

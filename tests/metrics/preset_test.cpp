@@ -74,5 +74,22 @@ TEST(Preset, AMetricTheToolLacksIsAnErrorNamingThePresetsThatHaveIt) {
               HasSubstr("no preset has a metric 'beauty'"));
 }
 
+TEST(Preset, RulesOfKernelDistancesAndNeighboursAreThoseOfTheTools) {
+  const auto& torch_fidelity = find_preset("torch-fidelity");
+  EXPECT_EQ(torch_fidelity.kernel_distance->subset_size, 1000);
+  EXPECT_FALSE(torch_fidelity.kernel_distance->shrink);
+  EXPECT_EQ(torch_fidelity.kernel_distance->seed, 2020U);
+  EXPECT_EQ(torch_fidelity.neighbours->k, 3);
+  EXPECT_TRUE(torch_fidelity.neighbours->inclusive);
+  EXPECT_TRUE(find_preset("clean-fid").kernel_distance->shrink);
+  EXPECT_EQ(find_preset("adm").neighbours->arithmetic, DistanceArithmetic::kHalf);
+  const auto& dgm_eval = find_preset("dgm-eval");
+  EXPECT_EQ(dgm_eval.kernel_distance->arithmetic, KernelArithmetic::kFloat64);
+  EXPECT_EQ(dgm_eval.neighbours->k, 5);
+  EXPECT_FALSE(dgm_eval.neighbours->inclusive);
+  EXPECT_FALSE(has_metric(find_preset("edm"), kKernelDistance));
+  EXPECT_FALSE(has_metric(find_preset("clean-fid"), kNeighbours));
+}
+
 }  // namespace
 }  // namespace ddpm_eval::metrics
