@@ -13,6 +13,7 @@ import tempfile
 import time
 import types
 import unittest
+import zipfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(SOURCE / "bench"))
@@ -165,6 +166,18 @@ class Quality(unittest.TestCase):
             found = quality.again_compared([dict(one) for one in first], second)
         self.assertEqual([one["value"] for one in found], ["not reproducible: aa / bb", 1.0, 1])
         self.assertEqual([one["value"] for one in quality.again_compared(first, first)], ["aa", 1.0, 0])
+
+
+class Samples(InAFolder):
+    def test_the_digest_is_of_the_arrays_not_of_who_made_them(self):
+        def written(name, array, commit):
+            with zipfile.ZipFile(self.folder / name, "w") as archive:
+                archive.writestr("arr_0.npy", array)
+                archive.writestr("samples.json", commit)
+            return quality.sha256_of_arrays(self.folder / name)
+
+        self.assertEqual(written("a.npz", "pixels", "one commit"), written("b.npz", "pixels", "another"))
+        self.assertNotEqual(written("a.npz", "pixels", "one commit"), written("b.npz", "others", "one commit"))
 
 
 class Judging(InAFolder):
