@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/data/byte_stream.h"
+#include "base/data/zip_reader.h"
 #include "base/tensor/named_tensor.h"
 
 #include <filesystem>
@@ -17,9 +18,6 @@ namespace ddpm_eval::data {
 class NpzReader {
  public:
   explicit NpzReader(const std::filesystem::path& path);
-  ~NpzReader();
-  NpzReader(const NpzReader&) = delete;
-  NpzReader& operator=(const NpzReader&) = delete;
 
   /// Keys of the arrays, without ".npy", in the order of the archive.
   const std::vector<std::string>& names() const { return names_; }
@@ -42,9 +40,8 @@ class NpzReader {
  private:
   std::unique_ptr<ByteStream> open_member(const std::string& member) const;
 
-  struct Archive;
   std::filesystem::path path_;
-  std::unique_ptr<Archive> archive_;
+  ZipReader zip_;
   std::vector<std::string> names_;
 };
 

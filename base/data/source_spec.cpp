@@ -6,6 +6,7 @@
 #include "base/data/cifar10.h"
 #include "base/data/idx.h"
 #include "base/data/image_codec.h"
+#include "base/data/image_zip.h"
 #include "base/data/points.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/shape.h"
@@ -94,8 +95,8 @@ void parse_part(SourceSpec& spec) {
   if (made_up) {
     known.emplace_back("seed");
   }
-  const bool folder = spec.kind == SourceKind::kFolder;
-  if (folder) {
+  const bool files = spec.kind == SourceKind::kFolder || spec.kind == SourceKind::kZip;
+  if (files) {
     known.insert(known.end(), {"crop", "side"});
   }
   for (const auto& [key, value] : spec.query) {
@@ -112,9 +113,9 @@ void parse_part(SourceSpec& spec) {
       }
     } else if (key == "seed" && made_up) {
       spec.seed = parse_whole(key, value, UINT64_MAX, "seed", spec.text);
-    } else if (key == "crop" && folder) {
+    } else if (key == "crop" && files) {
       spec.framing.crop = parse_crop(value, spec.text);
-    } else if (key == "side" && folder) {
+    } else if (key == "side" && files) {
       const uint64_t side = parse_whole(key, value, kMaxImageSide, "side in pixels", spec.text);
       if (side == 0) {
         throw UsageError("source '{}': side=0 is no side in pixels", spec.text);
@@ -182,11 +183,12 @@ void parse_path(const std::string& base, SourceSpec& spec) {
   const auto extension = spec.path.extension();
   std::error_code error;
   if (!fs::exists(spec.path, error)) {
-    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy") {
+    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" ||
+        extension == ".zip") {
       throw DataError("{}: no such file or folder", base);
     }
     const auto words = all_words();
-    throw UsageError("unknown source '{}'{}; a source is a folder, an .npz or .npy file, {}", base,
+    throw UsageError("unknown source '{}'{}; a source is a folder, an .npz, .npy or .zip file, {}", base,
                      core::did_you_mean(base.substr(0, base.find_first_of(":@")), words),
                      core::join_or(words));
   }
@@ -201,10 +203,12 @@ void parse_path(const std::string& base, SourceSpec& spec) {
     spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics : SourceKind::kArray;
   } else if (extension == ".npy") {
     spec.kind = SourceKind::kArray;
+  } else if (extension == ".zip") {
+    spec.kind = SourceKind::kZip;
   } else {
     throw UsageError(
-        "source '{}' is a file, but neither .npz nor .npy; unpack archives, and give single images in a "
-        "folder",
+        "source '{}' is a file, but none of .npz, .npy and .zip; unpack other archives, and give single "
+        "images in a folder",
         base);
   }
 }
@@ -275,12 +279,15 @@ SourceSpec parse_source(const std::string& text) {
 }
 
 std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const SourceOptions& options) {
+  const ImageFileOptions of_files{.on_bad_file = options.on_bad_file,
+                                  .subset = spec.subset,
+                                  .framing = spec.framing,
+                                  .threads = options.threads};
   switch (spec.kind) {
     case SourceKind::kFolder:
-      return open_image_folder(spec.path, {.on_bad_file = options.on_bad_file,
-                                           .subset = spec.subset,
-                                           .framing = spec.framing,
-                                           .threads = options.threads});
+      return open_image_folder(spec.path, of_files);
+    case SourceKind::kZip:
+      return open_image_zip(spec.path, of_files);
     case SourceKind::kArray:
       return open_array_source(spec.path, spec.subset);
     case SourceKind::kNoise:
@@ -310,7 +317,9 @@ ImageDataset load_image_dataset(const SourceSpec& spec) {
     if (!batches.empty() && batch.sizes().slice(1) != batches.front().sizes().slice(1)) {
       throw DataError("{}: images of {} x {} and {} x {} pixels; training needs one size{}", spec.name,
                       batches.front().size(3), batches.front().size(2), batch.size(3), batch.size(2),
-                      spec.kind == SourceKind::kFolder ? ", as ?crop=center&side=64 makes it" : "");
+                      spec.kind == SourceKind::kFolder || spec.kind == SourceKind::kZip
+                          ? ", as ?crop=center&side=64 makes it"
+                          : "");
     }
     batches.push_back(std::move(batch));
   }

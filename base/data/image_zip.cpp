@@ -1,0 +1,62 @@
+#include "base/data/image_zip.h"
+
+#include "base/core/error.h"
+#include "base/data/zip_reader.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+
+class ZippedImages final : public ImageFiles {
+ public:
+  explicit ZippedImages(const std::filesystem::path& path)
+      : name_(path.string()), zip_(path, ".zip archive") {
+    const auto& names = zip_.names();
+    for (uint64_t i = 0; i < names.size(); ++i) {
+      if (is_image_name(names[i]) && !names[i].starts_with("__MACOSX/")) {
+        members_.push_back(i);
+      }
+    }
+    if (members_.empty()) {
+      throw DataError("{}: no image files in it; looked for {}", name_, kImageExtensions);
+    }
+    std::stable_sort(members_.begin(), members_.end(),
+                     [&](uint64_t a, uint64_t b) { return names[a] < names[b]; });
+  }
+
+  std::string name() const override { return name_; }
+  int64_t count() const override { return static_cast<int64_t>(members_.size()); }
+  std::string path(int64_t index) const override { return name_ + ": " + zip_.names()[member(index)]; }
+
+  std::vector<char> read(int64_t index) const override {
+    const std::lock_guard lock(mutex_);
+    const auto stream = zip_.open(member(index));
+    if (stream->remaining() > kMaxImageFileBytes) {
+      throw DataError("{}: {} bytes are too many for an image file", path(index), stream->remaining());
+    }
+    std::vector<char> bytes(stream->remaining());
+    stream->read(bytes.data(), bytes.size());
+    return bytes;
+  }
+
+ private:
+  uint64_t member(int64_t index) const { return members_[static_cast<size_t>(index)]; }
+
+  std::string name_;
+  ZipReader zip_;
+  std::vector<uint64_t> members_;  ///< indices of the images
+  mutable std::mutex mutex_;       ///< of zip_, which several decoding threads read from
+};
+
+}  // namespace
+
+std::unique_ptr<ImageSource> open_image_zip(const std::filesystem::path& path,
+                                            const ImageFileOptions& options) {
+  return open_image_files(std::make_unique<ZippedImages>(path), {}, options);
+}
+
+}  // namespace ddpm_eval::data

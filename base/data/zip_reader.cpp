@@ -1,0 +1,128 @@
+#include "base/data/zip_reader.h"
+
+#include "base/core/error.h"
+
+#include <zip.h>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+
+constexpr uint64_t kMaxMembers = 1 << 22;
+constexpr uint64_t kDeflateLimit = 1032;  // no deflate stream grows by more than this factor
+
+/// One member being read.
+class MemberStream final : public ByteStream {
+ public:
+  MemberStream(zip_file_t* file, uint64_t size, std::string origin)
+      : file_(file), remaining_(size), origin_(std::move(origin)) {
+    if (remaining_ == 0) {
+      check_end();
+    }
+  }
+  ~MemberStream() override { ::zip_fclose(file_); }
+  MemberStream(const MemberStream&) = delete;
+  MemberStream& operator=(const MemberStream&) = delete;
+
+  void read(void* out, size_t count) override {
+    if (count > remaining_) {
+      throw DataError("{}: is cut short", origin_);
+    }
+    auto* bytes = static_cast<char*>(out);
+    while (count > 0) {
+      const zip_int64_t got = ::zip_fread(file_, bytes, count);
+      if (got <= 0) {
+        throw DataError("{}: the archive is damaged: {}", origin_,
+                        got < 0 ? ::zip_file_strerror(file_) : "the member ends early");
+      }
+      bytes += got;
+      count -= static_cast<size_t>(got);
+      remaining_ -= static_cast<uint64_t>(got);
+      if (remaining_ == 0) {
+        check_end();
+      }
+    }
+  }
+  uint64_t remaining() const override { return remaining_; }
+  const std::string& origin() const override { return origin_; }
+
+ private:
+  /// libzip compares the CRC when asked for a byte beyond the last one.
+  void check_end() {
+    char beyond = 0;
+    const zip_int64_t got = ::zip_fread(file_, &beyond, 1);
+    if (got != 0) {
+      throw DataError("{}: the archive is damaged: {}", origin_,
+                      got < 0 ? ::zip_file_strerror(file_) : "the member is longer than stated");
+    }
+  }
+
+  zip_file_t* file_;
+  uint64_t remaining_;
+  std::string origin_;
+};
+
+}  // namespace
+
+struct ZipReader::Archive {
+  zip_t* zip = nullptr;
+  uint64_t file_bytes = 0;
+  ~Archive() {
+    if (zip != nullptr) {
+      ::zip_discard(zip);
+    }
+  }
+};
+
+ZipReader::ZipReader(const std::filesystem::path& path, std::string_view kind)
+    : path_(path), archive_(std::make_unique<Archive>()) {
+  archive_->file_bytes = FileStream(path).size();
+  int code = 0;
+  archive_->zip = ::zip_open(path.c_str(), ZIP_RDONLY, &code);
+  if (archive_->zip == nullptr) {
+    zip_error_t error;
+    ::zip_error_init_with_code(&error, code);
+    const std::string reason = ::zip_error_strerror(&error);
+    ::zip_error_fini(&error);
+    throw DataError("{}: is not a readable {} ({}); it may be cut short", path.string(), kind, reason);
+  }
+  const zip_int64_t count = ::zip_get_num_entries(archive_->zip, 0);
+  if (count < 0 || static_cast<uint64_t>(count) > kMaxMembers) {
+    throw DataError("{}: {} members are too many for a {}", path.string(), count, kind);
+  }
+  for (zip_int64_t i = 0; i < count; ++i) {
+    const char* name = ::zip_get_name(archive_->zip, static_cast<zip_uint64_t>(i), 0);
+    names_.emplace_back(name != nullptr ? name : "");
+  }
+}
+
+ZipReader::~ZipReader() = default;
+
+std::optional<uint64_t> ZipReader::find(const std::string& member) const {
+  const zip_int64_t index = ::zip_name_locate(archive_->zip, member.c_str(), 0);
+  return index < 0 ? std::nullopt : std::optional(static_cast<uint64_t>(index));
+}
+
+std::unique_ptr<ByteStream> ZipReader::open(uint64_t index) const {
+  zip_t* zip = archive_->zip;
+  const std::string origin = path_.string() + ": " + names_.at(index);
+  zip_stat_t status;
+  ::zip_stat_init(&status);
+  constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
+  if (::zip_stat_index(zip, index, 0, &status) != 0 || (status.valid & kNeeded) != kNeeded) {
+    throw DataError("{}: the archive is damaged: {}", origin, ::zip_strerror(zip));
+  }
+  const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kDeflateLimit;
+  if (status.comp_size > archive_->file_bytes || status.size / factor > status.comp_size) {
+    throw DataError("{}: the archive is damaged: {} bytes in {} cannot be", origin, status.size,
+                    status.comp_size);
+  }
+  zip_file_t* file = ::zip_fopen_index(zip, index, 0);
+  if (file == nullptr) {
+    throw DataError("{}: cannot be read: {}", origin, ::zip_strerror(zip));
+  }
+  return std::make_unique<MemberStream>(file, status.size, origin);
+}
+
+}  // namespace ddpm_eval::data

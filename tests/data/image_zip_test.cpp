@@ -1,0 +1,153 @@
+#include "base/data/image_zip.h"
+
+#include "base/core/error.h"
+#include "base/core/file_io.h"
+#include "base/data/image_codec.h"
+#include "base/data/image_folder.h"
+#include "base/data/source_spec.h"
+#include "tests/support/errors.h"
+#include "tests/support/files.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tensor_matchers.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <torch/types.h>
+
+namespace ddpm_eval::data {
+namespace {
+
+using core::DataError;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::message_of;
+using testing::TensorEq;
+
+std::string png(const at::Tensor& image) {
+  const auto bytes = encode_png(image);
+  return {bytes.begin(), bytes.end()};
+}
+
+std::string plain_png(int value) { return png(torch::full({3, 3, 4}, value, torch::kUInt8)); }
+
+using Members = std::vector<std::pair<std::string, std::string>>;
+
+class ImageZip : public ::testing::Test {
+ protected:
+  /// As other tools write archives: `options` are libarchive's, "compression=store" or "compression=deflate".
+  std::string write_zip(const std::string& name, const Members& members,
+                        const char* options = "compression=store") {
+    const auto path = (dir_ / name).string();
+    struct archive* writer = archive_write_new();
+    archive_write_set_format_zip(writer);
+    EXPECT_EQ(archive_write_set_options(writer, options), ARCHIVE_OK);
+    EXPECT_EQ(archive_write_open_filename(writer, path.c_str()), ARCHIVE_OK);
+    for (const auto& [member, content] : members) {
+      archive_entry* entry = archive_entry_new();
+      archive_entry_set_pathname(entry, member.c_str());
+      archive_entry_set_filetype(entry, AE_IFREG);
+      archive_entry_set_perm(entry, 0644);
+      archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
+      EXPECT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
+      EXPECT_EQ(archive_write_data(writer, content.data(), content.size()),
+                static_cast<la_ssize_t>(content.size()));
+      archive_entry_free(entry);
+    }
+    archive_write_close(writer);
+    archive_write_free(writer);
+    return path;
+  }
+
+  /// First pixels of all images.
+  static std::vector<int> drain(ImageSource& source) {
+    std::vector<int> values;
+    for (at::Tensor batch; (batch = source.next(100)).defined();) {
+      for (int64_t i = 0; i < batch.size(0); ++i) {
+        values.push_back(batch[i][0][0][0].item<int>());
+      }
+    }
+    return values;
+  }
+
+  testing::TempDir dir_;
+};
+
+TEST_F(ImageZip, GivesItsImagesSortedByNameStoredOrDeflated) {
+  const Members members = {{"b.png", plain_png(3)},
+                           {"dataset.json", R"({"labels": [["b.png", 1]]})"},
+                           {"a/z.PNG", plain_png(2)},
+                           {"__MACOSX/._b.png", "resource fork"},
+                           {"a.png", plain_png(1)}};
+  for (const char* options : {"compression=store", "compression=deflate"}) {
+    const auto path = write_zip("images.zip", members, options);
+    const auto source = open_image_zip(path, {.threads = 3});
+    EXPECT_EQ(source->name(), path);
+    EXPECT_EQ(source->size(), 3);
+    EXPECT_THAT(drain(*source), ElementsAre(1, 2, 3)) << options;
+    EXPECT_THAT(source->report().unreadable, IsEmpty());
+  }
+}
+
+TEST_F(ImageZip, ManyImagesOnManyThreadsAreThoseOfAFolder) {
+  Members members;
+  std::filesystem::create_directory(dir_ / "folder");
+  for (int i = 0; i < 200; ++i) {
+    const auto name = fmt::format("{:03}.png", i);
+    members.emplace_back(name, png(torch::randint(0, 256, {3, 5, 6}, torch::kUInt8)));
+    testing::put_file(dir_ / "folder" / name, members.back().second);
+  }
+  const auto zipped = open_image_zip(write_zip("images.zip", members, "compression=deflate"), {.threads = 8});
+  const auto folder = open_image_folder(dir_ / "folder");
+  EXPECT_THAT(zipped->next(1000), TensorEq(folder->next(1000)));
+}
+
+TEST_F(ImageZip, DamageIsListedByMember) {
+  auto path = write_zip("images.zip", {{"1.png", plain_png(1)}, {"2.png", plain_png(2)}, {"3.png", "text"}});
+  // In the stored bytes of the first, before the archive's directory.
+  auto bytes = core::read_text(path);
+  bytes[bytes.find("IDAT") + 6] ^= 1;
+  core::write_file(path, bytes);
+  const auto source = open_image_zip(path);
+  EXPECT_THAT(drain(*source), ElementsAre(2));
+  EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("images.zip: 1.png: the archive is damaged"),
+                                                       HasSubstr("images.zip: 3.png: not a PNG")));
+  const auto strict = open_image_zip(path, {.on_bad_file = OnBadFile::kFail});
+  EXPECT_THAT(message_of<DataError>([&] { drain(*strict); }), HasSubstr("1.png: the archive is damaged"));
+}
+
+TEST_F(ImageZip, WhatIsNoArchiveOfImagesIsRefused) {
+  const auto path = write_zip("images.zip", {{"1.png", plain_png(1)}});
+  const auto bytes = core::read_text(path);
+  core::write_file(dir_ / "cut.zip", bytes.substr(0, bytes.size() - 30));
+  EXPECT_THAT(message_of<DataError>([&] { open_image_zip(dir_ / "cut.zip"); }),
+              HasSubstr("cut.zip: is not a readable .zip archive"));
+  EXPECT_THAT(message_of<DataError>([&] {
+                open_image_zip(write_zip("text.zip", {{"a.txt", "x"}}));
+              }),
+              HasSubstr("text.zip: no image files in it; looked for png, jpg"));
+  EXPECT_THAT(message_of<DataError>([&] { open_image_zip(dir_ / "none.zip"); }), HasSubstr("none.zip"));
+}
+
+TEST_F(ImageZip, IsASourceWithPartsAndFraming) {
+  const at::Tensor images = torch::randint(0, 256, {4, 3, 6, 8}, torch::kUInt8);
+  Members members;
+  for (int i = 0; i < 4; ++i) {
+    members.emplace_back(fmt::format("{}.png", i), png(images[i]));
+  }
+  const auto path = write_zip("images.zip", members);
+  EXPECT_EQ(parse_source(path).kind, SourceKind::kZip);
+  EXPECT_THAT(open_image_source(parse_source(path))->next(9), TensorEq(images));
+  EXPECT_THAT(open_image_source(parse_source(path + "?first=1&num=2"))->next(9),
+              TensorEq(images.narrow(0, 1, 2)));
+  EXPECT_THAT(load_image_dataset(parse_source(path + "?crop=center&side=6")).images_u8,
+              TensorEq(images.narrow(3, 1, 6)));
+  EXPECT_THAT(message_of<DataError>([&] { parse_source("none.zip"); }), HasSubstr("none.zip: no such file"));
+}
+
+}  // namespace
+}  // namespace ddpm_eval::data
