@@ -1,7 +1,7 @@
 #include "base/data/image_zip.h"
 
 #include "base/core/error.h"
-#include "base/data/zip_reader.h"
+#include "base/data/zip_archive.h"
 
 #include <algorithm>
 #include <mutex>
@@ -47,7 +47,7 @@ class ZippedImages final : public ImageFiles {
   uint64_t member(int64_t index) const { return members_[static_cast<size_t>(index)]; }
 
   std::string name_;
-  ZipReader zip_;
+  ZipArchive zip_;
   std::vector<uint64_t> members_;  ///< indices of the images
   mutable std::mutex mutex_;       ///< of zip_, which several decoding threads read from
 };

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/data/byte_stream.h"
-#include "base/data/zip_reader.h"
+#include "base/data/zip_archive.h"
 #include "base/tensor/named_tensor.h"
 
 #include <filesystem>
@@ -41,7 +41,7 @@ class NpzReader {
   std::unique_ptr<ByteStream> open_member(const std::string& member) const;
 
   std::filesystem::path path_;
-  ZipReader zip_;
+  ZipArchive zip_;
   std::vector<std::string> names_;
 };
 

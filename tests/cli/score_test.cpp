@@ -1,6 +1,8 @@
 #include "base/core/file_io.h"
 #include "base/data/npy.h"
 #include "base/data/points.h"
+#include "base/data/sinks.h"
+#include "base/data/zip_writer.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
@@ -10,6 +12,7 @@
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <torch/types.h>
 
 // Scores end to end, through the program, on noise and the built-in features: what holds them to the
 // published tools is in tests/metrics.
@@ -67,6 +70,27 @@ TEST(Score, ARecordKeepsPartAndFolderOfASet) {
   const auto printed =
       run_program({"fid", "--real", part, "--fake", part, "--features", "fashion-mnist-small"});
   EXPECT_THAT(printed.out, HasSubstr(part + ", N = 20"));
+}
+
+TEST(Score, AZipOfImagesIsScoredAsItsFolder) {
+  const testing::TempDir dir;
+  const auto folder = (dir / "images").string();
+  const auto sink = data::make_png_folder_sink(folder);
+  sink->write(torch::randint(0, 256, {20, 3, 28, 28}, torch::kUInt8));
+  sink->finish();
+  data::ZipWriter zip(dir / "images.zip");
+  for (int i = 0; i < 20; ++i) {
+    const auto name = fmt::format("{:06}.png", i);
+    zip.add("any/" + name, core::read_text(dir / "images" / name));
+  }
+  zip.commit();
+  const auto archive = (dir / "images.zip").string();
+  const auto record = fid(kNoise, archive);
+  EXPECT_EQ(record["metrics"], fid(kNoise, folder)["metrics"]);
+  EXPECT_EQ(record["fake"]["count"], 20);
+  const auto refused = run_program(
+      {"fid", "--real", kNoise, "--fake", archive, "--features", "fashion-mnist-small", "--json", archive});
+  EXPECT_EQ(refused.exit_code, 2) << "the record would replace what is scored";
 }
 
 TEST(Score, ASetAgainstItselfIsZeroAndSidesMaySwap) {

@@ -92,7 +92,7 @@ TEST(SourceSpec, WrongWordsNameTheNearest) {
   EXPECT_THAT(usage_error("cifar-10"), HasSubstr("unknown source 'cifar-10'; did you mean 'cifar10'?"));
   EXPECT_THAT(usage_error("fashionmnist:test"), HasSubstr("did you mean 'fashion-mnist'?"));
   EXPECT_THAT(usage_error("swiss-rol"), HasSubstr("did you mean 'swiss-roll'?"));
-  EXPECT_THAT(usage_error("something-else"), HasSubstr("a source is a folder, an .npz or .npy file"));
+  EXPECT_THAT(usage_error("something-else"), HasSubstr("a source is a folder, an .npz, .npy or .zip file"));
   EXPECT_THAT(usage_error("cifar10:validation"), HasSubstr("'validation' is no part of cifar10"));
   EXPECT_THAT(usage_error("cifar10:test@"), HasSubstr("a folder must follow the '@'"));
   EXPECT_THAT(usage_error("run:?num=5"), HasSubstr("write run:FOLDER"));

@@ -14,13 +14,13 @@ namespace ddpm_eval::data {
 
 /// Reads a zip archive through libzip, stored or deflated members. Every call throws DataError naming the
 /// file and the member for an archive that is damaged, encrypted or not a zip. Not thread-safe.
-class ZipReader {
+class ZipArchive {
  public:
   /// `kind` is for messages: ".npz archive".
-  ZipReader(const std::filesystem::path& path, std::string_view kind);
-  ~ZipReader();
-  ZipReader(const ZipReader&) = delete;
-  ZipReader& operator=(const ZipReader&) = delete;
+  ZipArchive(const std::filesystem::path& path, std::string_view kind);
+  ~ZipArchive();
+  ZipArchive(const ZipArchive&) = delete;
+  ZipArchive& operator=(const ZipArchive&) = delete;
 
   /// Full names of the members in the order of the archive, "" for one whose name cannot be read.
   const std::vector<std::string>& names() const { return names_; }

@@ -1,4 +1,4 @@
-#include "base/data/zip_reader.h"
+#include "base/data/zip_archive.h"
 
 #include "base/core/error.h"
 
@@ -10,7 +10,7 @@ namespace {
 using core::DataError;
 
 constexpr uint64_t kMaxMembers = 1 << 22;
-constexpr uint64_t kDeflateLimit = 1032;  // no deflate stream grows by more than this factor
+constexpr uint64_t kZipDeflateLimit = 1032;  // no deflate stream grows by more than this factor
 
 /// One member being read.
 class MemberStream final : public ByteStream {
@@ -65,7 +65,7 @@ class MemberStream final : public ByteStream {
 
 }  // namespace
 
-struct ZipReader::Archive {
+struct ZipArchive::Archive {
   zip_t* zip = nullptr;
   uint64_t file_bytes = 0;
   ~Archive() {
@@ -75,7 +75,7 @@ struct ZipReader::Archive {
   }
 };
 
-ZipReader::ZipReader(const std::filesystem::path& path, std::string_view kind)
+ZipArchive::ZipArchive(const std::filesystem::path& path, std::string_view kind)
     : path_(path), archive_(std::make_unique<Archive>()) {
   archive_->file_bytes = FileStream(path).size();
   int code = 0;
@@ -97,14 +97,14 @@ ZipReader::ZipReader(const std::filesystem::path& path, std::string_view kind)
   }
 }
 
-ZipReader::~ZipReader() = default;
+ZipArchive::~ZipArchive() = default;
 
-std::optional<uint64_t> ZipReader::find(const std::string& member) const {
+std::optional<uint64_t> ZipArchive::find(const std::string& member) const {
   const zip_int64_t index = ::zip_name_locate(archive_->zip, member.c_str(), 0);
   return index < 0 ? std::nullopt : std::optional(static_cast<uint64_t>(index));
 }
 
-std::unique_ptr<ByteStream> ZipReader::open(uint64_t index) const {
+std::unique_ptr<ByteStream> ZipArchive::open(uint64_t index) const {
   zip_t* zip = archive_->zip;
   const std::string origin = path_.string() + ": " + names_.at(index);
   zip_stat_t status;
@@ -113,7 +113,7 @@ std::unique_ptr<ByteStream> ZipReader::open(uint64_t index) const {
   if (::zip_stat_index(zip, index, 0, &status) != 0 || (status.valid & kNeeded) != kNeeded) {
     throw DataError("{}: the archive is damaged: {}", origin, ::zip_strerror(zip));
   }
-  const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kDeflateLimit;
+  const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kZipDeflateLimit;
   if (status.comp_size > archive_->file_bytes || status.size / factor > status.comp_size) {
     throw DataError("{}: the archive is damaged: {} bytes in {} cannot be", origin, status.size,
                     status.comp_size);
