@@ -1,5 +1,6 @@
 #include "metrics/kernel_distance.h"
 #include "tests/support/kernels.h"
+#include "tests/support/memory_limit.h"
 
 #include <algorithm>
 #include <cmath>
@@ -257,6 +258,16 @@ TEST(KernelEstimate, IsSymmetric) {
   EXPECT_NEAR(forward.value, backward.value, 1e-9);
   EXPECT_NEAR(*forward.standard_error, *backward.standard_error, 1e-8);
   EXPECT_EQ(forward.value, kernel_estimate(real, fake).value) << "the same bits";
+}
+
+// All kernels of 20,000 images would be 3.2 GB in float64.
+TEST(SlowKernelEstimate, MemoryIsBounded) {
+  const auto many = normal_features(41, 20'000, 32), others = normal_features(42, 20'000, 32);
+  const auto longs = normal_features(43, 4500, 2048), other_longs = normal_features(44, 4500, 2048);
+  kernel_estimate(many.narrow(0, 0, 3000), others.narrow(0, 0, 3000));  // threads with their own memory
+  const testing::MemoryLimit limit(250 << 20);
+  EXPECT_LT(kernel_estimate(many, others).value, 0.1);
+  EXPECT_LT(kernel_estimate(longs, other_longs).value, 0.1);
 }
 
 }  // namespace

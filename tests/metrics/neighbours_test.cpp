@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
 #include "tests/support/errors.h"
+#include "tests/support/memory_limit.h"
 #include "tests/support/slow_neighbours.h"
 #include "tests/support/synthetic_features.h"
 #include "tests/support/temp_dir.h"
@@ -310,6 +311,16 @@ TEST(SlowNeighbours, PrdcsExample) {
   EXPECT_NEAR(scores.recall, 0.4705, 0.03);
   EXPECT_NEAR(scores.density, 1.0, 0.1);
   EXPECT_NEAR(scores.coverage, expected_coverage(10'000, 10'000, 5), 0.01);
+}
+
+// All distances of 20,000 images would be 1.6 GB.
+TEST(SlowNeighbours, MemoryIsBounded) {
+  const auto many = normal_features(15, 20'000, 32), others = normal_features(16, 20'000, 32);
+  const auto longs = normal_features(17, 4500, 2048), other_longs = normal_features(18, 4500, 2048);
+  neighbour_scores(many.narrow(0, 0, 3000), others.narrow(0, 0, 3000));  // threads with their own memory
+  const testing::MemoryLimit limit(250 << 20);
+  EXPECT_GT(neighbour_scores(many, others).precision, 0.3);
+  EXPECT_GT(neighbour_scores(longs, other_longs).precision, 0.3);
 }
 
 }  // namespace
