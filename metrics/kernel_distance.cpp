@@ -4,6 +4,7 @@
 #include "metrics/feature_pairs.h"
 #include "metrics/kernel_sums.h"
 #include "metrics/numpy_random.h"
+#include "metrics/row_kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -121,15 +122,42 @@ class SubsetEstimate {
   double operator()(const at::Tensor& real, const at::Tensor& fake) {
     const auto x = real.to(dtype_), y = fake.to(dtype_);
     const auto size = static_cast<double>(x.size(0));
-    const double pairs = size * (size - 1);
-    return sum_of_pairs(x) / pairs + sum_of_pairs(y) / pairs -
-           2 * values(x, y).sum(torch::kFloat64).item<double>() / (size * size);
+    const double pairs = size * (size - 1), squared = size * size;
+    if (dtype_ == torch::kFloat32 && kernel_.kind == Kernel::Kind::kPolynomial) {
+      // Down to the rounding of the sum of two sums.
+      const float within = float32_pairs(x) + float32_pairs(y);
+      return double{within} / pairs - 2 * double{float32_total(values(y, x))} / squared;
+    }
+    return (sum_of_pairs(x) + sum_of_pairs(y)) / pairs -
+           2 * values(x, y).sum(torch::kFloat64).item<double>() / squared;
   }
 
  private:
   double sum_of_pairs(const at::Tensor& x) {
     const auto k = values(x, x);
     return k.sum(torch::kFloat64).item<double>() - k.diagonal().sum(torch::kFloat64).item<double>();
+  }
+
+  /// NumPy's k.sum(axis=1) - diagonal(k), added up.
+  float float32_pairs(const at::Tensor& x) {
+    const auto k = values(x, x);
+    const int64_t size = k.size(0);
+    const auto* data = k.data_ptr<float>();
+    std::vector<float> rows(static_cast<size_t>(size));
+    for (int64_t i = 0; i < size; ++i) {
+      rows[i] = detail::pairwise_sum(data + i * size, size) - data[i * size + i];
+    }
+    return detail::pairwise_sum(rows.data(), size);
+  }
+
+  /// NumPy's k.sum(axis=0), row by row, added up.
+  static float float32_total(const at::Tensor& k) {
+    const int64_t columns = k.size(1);
+    std::vector<float> sums(static_cast<size_t>(columns));
+    for (int64_t i = 0; i < k.size(0); ++i) {
+      detail::add_to(k.data_ptr<float>() + i * columns, columns, sums.data());
+    }
+    return detail::pairwise_sum(sums.data(), columns);
   }
 
   at::Tensor values(const at::Tensor& x, const at::Tensor& y) {

@@ -62,8 +62,12 @@ KernelEstimate kernel_estimate(const at::Tensor& real, const at::Tensor& fake, c
                                const DistanceProgress& progress = {});
 
 enum class KernelArithmetic {
-  /// Products, and the polynomial kernel of them, in float32 and averages in float64: torch-fidelity's, whose
-  /// sums of float32 differ by some 1e-7 of the mean kernel in one subset and 1e-8 in the mean of 100.
+  /// torch-fidelity's: products, polynomial kernels and their sums in float32, in the order of NumPy 1's
+  /// sums; the
+  /// mean over subsets in float64. Its rounding moves a KID by some 1e-7 of the mean kernel. Other libraries
+  /// multiply in another order, which leaves 1e-8 of that to chance. The RBF kernel is float64 but for
+  /// products
+  /// and norms.
   kFloat32,
   kFloat64,  ///< all in float64, as dgm-eval
 };

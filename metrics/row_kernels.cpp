@@ -142,6 +142,33 @@ DDPM_EVAL_CLONES void raise_to(const float* __restrict products, float shift, in
   }
 }
 
+float pairwise_sum(const float* values, int64_t count) {
+  constexpr int64_t kSums = 8;
+  constexpr int64_t kAtOnce = 128;
+  if (count > kAtOnce) {
+    const int64_t half = count / 2 / kSums * kSums;
+    return pairwise_sum(values, half) + pairwise_sum(values + half, count - half);
+  }
+  float sums[kSums] = {};
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums) {
+    for (int64_t lane = 0; lane < kSums; ++lane) {
+      sums[lane] += values[i + lane];
+    }
+  }
+  float sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  for (; i < count; ++i) {
+    sum += values[i];
+  }
+  return sum;
+}
+
+DDPM_EVAL_CLONES void add_to(const float* __restrict values, int64_t count, float* __restrict sums) {
+  for (int64_t j = 0; j < count; ++j) {
+    sums[j] += values[j];
+  }
+}
+
 DDPM_EVAL_CLONES void polynomial_row(const double* __restrict products, double factor,
                                      const double* __restrict by_column, double by_row,
                                      const double* coefficients, int64_t degree, int64_t count,

@@ -37,6 +37,12 @@ int64_t find_reaching(const float* products, const float* by_column, float by_ro
 /// largest[j] := the larger of it and products[j] - shift; NaN is passed over.
 void raise_to(const float* products, float shift, int64_t count, float* largest);
 
+/// The sum in float32 as NumPy adds up what lies side by side: halves, down to 128 numbers in eight sums.
+float pairwise_sum(const float* values, int64_t count);
+
+/// sums[j] += values[j] in float32.
+void add_to(const float* values, int64_t count, float* sums);
+
 /// What is added up over a row of kernel values.
 struct RowSums {
   double sum = 0.0;

@@ -3,7 +3,8 @@ two sets, precision, recall, density and coverage by prdc 0.2, authenticity by d
 formula in NumPy's float16, on the features of synthetic_features.py. A minute on one core.
 
     python3 -m venv --system-site-packages VENV     (over Debian's python3-torch, python3-torchvision, python3-scipy)
-    VENV/bin/pip install --no-deps torch-fidelity==0.4.0 clean-fid==0.1.35 prdc==0.2 scikit-learn joblib threadpoolctl
+    VENV/bin/pip install --no-deps torch-fidelity==0.4.0 clean-fid==0.1.35 prdc==0.2 \
+        scikit-learn==1.3.2 joblib==1.3.2 threadpoolctl==3.2.0
     VENV/bin/python tools/golden/make_pairs.py AUTHPCT tests/golden/pairs.json
 
 AUTHPCT is dgm_eval/metrics/authpct.py of github.com/layer6ai-labs/dgm-eval, which is not on PyPI.
@@ -61,10 +62,10 @@ def clean_fid(real, fake):
 
 
 def half_distances(x, y):
-    """Squared, as ADM's evaluator on tensors of float16; the product is added up in float32."""
+    """Squared, as ADM's evaluator on tensors of float16; sums are not rounded before they are complete."""
     x, y = x.astype(np.float16), y.astype(np.float16)
-    norms = [np.square(rows).astype(np.float32).sum(axis=1).astype(np.float16) for rows in (x, y)]
-    product = (x.astype(np.float32) @ y.astype(np.float32).T).astype(np.float16)
+    norms = [np.square(rows).astype(np.float64).sum(axis=1).astype(np.float16) for rows in (x, y)]
+    product = (x.astype(np.float64) @ y.astype(np.float64).T).astype(np.float16)
     distances = norms[0][:, None] - np.float16(2) * product + norms[1][None, :]
     assert distances.dtype == np.float16 and np.isfinite(distances).all()
     return np.maximum(distances, np.float16(0)).astype(np.float32)
