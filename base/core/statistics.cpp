@@ -31,6 +31,41 @@ std::vector<double> signed_sums(std::span<const double> values) {
   return sums;
 }
 
+/// The continued fraction of the incomplete beta function (DLMF 8.17.22) by Lentz's method. It converges fast
+/// for x < (a + 1) / (a + b + 2), in some sqrt(max(a, b)) steps.
+double beta_fraction(double a, double b, double x) {
+  constexpr double kTiny = 1e-300;
+  constexpr int kMostSteps = 100'000;
+  const auto kept_from_zero = [](double value) { return std::abs(value) < kTiny ? kTiny : value; };
+  double c = 1;
+  double d = 1 / kept_from_zero(1 - (a + b) * x / (a + 1));
+  double result = d;
+  for (int step = 1; step <= kMostSteps; ++step) {
+    const double m = step;
+    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    d = 1 / kept_from_zero(1 + even * d);
+    c = kept_from_zero(1 + even / c);
+    result *= d * c;
+    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    d = 1 / kept_from_zero(1 + odd * d);
+    c = kept_from_zero(1 + odd / c);
+    result *= d * c;
+    if (std::abs(d * c - 1) < 1e-15) {
+      break;
+    }
+  }
+  return result;
+}
+
+/// The regularised incomplete beta function I_x(a, b); `rest` is 1 - x, which may be too small to be had from
+/// x.
+double incomplete_beta(double a, double b, double x, double rest) {
+  const double factor =
+      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log(rest));
+  return x < (a + 1) / (a + b + 2) ? factor * beta_fraction(a, b, x) / a
+                                   : 1 - factor * beta_fraction(b, a, rest) / b;
+}
+
 }  // namespace
 
 double MeanSd::error() const { return sd / std::sqrt(static_cast<double>(count)); }
@@ -88,6 +123,29 @@ std::vector<double> holm(std::span<const double> p_values) {
     corrected[order[rank]] = std::min(1.0, largest);
   }
   return corrected;
+}
+
+double student_t_quantile(double probability, double freedom) {
+  DDPM_CHECK(probability > 0 && probability < 1, "probability is {}", probability);
+  DDPM_CHECK(freedom > 0, "freedom is {}", freedom);
+  if (probability == 0.5) {
+    return 0;
+  }
+  const double tail = std::min(probability, 1 - probability);
+  const auto beyond = [&](double t) {
+    const double whole = freedom + t * t;
+    return 0.5 * incomplete_beta(0.5 * freedom, 0.5, freedom / whole, t * t / whole);
+  };
+  double low = 0;
+  double high = 1;
+  while (beyond(high) > tail) {
+    low = high;
+    high *= 2;
+  }
+  for (double half = 0.5 * (low + high); low < half && half < high; half = 0.5 * (low + high)) {
+    (beyond(half) > tail ? low : high) = half;
+  }
+  return probability < 0.5 ? -high : high;
 }
 
 }  // namespace ddpm_eval::core

@@ -38,4 +38,9 @@ double smallest_sign_flip_p(int64_t n);
 /// below alpha significant.
 std::vector<double> holm(std::span<const double> p_values);
 
+/// The value that Student's t with `freedom` > 0 degrees of freedom, which need not be whole, stays below
+/// with `probability` in (0, 1): through the incomplete beta function by its continued fraction, to some
+/// 1e-12.
+double student_t_quantile(double probability, double freedom);
+
 }  // namespace ddpm_eval::core

@@ -1,6 +1,7 @@
 #include "base/core/statistics.h"
 
 #include <cmath>
+#include <numbers>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -62,6 +63,21 @@ TEST(Holm, CorrectsByHand) {
   EXPECT_THAT(holm(values({0.5, 0.9})), ElementsAre(1, 1));
   EXPECT_THAT(holm(values({0.2})), ElementsAre(0.2));
   EXPECT_THAT(holm({}), IsEmpty());
+}
+
+// Closed forms for 1 and 2 degrees of freedom; the others from the tables.
+TEST(StudentT, QuantilesAreThoseOfTheTables) {
+  for (const double p : {0.6, 0.9, 0.975, 0.9999}) {
+    const double a = 2 * p - 1;
+    EXPECT_NEAR(student_t_quantile(p, 1) / std::tan(0.5 * std::numbers::pi * a), 1, 1e-10) << p;
+    EXPECT_NEAR(student_t_quantile(p, 2) / (a * std::sqrt(2 / (1 - a * a))), 1, 1e-10) << p;
+    EXPECT_NEAR(student_t_quantile(1 - p, 7), -student_t_quantile(p, 7), 1e-10) << p;
+  }
+  EXPECT_EQ(student_t_quantile(0.5, 3), 0);
+  EXPECT_NEAR(student_t_quantile(0.975, 19), 2.093024054408263, 1e-10);
+  EXPECT_NEAR(student_t_quantile(0.975, 49), 2.0095752371292335, 1e-10);
+  EXPECT_NEAR(student_t_quantile(0.995, 4.5), 4.272823993022849, 1e-10);
+  EXPECT_NEAR(student_t_quantile(0.975, 1e6), 1.9599663568141066, 1e-9);
 }
 
 }  // namespace
