@@ -1,0 +1,221 @@
+#include "metrics/frechet_interval.h"
+
+#include "base/core/error.h"
+#include "base/tensor/noise.h"
+#include "base/tensor/shape.h"
+#include "metrics/frechet.h"
+#include "metrics/frechet_expansion.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <utility>
+
+namespace ddpm_eval::metrics {
+namespace {
+
+/// `between` is called now and then.
+Moments moments_of(
+    const at::Tensor& features, const std::function<void()>& between = [] {}) {
+  constexpr int64_t kRows = 4096;
+  MomentsAccumulator accumulator(features.size(1));
+  for (int64_t begin = 0; begin < features.size(0); begin += kRows) {
+    accumulator.add(features.narrow(0, begin, std::min(kRows, features.size(0) - begin)));
+    between();
+  }
+  return accumulator.finish();
+}
+
+/// A side whose images are there, cut into random groups whose sizes differ by one at most.
+class Groups {
+ public:
+  Groups(at::Tensor features, int64_t groups, uint64_t seed, int64_t side)
+      : features_(std::move(features)),
+        groups_(groups),
+        order_(tensor::permutation({seed, "jackknife.groups"}, side, features_.size(0))) {}
+
+  Moments of(int64_t group) const {
+    const int64_t begin = group * features_.size(0) / groups_;
+    const int64_t end = (group + 1) * features_.size(0) / groups_;
+    return moments_of(features_.index_select(0, order_.narrow(0, begin, end - begin)));
+  }
+
+ private:
+  at::Tensor features_;
+  int64_t groups_;
+  at::Tensor order_;
+};
+
+/// Both sides of the distance; the real one may have no images.
+struct Sides {
+  const Moments& real;
+  const Moments& fake;
+  at::Tensor real_features;
+  at::Tensor fake_features;
+
+  int64_t dim() const { return fake.mean.size(0); }
+  bool conditional() const { return !real_features.defined(); }
+  int64_t fewest() const {
+    return conditional() ? fake.count : std::min(real_features.size(0), fake_features.size(0));
+  }
+};
+
+/// Without each group, and without each pair of neighbours.
+int64_t distances_of(int64_t groups) { return groups + groups / 2; }
+
+/// Group j of both sides goes at once: the two are independent, so their variances and biases add up, for the
+/// price of one.
+JackknifeEstimate delete_groups(const Sides& sides, double all, const FrechetIntervalOptions& options,
+                                const UncertaintyProgress& progress) {
+  const Groups fakes(sides.fake_features, options.groups, options.seed, 1);
+  std::optional<Groups> reals;
+  if (!sides.conditional()) {
+    reals.emplace(sides.real_features, options.groups, options.seed, 0);
+  }
+  int64_t done = 0;
+  const auto distance = [&](Moments real, Moments fake) {
+    const double value = frechet_distance(std::move(real), std::move(fake)).distance;
+    if (progress) {
+      progress(++done, distances_of(options.groups));
+    }
+    return value;
+  };
+  std::vector<double> less;
+  std::vector<double> less_pairs;
+  for (int64_t group = 0; group < options.groups; group += 2) {
+    const auto fake = fakes.of(group);
+    const auto real = reals ? reals->of(group) : Moments{};
+    const auto less_fake = without(sides.fake, fake);
+    const auto less_real = reals ? without(sides.real, real) : sides.real;
+    less.push_back(distance(less_real, less_fake));
+    if (group + 1 == options.groups) {
+      break;
+    }
+    const auto next_fake = fakes.of(group + 1);
+    const auto next_real = reals ? reals->of(group + 1) : Moments{};
+    less.push_back(
+        distance(reals ? without(sides.real, next_real) : sides.real, without(sides.fake, next_fake)));
+    less_pairs.push_back(
+        distance(reals ? without(less_real, next_real) : sides.real, without(less_fake, next_fake)));
+  }
+  return jackknife(all, less, less_pairs);
+}
+
+std::string estimand_at_count(const Sides& sides) {
+  return sides.conditional()
+             ? fmt::format("the expected Frechet distance of {} fake images from this stored reference",
+                           sides.fake.count)
+             : fmt::format("the expected Frechet distance of {} fake from {} real images", sides.fake.count,
+                           sides.real.count);
+}
+
+std::string estimand_at_infinity(const Sides& sides) {
+  return sides.conditional()
+             ? "the Frechet distance of infinitely many fake images from this stored reference"
+             : "the Frechet distance of infinitely many fake from infinitely many real images";
+}
+
+/// Empty, or why no interval can be given at all.
+std::string too_few(const Sides& sides, const FrechetIntervalOptions& options) {
+  const int64_t needed =
+      2 * std::max(sides.dim(), options.method == IntervalMethod::kJackknife ? options.groups : 1);
+  if (sides.fewest() >= needed) {
+    return {};
+  }
+  return fmt::format(
+      "{} images for {} features: below {} a side the covariances are too near to singular for an interval",
+      sides.fewest(), sides.dim(), needed);
+}
+
+/// What may be left of the bias when its estimate is taken away, as a part of bias * d / N: as simulated for
+/// normal features in 8 to 64 dimensions.
+double unexplained(IntervalMethod method) { return method == IntervalMethod::kJackknife ? 0.25 : 1.25; }
+
+Uncertainty interval_of(const Sides& sides, const FrechetIntervalOptions& options,
+                        const UncertaintyProgress& progress) {
+  check_uncertainty_options(options.groups, options.level);
+  const bool groups = options.method == IntervalMethod::kJackknife;
+  Uncertainty result;
+  result.value = frechet_distance(sides.real, sides.fake).distance;
+  result.level = options.level;
+  result.method = groups ? "jackknife" : "delta";
+  result.groups = groups ? options.groups : 0;
+  result.conditional_on_real = sides.conditional();
+  result.withheld = too_few(sides, options);
+  if (!result.withheld.empty()) {
+    return result;
+  }
+  if (groups) {
+    const auto found = delete_groups(sides, result.value, options, progress);
+    result.deviation = found.deviation;
+    result.bias = found.bias;
+  } else {
+    const auto found = expand_frechet(sides.real, sides.fake, sides.real_features, sides.fake_features,
+                                      options.seed, progress);
+    result.deviation = std::sqrt(found.variance);
+    result.bias = found.bias;
+  }
+  const auto freedom = static_cast<double>((groups ? options.groups : sides.fewest()) - 1);
+  result.at_count =
+      interval_around(result.value, result.deviation, options.level, freedom, estimand_at_count(sides));
+  const double share = static_cast<double>(sides.dim()) / static_cast<double>(sides.fewest());
+  const double rest = unexplained(options.method) * share * std::abs(result.bias);
+  if (rest > 0.5 * result.deviation) {
+    result.withheld = fmt::format(
+        "infinitely many images: of the bias of {:.3g} at {} images for {} features some {:.2g} may remain, "
+        "and the deviation is {:.2g}; score more images",
+        result.bias, sides.fewest(), sides.dim(), rest, result.deviation);
+  } else {
+    result.at_infinity = interval_around(result.value - result.bias, result.deviation, options.level, freedom,
+                                         estimand_at_infinity(sides));
+  }
+  return result;
+}
+
+/// What tells that the first step is being worked on.
+std::function<void()> not_begun(const FrechetIntervalOptions& options, int64_t images,
+                                const UncertaintyProgress& progress) {
+  const int64_t total = options.method == IntervalMethod::kJackknife ? distances_of(options.groups) : images;
+  return [total, &progress] {
+    if (progress) {
+      progress(0, total);
+    }
+  };
+}
+
+}  // namespace
+
+Moments without(const Moments& all, const Moments& part) {
+  const int64_t rest = all.count - part.count;
+  DDPM_CHECK(part.count >= 2 && rest >= 2, "{} of {} vectors", part.count, all.count);
+  const auto total = static_cast<double>(all.count);
+  const auto size = static_cast<double>(part.count);
+  const auto left = static_cast<double>(rest);
+  Moments result;
+  result.count = rest;
+  const auto shift = part.mean - all.mean;
+  result.mean = all.mean - shift * (size / left);
+  result.covariance = all.covariance * ((total - 1) / (left - 1));
+  result.covariance.sub_(part.covariance, (size - 1) / (left - 1));
+  result.covariance.addr_(shift, shift, 1.0, -total * size / (left * (left - 1)));
+  return result;
+}
+
+Uncertainty frechet_interval(const at::Tensor& real, const at::Tensor& fake,
+                             const FrechetIntervalOptions& options, const UncertaintyProgress& progress) {
+  tensor::expect(real, at::kFloat, {-1, -1}, "real features");
+  tensor::expect(fake, at::kFloat, {-1, -1}, "fake features");
+  const auto waiting = not_begun(options, real.size(0) + fake.size(0), progress);
+  const auto real_moments = moments_of(real, waiting);
+  const auto fake_moments = moments_of(fake, waiting);
+  return interval_of({real_moments, fake_moments, real, fake}, options, progress);
+}
+
+Uncertainty frechet_interval(const Moments& real, const at::Tensor& fake,
+                             const FrechetIntervalOptions& options, const UncertaintyProgress& progress) {
+  tensor::expect(fake, at::kFloat, {-1, -1}, "fake features");
+  const auto fake_moments = moments_of(fake, not_begun(options, fake.size(0), progress));
+  return interval_of({real, fake_moments, {}, fake}, options, progress);
+}
+
+}  // namespace ddpm_eval::metrics
