@@ -127,6 +127,17 @@ std::string too_few(const Sides& sides, const FrechetIntervalOptions& options) {
       sides.fewest(), sides.dim(), needed);
 }
 
+/// The distance's scatter grows with its root, so that a set which reads too low also has too small a
+/// deviation, and a symmetric interval misses mostly on that side. This one is symmetric for the root: with r
+/// = reach / (2 sqrt(value)), (sqrt(value) -+ r)^2 is value + r^2 -+ reach.
+Interval on_root_scale(Interval interval, double value) {
+  const double reach = 0.5 * (interval.high - interval.low);
+  const double lift = value > 0.5 * reach ? reach * reach / (4.0 * value) : 0.5 * reach;
+  interval.low += lift;
+  interval.high += lift;
+  return interval;
+}
+
 /// What may be left of the bias when its estimate is taken away, as a part of bias * d / N: as simulated for
 /// normal features in 8 to 64 dimensions.
 double unexplained(IntervalMethod method) { return method == IntervalMethod::kJackknife ? 0.25 : 1.25; }
@@ -156,8 +167,11 @@ Uncertainty interval_of(const Sides& sides, const FrechetIntervalOptions& option
     result.bias = found.bias;
   }
   const auto freedom = static_cast<double>((groups ? options.groups : sides.fewest()) - 1);
-  result.at_count =
-      interval_around(result.value, result.deviation, options.level, freedom, estimand_at_count(sides));
+  const auto around = [&](double centre, std::string estimand) {
+    return on_root_scale(
+        interval_around(centre, result.deviation, options.level, freedom, std::move(estimand)), result.value);
+  };
+  result.at_count = around(result.value, estimand_at_count(sides));
   const double share = static_cast<double>(sides.dim()) / static_cast<double>(sides.fewest());
   const double rest = unexplained(options.method) * share * std::abs(result.bias);
   if (rest > 0.5 * result.deviation) {
@@ -166,8 +180,7 @@ Uncertainty interval_of(const Sides& sides, const FrechetIntervalOptions& option
         "and the deviation is {:.2g}; score more images",
         result.bias, sides.fewest(), sides.dim(), rest, result.deviation);
   } else {
-    result.at_infinity = interval_around(result.value - result.bias, result.deviation, options.level, freedom,
-                                         estimand_at_infinity(sides));
+    result.at_infinity = around(result.value - result.bias, estimand_at_infinity(sides));
   }
   return result;
 }

@@ -35,7 +35,8 @@ struct FrechetIntervalOptions {
 /// for bit.
 ///
 /// Both intervals use Student's t, with groups - 1 degrees of freedom for the jackknife and the smaller count
-/// less one for the delta method. `at_count` is around the value, `at_infinity` around value - bias.
+/// less one for the delta method. `at_count` is symmetric around the root of the value, squared;
+/// `at_infinity` is the same less the bias.
 ///
 /// Between equal distributions the first derivative of the distance vanishes. The scatter that is left is
 /// that of its second, which both methods know of; `at_count` then holds some 97 instead of 95 %, and

@@ -64,10 +64,11 @@ TEST(FrechetInterval, TheValueIsTheDistanceAndTheIntervalsSurroundTheirCentres) 
     EXPECT_EQ(found.method, groups ? "jackknife" : "delta");
     EXPECT_EQ(found.groups, groups ? 20 : 0);
     const double reach = (groups ? 2.0930 : 1.9679) * found.deviation;
-    for (const auto* interval : {&*found.at_count, &*found.at_infinity}) {
-      EXPECT_NEAR(interval->high - interval->centre, reach, 1e-4 * reach);
-      EXPECT_NEAR(interval->centre - interval->low, reach, 1e-4 * reach);
-    }
+    const double root = std::sqrt(found.value), part = reach / (2 * root);
+    EXPECT_NEAR(std::sqrt(found.at_count->low), root - part, 1e-4 * part);
+    EXPECT_NEAR(std::sqrt(found.at_count->high), root + part, 1e-4 * part);
+    EXPECT_NEAR(found.at_infinity->low, found.at_count->low - found.bias, 1e-12);
+    EXPECT_NEAR(found.at_infinity->high, found.at_count->high - found.bias, 1e-12);
     EXPECT_EQ(found.at_count->estimand, "the expected Frechet distance of 400 fake from 300 real images");
     EXPECT_THAT(found.at_infinity->estimand, HasSubstr("infinitely many fake from infinitely many real"));
   }
