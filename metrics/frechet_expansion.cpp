@@ -137,16 +137,15 @@ class Side {
 /// The mean of k^2 over pairs of images of two sides, or of different images of one.
 double mean_square(const Side& one, const Side& other, const Coordinates& coordinates) {
   const bool same = &one == &other;
-  const int64_t most = std::max(one.count(), other.count());
-  const int64_t rows = std::min(most, kPairs);
-  // Every shift of the one set against the other gives new pairs.
-  const int64_t shifts =
-      std::clamp<int64_t>(kPairs / rows, 1, same ? std::max<int64_t>(1, (most - 1) / 2) : most);
+  const int64_t rows = std::min(one.count(), kPairs);
+  // Every shift of the one set against the other gives new pairs; of one set, half of the shifts give all.
+  const int64_t most = same ? std::max<int64_t>(1, (one.count() - 1) / 2) : other.count();
+  const int64_t shifts = std::clamp<int64_t>(kPairs / rows, 1, most);
   double sum = 0.0;
   const auto first = one.shuffled(0, rows);
   for (int64_t shift = 0; shift < shifts; ++shift) {
-    const int64_t begin = same ? (rows == most ? shift + 1 : rows) : shift;
-    sum += kernel(first, other.shuffled(begin, rows), coordinates).square().sum().item<double>();
+    const auto second = other.shuffled(same ? shift + 1 : shift, rows);
+    sum += kernel(first, second, coordinates).square().sum().item<double>();
   }
   return sum / static_cast<double>(rows * shifts);
 }

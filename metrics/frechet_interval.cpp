@@ -127,9 +127,36 @@ std::string too_few(const Sides& sides, const FrechetIntervalOptions& options) {
       sides.fewest(), sides.dim(), needed);
 }
 
-/// What may be left of the bias when its estimate is taken away, as a part of bias * d / N: as simulated for
-/// normal features in 8 to 64 dimensions.
-double unexplained(IntervalMethod method) { return method == IntervalMethod::kJackknife ? 0.25 : 1.25; }
+/// The distance's scatter grows with its root, so that a set which reads too low also has too small a
+/// deviation, and a symmetric interval misses mostly on that side. This one is symmetric for the root: with r
+/// = reach / (2 sqrt(value)), (sqrt(value) -+ r)^2 is value + r^2 -+ reach.
+Interval on_root_scale(Interval interval, double value) {
+  const double reach = 0.5 * (interval.high - interval.low);
+  const double lift = value > 0.5 * reach ? reach * reach / (4.0 * value) : 0.5 * reach;
+  interval.low += lift;
+  interval.high += lift;
+  return interval;
+}
+
+/// Empty, or why there is no interval of the limit. When the jackknife's bias is taken away, as much as a
+/// quarter of bias * d / N may be left: simulated for normal features in 8 to 32 dimensions, where it was up
+/// to 0.27 of it. Half a deviation makes 92 % out of 95.
+std::string no_limit(const Sides& sides, IntervalMethod method, const Uncertainty& found) {
+  if (method == IntervalMethod::kDelta) {
+    return "infinitely many images: the delta method knows their bias to first order alone; use the "
+           "jackknife";
+  }
+  const double share = static_cast<double>(sides.dim()) / static_cast<double>(sides.fewest());
+  const double rest = 0.25 * share * std::abs(found.bias);
+  if (rest <= 0.5 * found.deviation) {
+    return {};
+  }
+  return fmt::format(
+      "infinitely many images: of the bias of {:.3g} at {} images for {} features some {:.2g} may remain, "
+      "and the "
+      "deviation is {:.2g}; score more images",
+      found.bias, sides.fewest(), sides.dim(), rest, found.deviation);
+}
 
 Uncertainty interval_of(const Sides& sides, const FrechetIntervalOptions& options,
                         const UncertaintyProgress& progress) {
@@ -156,18 +183,14 @@ Uncertainty interval_of(const Sides& sides, const FrechetIntervalOptions& option
     result.bias = found.bias;
   }
   const auto freedom = static_cast<double>((groups ? options.groups : sides.fewest()) - 1);
-  result.at_count =
-      interval_around(result.value, result.deviation, options.level, freedom, estimand_at_count(sides));
-  const double share = static_cast<double>(sides.dim()) / static_cast<double>(sides.fewest());
-  const double rest = unexplained(options.method) * share * std::abs(result.bias);
-  if (rest > 0.5 * result.deviation) {
-    result.withheld = fmt::format(
-        "infinitely many images: of the bias of {:.3g} at {} images for {} features some {:.2g} may remain, "
-        "and the deviation is {:.2g}; score more images",
-        result.bias, sides.fewest(), sides.dim(), rest, result.deviation);
-  } else {
-    result.at_infinity = interval_around(result.value - result.bias, result.deviation, options.level, freedom,
-                                         estimand_at_infinity(sides));
+  const auto around = [&](double centre, std::string estimand) {
+    return on_root_scale(
+        interval_around(centre, result.deviation, options.level, freedom, std::move(estimand)), result.value);
+  };
+  result.at_count = around(result.value, estimand_at_count(sides));
+  result.withheld = no_limit(sides, options.method, result);
+  if (result.withheld.empty()) {
+    result.at_infinity = around(result.value - result.bias, estimand_at_infinity(sides));
   }
   return result;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
