@@ -48,6 +48,10 @@ struct HalfPixel {
   static float value(int byte) { return static_cast<float>(byte) / 255.0f; }
 };
 
+struct HalfPixelOfBytes : HalfPixel {
+  static float value(int byte) { return static_cast<float>(byte); }
+};
+
 template <class Rule>
 std::vector<Tap> make_taps(int64_t in, int64_t out) {
   using Position = typename Rule::Position;
@@ -200,6 +204,10 @@ at::Tensor resample_tf1_bilinear(const at::Tensor& images_u8, int64_t out_h, int
 
 at::Tensor resample_half_pixel_bilinear(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
   return resample<HalfPixel>(images_u8, out_h, out_w);
+}
+
+at::Tensor resample_half_pixel_of_bytes(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
+  return resample<HalfPixelOfBytes>(images_u8, out_h, out_w);
 }
 
 namespace detail {
