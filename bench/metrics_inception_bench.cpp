@@ -1,5 +1,6 @@
 #include "base/tensor/named_tensor.h"
 #include "bench/support.h"
+#include "metrics/filter_resample.h"
 #include "metrics/inception.h"
 #include "metrics/inception_layout.h"
 #include "metrics/resample.h"
@@ -165,6 +166,28 @@ void resample(benchmark::State& state) {
 }
 BENCHMARK(resample<resample_tf1_bilinear>)->Args({32, 32})->Args({1500, 2000})->UseRealTime();
 BENCHMARK(resample<resample_half_pixel_bilinear>)->Args({32, 32})->Args({1500, 2000})->UseRealTime();
+
+/// Those that antialias, beside LibTorch's operators of the same filters.
+template <at::Tensor (*Resample)(const at::Tensor&, int64_t, int64_t)>
+void filter(benchmark::State& state) {
+  constexpr int64_t kCount = 4;
+  const int64_t height = state.range(0), width = state.range(1);
+  const at::Tensor images = testing::synthetic_images("bench", kCount, height, width);
+  once({height, width}, [&] {
+    const std::vector<int64_t> side{kInceptionSide, kInceptionSide};
+    const at::Tensor x = images.to(torch::kFloat32);
+    const at::Tensor wanted =
+        Resample == resample_pillow_bicubic
+            ? at::_upsample_bicubic2d_aa(x, side, /*align_corners=*/false).clamp_(0, 255)
+            : at::_upsample_bilinear2d_aa(x, side, /*align_corners=*/false);
+    expect_close("filtering", Resample(images, kInceptionSide, kInceptionSide), wanted, 1e-4);
+  });
+  const int64_t pixels = kCount * 3 * kInceptionSide * kInceptionSide;
+  measure(state, {.items = double(kCount), .bytes = double(images.numel()) + 4.0 * double(pixels)},
+          [&] { return Resample(images, kInceptionSide, kInceptionSide); });
+}
+BENCHMARK(filter<resample_pillow_bicubic>)->Args({32, 32})->Args({1024, 1024})->UseRealTime();
+BENCHMARK(filter<resample_antialiased_bilinear>)->Args({32, 32})->Args({1024, 1024})->UseRealTime();
 
 }  // namespace
 }  // namespace ddpm_eval::metrics

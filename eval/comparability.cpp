@@ -1,12 +1,21 @@
 #include "eval/comparability.h"
 
 #include "base/core/error.h"
-#include "eval/feature_nets.h"
+#include "metrics/inception_layout.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
+namespace {
+
+/// Whether the features are said to be of `layer` or, where nothing is said, have as many columns.
+bool are_of(metrics::InceptionLayer layer, const Json& features, int64_t dim) {
+  const auto& info = metrics::layer_info(layer);
+  return features.is_object() ? text_field(features, "name") == info.name : dim == info.dim;
+}
+
+}  // namespace
 
 std::string text_field(const Json& object, const char* key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
@@ -18,7 +27,15 @@ Json provenance_features(const Side& side) {
 }
 
 bool uses_fid_inception(const Json& features, int64_t dim) {
-  return features.is_object() ? text_field(features, "name") == kFidInception : dim == 2048;
+  return are_of(metrics::InceptionLayer::kPool3, features, dim);
+}
+
+std::string frechet_key(const Json& features, int64_t dim) {
+  if (uses_fid_inception(features, dim)) {
+    return "frechet_inception_distance";
+  }
+  return are_of(metrics::InceptionLayer::kSpatial, features, dim) ? "spatial_frechet_inception_distance"
+                                                                  : "frechet_distance";
 }
 
 void require_same_features(const Json& real, const Json& fake, bool allow_mismatch, Json& notes) {

@@ -19,6 +19,11 @@ std::string text_field(const Json& object, const char* key);
 /// not say what they are: 2048 columns are taken for the FID Inception's, as everywhere.
 bool uses_fid_inception(const Json& features, int64_t dim);
 
+/// The name of a Frechet distance of these features: "frechet_inception_distance" of pool3 alone,
+/// "spatial_frechet_inception_distance" (ADM's sFID) of the spatial features, for which 2023 columns are
+/// taken where nothing is said, and "frechet_distance" of all others, which must not be mistaken for them.
+std::string frechet_key(const Json& features, int64_t dim);
+
 /// Throws NotComparableError if the two sides were made with different features, unless `allow_mismatch`;
 /// what is doubtful all the same is added to `notes`.
 void require_same_features(const Json& real, const Json& fake, bool allow_mismatch, Json& notes);

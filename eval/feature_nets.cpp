@@ -27,10 +27,42 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kInceptionName = "inception";
+constexpr std::string_view kLayerPrefix = "inception:";
 constexpr const char* kFashionMnistNet = "fashion-mnist-small";
 constexpr const char* kInceptionItem = "inception-fid";  ///< on the shelf of weights
 
+bool names_inception(std::string_view features) {
+  return features == kInceptionName || features.starts_with(kLayerPrefix);
+}
+
+/// "inception" for pool3, else "inception:" and the layer.
+std::string features_word(const metrics::InceptionLayerInfo& info) {
+  return info.word.empty() ? kInceptionName : fmt::format("{}{}", kLayerPrefix, info.word);
+}
+
+/// The layer that a record names; null for other networks.
+const metrics::InceptionLayerInfo* recorded_layer(std::string_view name) {
+  const auto layers = metrics::inception_layers();
+  const auto found =
+      std::find_if(layers.begin(), layers.end(), [&](const auto& info) { return info.name == name; });
+  return found == layers.end() ? nullptr : &*found;
+}
+
+metrics::InceptionLayer parse_layer(const std::string& features) {
+  std::vector<std::string> words;
+  for (const auto& info : metrics::inception_layers()) {
+    if (features_word(info) == features) {
+      return info.layer;
+    }
+    words.push_back(features_word(info));
+  }
+  throw core::UsageError("--features {}: the FID Inception has no such layer{}; choose {}", features,
+                         core::did_you_mean(features, words), core::join_or(words));
+}
+
 std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& request) {
+  metrics::InceptionOptions options;
+  options.layer = parse_layer(request.features.empty() ? kInceptionName : request.features);
   if (request.precision == tensor::Precision::kBFloat16 && tensor::compute_device().is_cuda()) {
     throw core::UsageError("--precision bf16 is for the CPU; on a GPU --tf32 is the faster arithmetic");
   }
@@ -43,7 +75,6 @@ std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& reques
         "name the file with --weights",
         path.string(), metrics::kPublishedInceptionSha256, kInceptionItem);
   }
-  metrics::InceptionOptions options;
   options.preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                : std::string_view(request.preset));
   options.precision = request.precision;
@@ -76,8 +107,8 @@ bool is_rounded(const core::Json& told) {
 
 FeatureRequest complete_request(FeatureRequest request, const core::Json& told) {
   const auto name = text_field(told, "name");
-  if (request.features.empty() && name == kFidInception) {
-    request.features = kInceptionName;
+  if (const auto* layer = recorded_layer(name); request.features.empty() && layer != nullptr) {
+    request.features = features_word(*layer);
   } else if (request.features.empty() && !name.empty()) {
     const auto& nets = embedded_nets();
     if (std::none_of(nets.begin(), nets.end(), [&](const EmbeddedFile& net) { return net.name == name; })) {
@@ -96,11 +127,21 @@ FeatureRequest complete_request(FeatureRequest request, const core::Json& told) 
   return request;
 }
 
+void require_classifier(const FeatureRequest& request) {
+  if (request.features != kInceptionName && names_inception(request.features)) {
+    parse_layer(request.features);
+    throw core::UsageError(
+        "--features {}: an Inception Score needs the classifier, which is above this layer; use --features "
+        "{}",
+        request.features, kInceptionName);
+  }
+}
+
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source) {
   const std::string features =
       request.features.empty() ? default_features(reference_source) : request.features;
-  if (features == kInceptionName) {
+  if (names_inception(features)) {
     return open_inception(request);
   }
   if (!request.weights.empty()) {
@@ -115,7 +156,10 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
     throw core::UsageError("--precision bf16: only the FID Inception has it, not the features '{}'",
                            features);
   }
-  std::vector<std::string> names = {kInceptionName};
+  std::vector<std::string> names;
+  for (const auto& info : metrics::inception_layers()) {
+    names.push_back(features_word(info));
+  }
   for (const auto& file : embedded_nets()) {
     if (file.name == features) {
       return open_built_in(file);
@@ -124,9 +168,9 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
   }
   if (fs::path(features).extension() == ".safetensors") {
     auto net = metrics::load_small_net(features);
-    if (net->info().name == kFidInception) {
+    if (recorded_layer(net->info().name) != nullptr) {
       throw core::DataError("{}: calls itself {}, a name that only the FID Inception may bear", features,
-                            kFidInception);
+                            net->info().name);
     }
     return net;
   }
@@ -191,7 +235,8 @@ std::vector<BuiltInNet> built_in_nets() {
 bool is_reserved_net_name(const std::string& name) {
   const auto& nets = embedded_nets();
   const auto is_that = [&](const EmbeddedFile& file) { return file.name == name; };
-  return name == kInceptionName || name == kFidInception || std::any_of(nets.begin(), nets.end(), is_that);
+  return names_inception(name) || recorded_layer(name) != nullptr ||
+         std::any_of(nets.begin(), nets.end(), is_that);
 }
 
 }  // namespace ddpm_eval::eval

@@ -13,8 +13,9 @@ namespace ddpm_eval::eval {
 
 /// Which features a score is to be made on.
 struct FeatureRequest {
-  std::string features;  ///< "inception", a built-in network's name or a .safetensors file of one; empty: the
-                         ///< default of the data set that is scored against
+  std::string features;  ///< "inception", a layer of it ("inception:768"), a built-in network's name or a
+                         ///< .safetensors file of one; empty: the default of the data set that is scored
+                         ///< against
   std::string weights;   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
   std::string preset;    ///< the tool whose pre-processing the FID Inception is to use; empty: the default
   tensor::Precision precision = tensor::Precision::kFloat32;
@@ -32,9 +33,14 @@ bool is_rounded(const core::Json& told);
 /// that the program has.
 FeatureRequest complete_request(FeatureRequest request, const core::Json& told);
 
+/// Throws UsageError if the features that are asked for are a layer of the FID Inception below its
+/// classifier.
+void require_classifier(const FeatureRequest& request);
+
 /// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
-/// command that fetches it: nothing is ever replaced silently. Throws UsageError for weights, a preset or
-/// bfloat16 beside other features, which have none, and for bfloat16 on a GPU.
+/// command that fetches it: nothing is ever replaced silently. Throws UsageError for a layer that the FID
+/// Inception has not, for weights, a preset or bfloat16 beside other features, which have none, and for
+/// bfloat16 on a GPU.
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source);
 
@@ -62,9 +68,5 @@ std::vector<BuiltInNet> built_in_nets();
 
 /// Whether `name` is that of a network which the program has already, so that no file may bear it.
 bool is_reserved_net_name(const std::string& name);
-
-/// The FID Inception keeps torch-fidelity's metric names; numbers on other features must not be mistaken for
-/// them.
-inline constexpr std::string_view kFidInception = "inception-v3-fid";
 
 }  // namespace ddpm_eval::eval

@@ -38,7 +38,9 @@ metrics::InputWitness control_witness(const metrics::FeatureNet& exact, Precisio
     }
     const auto keep = [&](metrics::NetOutput& kept, const metrics::NetOutput& more) {
       append(kept.features, more.features.narrow(0, 0, wanted));
-      append(kept.logits, more.logits.narrow(0, 0, wanted));
+      if (more.logits.defined()) {
+        append(kept.logits, more.logits.narrow(0, 0, wanted));
+      }
     };
     keep(control.rounded, output);
     keep(control.exact, exact.forward(input));
@@ -72,7 +74,8 @@ core::Json precision_effect(const PrecisionControl* real, const PrecisionControl
   }
   if (options.inception_score && fake.count() >= 1) {
     effect["inception_score"] = in_both([&](auto precision) {
-      return metrics::inception_score((fake.*precision).logits, {.splits = 1, .shuffle_seed = {}}).mean;
+      return metrics::inception_score((fake.*precision).logits, {.splits = 1, .shuffle_seed = std::nullopt})
+          .mean;
     });
   }
   return effect;

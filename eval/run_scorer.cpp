@@ -42,8 +42,7 @@ class ImageScorer final : public RunScorer {
     } else {
       real_ = measure_side(request, *open_images(request), *net_, session);
     }
-    const bool standard = uses_fid_inception(features, net_->info().dim);
-    context_ = {{"metric", standard ? "frechet_inception_distance" : "frechet_distance"},
+    context_ = {{"metric", frechet_key(features, net_->info().dim)},
                 {"count", count_},
                 {"real", config.real},
                 {"real_count", real_.moments.count},

@@ -52,14 +52,40 @@ struct Field {
   }
 };
 
+FeatureRequest completed_request(const Json& told, const ScoreOptions& options) {
+  auto request = complete_request({options.features, options.weights, options.preset}, told);
+  const bool follows = options.features.empty() && is_rounded(told);
+  request.precision =
+      options.precision.value_or(follows ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32);
+  return request;
+}
+
+const metrics::Preset& preset_of(const FeatureRequest& request) {
+  return metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
+                                                     : std::string_view(request.preset));
+}
+
+/// Opens the sides. An Inception Score that cannot be had is refused as soon as the features are known, which
+/// the real side may tell.
 Field open_field(const ScoreOptions& options) {
   Field field;
   if (options.frechet()) {
     field.real = open_entrant({"real", options.real, options.strict, false});
   }
-  field.fake = open_entrant({"fake", options.fake, options.strict, options.inception_score});
+  int64_t splits = 0;
+  if (options.inception_score) {
+    const auto told = field.real ? provenance_features(field.real->side) : Json();
+    const auto request = completed_request(told, options);
+    require_classifier(request);
+    metrics::require_metric(preset_of(request), metrics::kInceptionScore);
+    splits = metrics::fewest_images(*preset_of(request).inception_score);
+  }
+  const auto scored = [&](const char* role, const std::string& source) {
+    return open_entrant({role, source, options.strict, options.inception_score, splits});
+  };
+  field.fake = scored("fake", options.fake);
   for (const auto& source : options.yardsticks) {
-    field.yardsticks.push_back(open_entrant({"yardstick", source, options.strict, options.inception_score}));
+    field.yardsticks.push_back(scored("yardstick", source));
   }
   return field;
 }
@@ -162,15 +188,6 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
   return net;
 }
 
-FeatureRequest completed_request(const Field& field, const ScoreOptions& options) {
-  const auto told = field.told_features();
-  auto request = complete_request({options.features, options.weights, options.preset}, told);
-  const bool follows = options.features.empty() && is_rounded(told);
-  request.precision =
-      options.precision.value_or(follows ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32);
-  return request;
-}
-
 /// The metrics of one side against the reference, under names that tell the FID Inception from other
 /// features.
 struct SideScores {
@@ -190,20 +207,23 @@ metrics::FrechetParts frechet_parts(const metrics::Moments& real, Side& side, co
 }
 
 SideScores score_side(const metrics::Moments* real, Side& side, const ScoreOptions& options,
-                      const metrics::Preset& preset, bool standard) {
+                      const metrics::Preset& preset, const Json& features) {
+  const int64_t dim = side.moments.mean.size(0);
   SideScores scores;
   if (options.inception_score) {
     const auto& rule = *preset.inception_score;
-    const auto score = metrics::inception_score(side.logits, {rule.splits, rule.shuffle_seed});
-    const std::string stem = standard ? "inception_score" : "classifier_score";
+    const auto score = metrics::inception_score(side.logits, rule);
+    const std::string stem = uses_fid_inception(features, dim) ? "inception_score" : "classifier_score";
     scores.metrics[stem + "_mean"] = score.mean;
-    scores.metrics[stem + "_std"] = score.std;
+    if (score.std) {
+      scores.metrics[stem + "_std"] = *score.std;
+    }
     scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
   }
   if (real != nullptr) {
     const auto start = std::chrono::steady_clock::now();
     auto parts = frechet_parts(*real, side, options);
-    scores.metrics[standard ? "frechet_inception_distance" : "frechet_distance"] = parts.distance;
+    scores.metrics[frechet_key(features, dim)] = parts.distance;
     scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
                                {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
                                {"route", parts.route},           {"seconds", seconds_since(start)}};
@@ -227,12 +247,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   Field field = open_field(options);
   check_field(field, options);
-  const auto request = completed_request(field, options);
-  const auto& preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
-                                                                   : std::string_view(request.preset));
-  if (options.inception_score) {
-    metrics::require_metric(preset, metrics::kInceptionScore);
-  }
+  const auto request = completed_request(field.told_features(), options);
+  const auto& preset = preset_of(request);
   const auto net = open_net(field, request, options, record);
   const auto exact = net ? open_exact_net(request, field.real ? options.real : options.fake, *net) : nullptr;
 
@@ -251,8 +267,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   record["fake"] = fake.record;
   const auto* real = field.real ? &field.real->side.moments : nullptr;
   const int64_t fake_count = fake.moments.count;
-  const bool standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
-  auto scores = score_side(real, fake, options, preset, standard);
+  auto scores = score_side(real, fake, options, preset, record["features"]);
   record["metrics"] = std::move(scores.metrics);
   record["parts"] = std::move(scores.parts);
   for (const auto& note : scores.notes) {
@@ -268,7 +283,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);
     Json entry = yardstick.side.record;
-    entry["metrics"] = score_side(real, yardstick.side, options, preset, standard).metrics;
+    entry["metrics"] = score_side(real, yardstick.side, options, preset, record["features"]).metrics;
     record["yardsticks"].push_back(std::move(entry));
   }
   if (options.frechet()) {

@@ -2,6 +2,7 @@
 
 #include "eval/distinct_files.h"
 #include "eval/output.h"
+#include "metrics/preset.h"
 
 #include <algorithm>
 #include <map>
@@ -52,17 +53,28 @@ void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sid
           both ? "What is scored: a source or a statistics .npz" : "What is scored: a source of images")
       ->required()
       ->check(refuse_empty);
-  command
-      .add_option(
-          "--preset", options.preset,
-          both ? "The tool whose numbers are wanted. Default: a statistics file's own, else torch-fidelity"
-               : "The tool whose numbers are wanted. Default: torch-fidelity")
-      ->option_text("TEXT");
-  command.add_option("--features", options.features,
-                     "inception, a built-in network (features list) or a .safetensors file of one");
-  command.add_option("--weights", options.weights, "File of the FID Inception's weights (.pth)");
+  add_preset_option(command, options.preset,
+                    both ? "a statistics file's own, else torch-fidelity" : "torch-fidelity");
+  add_features_options(command, options.features, options.weights);
   add_feature_precision_option(command, options.precision);
   command.add_flag("--strict", options.strict, "An unreadable image is an error, not a warning");
+}
+
+void add_preset_option(CLI::App& command, std::string& preset, const std::string& default_text) {
+  command
+      .add_option("--preset", preset,
+                  fmt::format("The tool whose numbers are wanted: {}. Default: {}", metrics::preset_names(),
+                              default_text))
+      ->option_text("TEXT");
+}
+
+void add_features_options(CLI::App& command, std::string& features, std::string& weights) {
+  command.add_option(
+      "--features", features,
+      "inception, a lower layer of it (inception:64, inception:192, inception:768, "
+      "inception:spatial for sFID), a built-in network (features list) or a .safetensors file of "
+      "one");
+  command.add_option("--weights", weights, "File of the FID Inception's weights (.pth)");
 }
 
 void add_feature_precision_option(CLI::App& command, std::optional<tensor::Precision>& precision) {

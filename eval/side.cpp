@@ -7,7 +7,6 @@
 #include "eval/run_source.h"
 #include "eval/sample_output.h"
 #include "metrics/extract.h"
-#include "metrics/inception_score.h"
 
 #include <filesystem>
 
@@ -45,12 +44,11 @@ Json context_of(const SideRequest& request, const data::ImageSource& images) {
 }
 
 void require_enough(const SideRequest& request, int64_t count) {
-  const int64_t splits = metrics::InceptionScoreOptions{}.splits;
-  if (request.keep_logits && count < splits) {
+  if (count < request.splits) {
     throw core::DataError(
         "{} source {}: {} usable image(s), at least {} are needed for the {} splits of an "
         "Inception Score",
-        request.role, request.source, count, splits, splits);
+        request.role, request.source, count, request.splits, request.splits);
   }
   if (count < 2) {
     throw core::DataError("{} source {}: {} usable image(s), at least 2 are needed for a covariance",

@@ -22,6 +22,7 @@ struct SideRequest {
   std::string source;  ///< as the user wrote it
   bool strict = false;
   bool keep_logits = false;  ///< for an Inception Score
+  int64_t splits = 0;        ///< of that score: so many images are needed
 };
 
 /// One side, measured.
@@ -44,8 +45,8 @@ Side read_side(const SideRequest& request);
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
 
 /// Drains the images through `net`, the first of them through `exact`, too, if there is one. Prints warnings
-/// for unreadable files. Throws DataError for fewer images than a covariance (two) or, where logits are kept,
-/// the splits of an Inception Score need.
+/// for unreadable files. Throws DataError for fewer images than a covariance (two) or the splits of an
+/// Inception Score need.
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session, const metrics::FeatureNet* exact = nullptr);
 

@@ -75,8 +75,9 @@ ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const Ou
   const auto run = [&](const at::Tensor& batch, int64_t count) {
     NetOutput output = timed(report.forward_seconds, [&] { return net.forward(batch); });
     if (count < batch.size(0)) {
-      output.features = output.features.narrow(0, 0, count);
-      output.logits = output.logits.defined() ? output.logits.narrow(0, 0, count) : output.logits;
+      for (at::Tensor* part : {&output.features, &output.logits, &output.spatial}) {
+        *part = part->defined() ? part->narrow(0, 0, count) : *part;
+      }
     }
     if (witness) {
       timed(report.witness_seconds, [&] { witness(batch, count, output); });

@@ -14,11 +14,12 @@ struct NetOutput {
   at::Tensor features;  ///< float32 [n, dim]
   at::Tensor
       logits;  ///< float32 [n, classes], without the classifier's bias; undefined if the network has none
+  at::Tensor spatial = {};  ///< float32 [n, 2023], of the FID Inception if asked for; else undefined
 };
 
 /// The identity of a feature network, which every record repeats.
 struct FeatureNetInfo {
-  std::string name;            ///< "inception-v3-fid" or "fashion-mnist-small"
+  std::string name;            ///< "inception-v3-fid", "inception-v3-fid/768" or "fashion-mnist-small"
   std::string weights_sha256;  ///< of the weights file
   std::string preset;          ///< the tool whose pre-processing is used
   tensor::Precision precision = tensor::Precision::kFloat32;

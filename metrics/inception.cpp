@@ -4,8 +4,7 @@
 #include "base/tensor/convolution.h"
 #include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
-#include "metrics/inception_layout.h"
-#include "metrics/resample.h"
+#include "metrics/preprocess.h"
 
 #include <unordered_map>
 
@@ -64,21 +63,33 @@ at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input, at::Scal
   return parts.size() == 1 ? parts.front() : at::cat(parts, 1);
 }
 
+/// The spatial features of a map whose first channels they are.
+at::Tensor spatial_of(const at::Tensor& map) {
+  const auto rows_columns_channels = map.narrow(1, 0, kSpatialChannels).permute({0, 2, 3, 1});
+  return rows_columns_channels.to(at::kFloat).flatten(1).contiguous();
+}
+
 class Inception final : public FeatureNet {
  public:
+  /// `classifier` is undefined for layers below it.
   Inception(std::vector<FoldedBlock> blocks, at::Tensor classifier, const InceptionOptions& options)
       : blocks_(std::move(blocks)),
         classifier_(std::move(classifier)),
-        micro_batch_(classifier_.is_cuda() ? kGpuMicroBatch
-                                           : kTilesPerThread * kTileRows * at::get_num_threads()),
+        device_(tensor::compute_device()),
+        micro_batch_(device_.is_cuda() ? kGpuMicroBatch
+                                       : kTilesPerThread * kTileRows * at::get_num_threads()),
         dtype_(tensor::dtype_of(options.precision)),
-        preset_(options.preset) {
-    info_.name = "inception-v3-fid";
+        preset_(options.preset),
+        layer_(options.layer),
+        spatial_(options.spatial) {
+    DDPM_CHECK(!spatial_ || layer_ == InceptionLayer::kPool3,
+               "spatial features beside those of a lower layer");
+    info_.name = layer_info(layer_).name;
     info_.weights_sha256 = options.weights_sha256;
     info_.preset = std::string(preset_.name);
     info_.precision = options.precision;
-    info_.dim = kInceptionFeatures;
-    info_.classes = kInceptionClasses;
+    info_.dim = layer_info(layer_).dim;
+    info_.classes = classifier_.defined() ? kInceptionClasses : 0;
     if (options.weights_sha256 != kPublishedInceptionSha256) {
       info_.note = fmt::format(
           "{} is not the published FID Inception (SHA-256 {}...): scores cannot be compared with published "
@@ -92,51 +103,66 @@ class Inception final : public FeatureNet {
 
   at::Tensor prepare(const at::Tensor& images) const override {
     const at::NoGradGuard no_grad;
-    const at::Tensor images_u8 = images.to(classifier_.device());
-    at::Tensor x = preset_.resampler == Resampler::kTf1Bilinear
-                       ? resample_tf1_bilinear(images_u8, kInceptionSide, kInceptionSide)
-                       : resample_half_pixel_bilinear(images_u8, kInceptionSide, kInceptionSide);
-    return preset_.scaling == Scaling::kCentredBytes ? x.sub_(128).mul_(1.0 / 128) : x.mul_(2).sub_(1);
+    return preprocess(preset_, images.to(device_), kInceptionSide);
   }
 
   NetOutput forward(const at::Tensor& input) const override {
     tensor::expect(input, at::kFloat, {micro_batch_, 3, kInceptionSide, kInceptionSide}, "input");
     const at::NoGradGuard no_grad;
-    if (classifier_.is_cuda()) {
-      const at::Tensor features = run(input);
-      return {features.cpu(), at::linear(features, classifier_).cpu()};
+    if (device_.is_cuda()) {
+      const NetOutput output = run(input);
+      const auto fetched = [](const at::Tensor& x) { return x.defined() ? x.cpu() : x; };
+      return {fetched(output.features), fetched(output.logits), fetched(output.spatial)};
     }
     // A thread takes its images through the whole network: what a layer leaves stays in its cache, and none
     // waits for another after every layer. Bits depend on no more than the tile.
-    NetOutput output{at::empty({micro_batch_, kInceptionFeatures}, at::kFloat),
-                     at::empty({micro_batch_, kInceptionClasses}, at::kFloat)};
+    const auto room = [&](bool wanted, int64_t columns) {
+      return wanted ? at::empty({micro_batch_, columns}, at::kFloat) : at::Tensor();
+    };
+    NetOutput output{room(true, info_.dim), room(classifier_.defined(), kInceptionClasses),
+                     room(spatial_, layer_info(InceptionLayer::kSpatial).dim)};
     at::parallel_for(0, micro_batch_ / kTileRows, 1, [&](int64_t begin, int64_t end) {
       const at::NoGradGuard no_grad_here;  // modes belong to threads
       for (int64_t tile = begin; tile < end; ++tile) {
         const auto rows = [&](const at::Tensor& x) { return x.narrow(0, tile * kTileRows, kTileRows); };
-        const at::Tensor features = run(rows(input));
-        rows(output.features).copy_(features);
-        rows(output.logits).copy_(at::linear(features, classifier_));
+        const NetOutput part = run(rows(input));
+        for (const auto member : {&NetOutput::features, &NetOutput::logits, &NetOutput::spatial}) {
+          if ((part.*member).defined()) {
+            rows(output.*member).copy_(part.*member);
+          }
+        }
       }
     });
     return output;
   }
 
  private:
-  /// float32 [n, 2048] on the network's device.
-  at::Tensor run(const at::Tensor& input) const {
+  /// The outputs for the images of `input`, on the network's device.
+  NetOutput run(const at::Tensor& input) const {
+    NetOutput output;
     at::Tensor x = input.contiguous(at::MemoryFormat::ChannelsLast);
-    for (const FoldedBlock& block : blocks_) {
-      x = run_block(block, x, dtype_);
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      x = run_block(blocks_[i], x, dtype_);
+      if (spatial_ && i + 1 == layer_info(InceptionLayer::kSpatial).blocks) {
+        output.spatial = spatial_of(x);
+      }
     }
-    return x.to(at::kFloat).mean({2, 3}).contiguous();
+    output.features =
+        layer_ == InceptionLayer::kSpatial ? spatial_of(x) : x.to(at::kFloat).mean({2, 3}).contiguous();
+    if (classifier_.defined()) {
+      output.logits = at::linear(output.features, classifier_);
+    }
+    return output;
   }
 
   std::vector<FoldedBlock> blocks_;
   at::Tensor classifier_;
+  at::Device device_;
   int64_t micro_batch_;
   at::ScalarType dtype_;
   Preset preset_;
+  InceptionLayer layer_;
+  bool spatial_;
   FeatureNetInfo info_;
 };
 
@@ -224,15 +250,16 @@ std::unique_ptr<FeatureNet> make_inception(const tensor::NamedTensors& weights,
   const at::NoGradGuard no_grad;
   const CheckedWeights checked(weights, options.origin);
   std::vector<FoldedBlock> blocks;
-  for (const Block& block : inception_layout()) {
+  for (const Block& block : inception_layout(options.layer)) {
     FoldedBlock folded;
     for (const Branch& branch : block.branches) {
       folded.push_back({branch.pool, fold(branch.chain, checked), fold(branch.fork, checked)});
     }
     blocks.push_back(std::move(folded));
   }
-  return std::make_unique<Inception>(std::move(blocks),
-                                     checked["fc.weight"].clone().to(tensor::compute_device()), options);
+  const bool has_classifier = options.layer == InceptionLayer::kPool3;
+  auto classifier = has_classifier ? checked["fc.weight"].clone().to(tensor::compute_device()) : at::Tensor();
+  return std::make_unique<Inception>(std::move(blocks), std::move(classifier), options);
 }
 
 std::vector<TensorSpec> expected_inception_tensors() {
@@ -250,7 +277,7 @@ std::vector<TensorSpec> expected_inception_tensors() {
       std::for_each(branch.fork.begin(), branch.fork.end(), add_unit);
     }
   }
-  specs.push_back({"fc.weight", {kInceptionClasses, kInceptionFeatures}});
+  specs.push_back({"fc.weight", {kInceptionClasses, layer_info(InceptionLayer::kPool3).dim}});
   specs.push_back({"fc.bias", {kInceptionClasses}});
   return specs;
 }

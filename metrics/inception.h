@@ -3,6 +3,7 @@
 #include "base/tensor/named_tensor.h"
 #include "base/tensor/precision.h"
 #include "metrics/feature_net.h"
+#include "metrics/inception_layout.h"
 #include "metrics/preset.h"
 
 #include <memory>
@@ -26,14 +27,18 @@ inline constexpr std::string_view kPublishedInceptionSha256 =
 
 struct InceptionOptions {
   Preset preset = find_preset(kDefaultPreset);                ///< decides the pre-processing
+  InceptionLayer layer = InceptionLayer::kPool3;              ///< where the features are taken
+  bool spatial = false;                                       ///< beside pool3's features, NetOutput::spatial
   tensor::Precision precision = tensor::Precision::kFloat32;  ///< of the network, not of what it is given
   std::string weights_sha256 = {};                            ///< of the file that the weights came from
   std::string origin = "weights";                             ///< that file, for error messages
 };
 
 /// The network with batch norm folded into the convolutions (in float64). `weights` is the published state
-/// dict, in any order; its `num_batches_tracked` entries may be absent. Features are the 2048 global means of
-/// Mixed_7c, logits the 1008 outputs without bias. Throws DataError naming the first tensor that is missing,
+/// dict, in any order; its `num_batches_tracked` entries may be absent. Features are the global means of the
+/// layer's map, for pool3 the 2048 of Mixed_7c, and what lies above the layer is not run. The spatial
+/// features are a map itself, [17, 17, 7] in the order of TensorFlow: rows, columns, channels. Logits are the
+/// 1008 outputs without bias, with pool3 alone. Throws DataError naming the first tensor that is missing,
 /// superfluous, of another shape or dtype, or not finite.
 std::unique_ptr<FeatureNet> make_inception(const tensor::NamedTensors& weights,
                                            const InceptionOptions& options = {});

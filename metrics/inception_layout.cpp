@@ -1,5 +1,8 @@
 #include "metrics/inception_layout.h"
 
+#include <algorithm>
+#include <array>
+
 namespace ddpm_eval::metrics {
 namespace {
 
@@ -72,15 +75,31 @@ Block block_e(const std::string& name, int64_t in, Pool pool) {
            {pool, {same(n + "_pool", in, 192)}, {}}}};
 }
 
+constexpr std::array kLayers{
+    InceptionLayerInfo{InceptionLayer::kPool3, "", "inception-v3-fid", 2048, 15},
+    InceptionLayerInfo{InceptionLayer::kFirstPool, "64", "inception-v3-fid/64", 64, 2},
+    InceptionLayerInfo{InceptionLayer::kSecondPool, "192", "inception-v3-fid/192", 192, 4},
+    InceptionLayerInfo{InceptionLayer::kMixed6e, "768", "inception-v3-fid/768", 768, 12},
+    InceptionLayerInfo{InceptionLayer::kSpatial, "spatial", "inception-v3-fid/spatial",
+                       kSpatialSide* kSpatialSide* kSpatialChannels, 11},
+};
+
 }  // namespace
 
-std::vector<Block> inception_layout() {
-  return {
+std::span<const InceptionLayerInfo> inception_layers() { return kLayers; }
+
+const InceptionLayerInfo& layer_info(InceptionLayer layer) {
+  return *std::find_if(kLayers.begin(), kLayers.end(), [&](const auto& info) { return info.layer == layer; });
+}
+
+std::vector<Block> inception_layout(InceptionLayer layer) {
+  std::vector<Block> blocks = {
       {{{Pool::kNone,
          {valid("Conv2d_1a_3x3", 3, 32, 2), valid("Conv2d_2a_3x3", 32, 32, 1),
           same("Conv2d_2b_3x3", 32, 64, 3, 3)},
          {}}}},
-      {{{Pool::kMaxStride2, {same("Conv2d_3b_1x1", 64, 80), valid("Conv2d_4a_3x3", 80, 192, 1)}, {}}}},
+      {{{Pool::kMaxStride2, {}, {}}}},
+      {{{Pool::kNone, {same("Conv2d_3b_1x1", 64, 80), valid("Conv2d_4a_3x3", 80, 192, 1)}, {}}}},
       {{{Pool::kMaxStride2, {}, {}}}},
       block_a("Mixed_5b", 192, 32),
       block_a("Mixed_5c", 256, 64),
@@ -94,6 +113,11 @@ std::vector<Block> inception_layout() {
       block_e("Mixed_7b", 1280, Pool::kAverage),
       block_e("Mixed_7c", 2048, Pool::kMax),
   };
+  blocks.resize(layer_info(layer).blocks);
+  if (layer == InceptionLayer::kSpatial) {
+    blocks.back().branches.resize(1);
+  }
+  return blocks;
 }
 
 }  // namespace ddpm_eval::metrics

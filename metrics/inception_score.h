@@ -1,5 +1,7 @@
 #pragma once
 
+#include "metrics/preset.h"
+
 #include <cstdint>
 #include <optional>
 
@@ -7,25 +9,22 @@
 
 namespace ddpm_eval::metrics {
 
-struct InceptionScoreOptions {
-  int64_t splits = 10;
-  /// Rows are put into the order of NumPy's RandomState(seed).permutation first; nullopt: the order given.
-  /// torch-fidelity shuffles, because the contiguous splits of a set sorted by class would depress the score.
-  std::optional<uint32_t> shuffle_seed = 2020;
+struct InceptionScore {
+  double mean = 0.0;          ///< over splits
+  std::optional<double> std;  ///< over splits; none where the rule gives none, or of one split with ddof 1
+  int64_t splits = 0;
+  int64_t count = 0;  ///< images in the splits
 };
 
-struct InceptionScore {
-  double mean = 0.0;  ///< over splits
-  double std = 0.0;   ///< over splits, divided by their number (ddof 0)
-  int64_t splits = 0;
-  int64_t count = 0;  ///< images
-};
+/// The fewest images that have a score: one for each split, of chunks one.
+int64_t fewest_images(const InceptionScoreRule& rule);
 
 /// exp(mean KL(p(y|x) || p(y))) per split with natural logarithms, then mean and spread over splits (Salimans
-/// et al. 2016), as torch-fidelity 0.4.0 computes it: softmax and log-softmax in float64, split i holds the
-/// rows [i N / splits, (i + 1) N / splits). `logits` is float32 [N, classes], for the FID Inception without
-/// the bias. Throws DataError for fewer rows than splits and for NaN or infinity, UsageError for fewer than
-/// one split.
-InceptionScore inception_score(const at::Tensor& logits, const InceptionScoreOptions& options = {});
+/// et al. 2016). As it stands, the rule is torch-fidelity 0.4.0's. Sums and logarithms are float64 whatever
+/// the rule; of a float32 softmax log p is the logarithm of p, and 0 log 0 is 0, where tools that add a
+/// float32 log-softmax or get NaN differ. `logits` is float32 [N, classes], for the FID Inception without the
+/// bias. Throws DataError for fewer rows than fewest_images() and for NaN or infinity, UsageError for fewer
+/// than one split.
+InceptionScore inception_score(const at::Tensor& logits, const InceptionScoreRule& rule = {});
 
 }  // namespace ddpm_eval::metrics

@@ -10,21 +10,99 @@
 namespace ddpm_eval::metrics {
 namespace {
 
-constexpr std::array<Preset, 2> kPresets{{
-    {.name = "torch-fidelity",
-     .resampler_name = "tf1-bilinear",
-     .resampler = Resampler::kTf1Bilinear,
-     .scaling = Scaling::kCentredBytes,
-     .inception_score = InceptionScoreRule{.splits = 10, .shuffle_seed = 2020},
-     .note =
-         "torch-fidelity averages features in float32, this program in float64: about 1e-6 of the distance"},
-    {.name = "pytorch-fid",
-     .resampler_name = "half-pixel-bilinear",
-     .resampler = Resampler::kHalfPixelBilinear,
-     .scaling = Scaling::kSignedUnit,
-     .inception_score = std::nullopt,
-     .note = ""},
-}};
+constexpr std::array kPresets{
+    Preset{.name = "torch-fidelity",
+           .resampler_name = "tf1-bilinear",
+           .resampler = Resampler::kTf1Bilinear,
+           .scaling = Scaling::kCentredBytes,
+           .inception_score = InceptionScoreRule{},
+           .note = "torch-fidelity averages features in float32, this program in float64: about 1e-6 of the "
+                   "distance"},
+    Preset{.name = "pytorch-fid",
+           .resampler_name = "half-pixel-bilinear",
+           .resampler = Resampler::kHalfPixelBilinear,
+           .scaling = Scaling::kSignedUnit,
+           .inception_score = std::nullopt,
+           .note =
+               "PyTorch's resampler fuses multiply and add on most processors, this program's does not: one "
+               "unit in the last place"},
+    Preset{.name = "clean-fid",
+           .resampler_name = "pillow-bicubic",
+           .resampler = Resampler::kPillowBicubic,
+           .scaling = Scaling::kCentredBytes,
+           .inception_score = std::nullopt,
+           .note =
+               "clean-fid averages features in float32, this program in float64: about 1e-6 of the distance"},
+    Preset{.name = "clean-fid-legacy-pytorch",
+           .resampler_name = "half-pixel-bilinear",
+           .resampler = Resampler::kHalfPixelOfBytes,
+           .scaling = Scaling::kSignedBytes,
+           .inception_score = std::nullopt,
+           .note =
+               "clean-fid averages features in float32, this program in float64: about 1e-6 of the distance"},
+    Preset{.name = "clean-fid-legacy-tensorflow",
+           .resampler_name = "tf1-bilinear",
+           .resampler = Resampler::kTf1Bilinear,
+           .scaling = Scaling::kCentredBytes,
+           .inception_score = std::nullopt,
+           .note = "clean-fid's network resizes by a float32 grid, some thousandths of a grey level from "
+                   "TensorFlow's rule used here, and it averages features in float32"},
+    Preset{.name = "torchmetrics",
+           .resampler_name = "antialiased-bilinear",
+           .resampler = Resampler::kAntialiasedBilinear,
+           .scaling = Scaling::kCentredBytes,
+           .inception_score = InceptionScoreRule{.splits = 10,
+                                                 .shuffle_seed = std::nullopt,
+                                                 .splitting = Splitting::kCeil,
+                                                 .softmax = Softmax::kFloat32,
+                                                 .ddof = 1},
+           .note = "as torchmetrics 1.8 and later, which antialias; before the Inception Score torchmetrics "
+                   "shuffles by PyTorch's global generator, this program keeps the order given"},
+    Preset{.name = "adm",
+           .resampler_name = "tf1-bilinear",
+           .resampler = Resampler::kTf1Bilinear,
+           .scaling = Scaling::kCentredBytes,
+           .inception_score = InceptionScoreRule{.splits = 5000,
+                                                 .shuffle_seed = std::nullopt,
+                                                 .splitting = Splitting::kChunks,
+                                                 .softmax = Softmax::kFloat32,
+                                                 .ddof = std::nullopt},
+           .note = "ADM's evaluator averages features and the Inception Score in float32, this program in "
+                   "float64: about 1e-6 of either"},
+    Preset{.name = "edm",
+           .resampler_name = "tf1-bilinear",
+           .resampler = Resampler::kTf1Bilinear,
+           .scaling = Scaling::kCentredBytes,
+           .inception_score = std::nullopt,
+           .note = "EDM's network resizes by a float32 grid, some thousandths of a grey level from "
+                   "TensorFlow's rule used here; it scores a seeded draw of --num images, this program all "
+                   "that it is given"},
+    Preset{
+        .name = "pytorch-gan-metrics",
+        .resampler_name = "half-pixel-bilinear",
+        .resampler = Resampler::kHalfPixelBilinear,
+        .scaling = Scaling::kSignedUnit,
+        .inception_score = InceptionScoreRule{.splits = 10,
+                                              .shuffle_seed = std::nullopt,
+                                              .splitting = Splitting::kEven,
+                                              .softmax = Softmax::kFloat32,
+                                              .ddof = 0},
+        .note =
+            "pytorch-gan-metrics takes files as the folder lists them, which splits its Inception Score at "
+            "random, this program sorts them; its option use_torch computes otherwise"},
+    Preset{.name = "dgm-eval",
+           .resampler_name = "half-pixel-bilinear",
+           .resampler = Resampler::kHalfPixelBilinear,
+           .scaling = Scaling::kSignedUnit,
+           .inception_score = InceptionScoreRule{.splits = 10,
+                                                 .shuffle_seed = 2020,
+                                                 .splitting = Splitting::kDropRest,
+                                                 .softmax = Softmax::kFloat32,
+                                                 .ddof = 0},
+           .note =
+               "dgm-eval draws 50,000 images of larger sets and takes the Inception Score of the set named "
+               "before the samples; this program scores all images, of the set that is named"},
+};
 
 template <class Predicate>
 std::vector<std::string> names_of_presets(Predicate&& wanted) {
@@ -50,6 +128,10 @@ const Preset& find_preset(std::string_view name) {
   const auto names = names_of_presets([](const Preset&) { return true; });
   throw core::UsageError("there is no preset '{}'{}; choose {}", name, core::did_you_mean(name, names),
                          core::join_or(names));
+}
+
+std::string preset_names() {
+  return core::join_or(names_of_presets([](const Preset&) { return true; }));
 }
 
 bool has_metric(const Preset& preset, std::string_view metric) {

@@ -130,6 +130,9 @@ class ImageCells final : public CellScorer {
     }
     const auto told = provenance_features(real_);
     const auto wanted = complete_request({score_.features, {}, score_.preset}, told);
+    if (score_.inception_score) {
+      require_classifier(wanted);
+    }
     net_ = open_feature_net(wanted, score_.real);
     const auto features = features_json(net_->info());
     if (real_.moments.mean.defined()) {
@@ -142,7 +145,8 @@ class ImageCells final : public CellScorer {
     } else {
       real_ = measure_side(request, *open_images(request), *net_, session);
     }
-    standard_ = uses_fid_inception(features, net_->info().dim);
+    frechet_ = frechet_key(features, net_->info().dim);
+    inception_ = uses_fid_inception(features, net_->info().dim) ? "inception_score" : "classifier_score";
     if (score_.inception_score) {
       const auto& preset = metrics::find_preset(wanted.preset.empty() ? metrics::kDefaultPreset
                                                                       : std::string_view(wanted.preset));
@@ -161,14 +165,12 @@ class ImageCells final : public CellScorer {
 
   CellScores score(const LoadedRun& run, const fs::path& folder) const override {
     CellScores scores;
-    const std::string frechet = standard_ ? "frechet_inception_distance" : "frechet_distance";
-    const std::string inception = standard_ ? "inception_score" : "classifier_score";
     try {
       draw(run, folder / "samples");
     } catch (const core::NotFiniteError& error) {
-      scores.problems[frechet] = error.what();
+      scores.problems[frechet_] = error.what();
       if (rule_) {
-        scores.problems[inception + "_mean"] = error.what();
+        scores.problems[inception_ + "_mean"] = error.what();
       }
       return scores;
     }
@@ -186,11 +188,13 @@ class ImageCells final : public CellScorer {
           }
         },
         console_progress("scoring", "samples", quiet_));
-    scores.metrics[frechet] = metrics::frechet_distance(real_.moments, moments.finish()).distance;
+    scores.metrics[frechet_] = metrics::frechet_distance(real_.moments, moments.finish()).distance;
     if (rule_) {
-      const auto result = metrics::inception_score(torch::cat(logits), {rule_->splits, rule_->shuffle_seed});
-      scores.metrics[inception + "_mean"] = result.mean;
-      scores.metrics[inception + "_std"] = result.std;
+      const auto result = metrics::inception_score(torch::cat(logits), *rule_);
+      scores.metrics[inception_ + "_mean"] = result.mean;
+      if (result.std) {
+        scores.metrics[inception_ + "_std"] = *result.std;
+      }
     }
     return scores;
   }
@@ -208,7 +212,8 @@ class ImageCells final : public CellScorer {
   bool quiet_;
   Side real_;
   std::unique_ptr<metrics::FeatureNet> net_;
-  bool standard_ = false;
+  std::string frechet_;  ///< names of the metrics
+  std::string inception_;
   std::optional<metrics::InceptionScoreRule> rule_;
   core::Json context_;
 };

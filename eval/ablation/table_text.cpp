@@ -18,6 +18,7 @@ constexpr TableMetric kTableMetrics[] = {
     {"inception_score_mean", "IS", true},
     {"classifier_score_mean", "classifier score", true},
     {"frechet_inception_distance", "FID"},
+    {"spatial_frechet_inception_distance", "sFID"},
     {"frechet_distance", "Frechet distance"},
     {"sliced_wasserstein_distance", "sliced Wasserstein"},
     {"energy_distance", "energy distance"},

@@ -68,7 +68,10 @@ void run_list(const std::string& json) {
   auto record = core::new_record("features-list");
   record["features"] = core::Json::array();
   record["features"].push_back(
-      {{"name", "inception"}, {"card", "the FID Inception of 2015, from `weights fetch`"}});
+      {{"name", "inception"},
+       {"card",
+        "the FID Inception of 2015, from `weights fetch`; lower layers are inception:64, inception:192, "
+        "inception:768 and inception:spatial"}});
   for (const auto& net : built_in_nets()) {
     record["features"].push_back({{"name", net.name}, {"card", net.card}});
   }

@@ -69,11 +69,8 @@ void add_stats_command(CLI::App& program, Session& session) {
   command->add_option("--data", options->data, "The images: a source")->required();
   command->add_option("--out", options->out, "The .npz file to write: mu, sigma and their provenance")
       ->required();
-  command->add_option("--preset", options->preset,
-                      "The tool whose pre-processing is used. Default: torch-fidelity");
-  command->add_option("--features", options->features,
-                      "inception, a built-in network (features list) or a .safetensors file of one");
-  command->add_option("--weights", options->weights, "File of the FID Inception's weights (.pth)");
+  add_preset_option(*command, options->preset, "torch-fidelity");
+  add_features_options(*command, options->features, options->weights);
   add_feature_precision_option(*command, options->precision);
   command->add_flag("--strict", options->strict, "An unreadable image is an error, not a warning");
   add_json_option(*command, options->json);

@@ -1,4 +1,5 @@
 #include "base/data/sinks.h"
+#include "tests/support/inception_golden.h"
 #include "tests/support/program.h"
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/temp_dir.h"
@@ -37,6 +38,8 @@ class SlowInceptionProgramTest : public ::testing::Test {
         .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     write_images("real.npz", "real");
     write_images("fake", "fake");
+    write_mixed("real");
+    write_mixed("fake");
   }
 
   static void TearDownTestSuite() {
@@ -51,6 +54,30 @@ class SlowInceptionProgramTest : public ::testing::Test {
     const auto sink = npz ? data::make_npz_sink(path(target)) : data::make_png_folder_sink(path(target));
     sink->write(testing::synthetic_images(set, 12, 32, 32));
     sink->finish();
+  }
+
+  /// The images of presets.json, of all sizes.
+  static void write_mixed(const std::string& side) {
+    const auto sets = testing::presets_golden()["sets"];
+    const auto sink = data::make_png_folder_sink(path("mixed-" + side));
+    int64_t index = 0;
+    for (const auto& size : sets["sizes"]) {
+      sink->write(testing::synthetic_image("preset-" + side, index++, size[0], size[1], sets["noise"][side]));
+    }
+    sink->finish();
+  }
+
+  static std::vector<std::string> mixed_fid(const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"fid", "--real", path("mixed-real"), "--fake", path("mixed-fake")};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  static std::string refusal(std::vector<std::string> words, int exit_code = 2) {
+    words.insert(words.end(), {"--weights", path("weights.pth")});
+    const auto result = run_program(words);
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    return error_line(result);
   }
 
   static json record_of(std::vector<std::string> arguments) {
@@ -148,6 +175,73 @@ TEST_F(SlowInceptionProgramTest, StatisticsOfAnotherPresetAreNotComparable) {
   const auto same = run_program({"fid", "--real", path("a.npz"), "--fake", path("a.npz")});
   EXPECT_EQ(same.exit_code, 0) << same.err;
   EXPECT_THAT(same.out, HasSubstr("frechet_inception_distance"));
+}
+
+TEST_F(SlowInceptionProgramTest, PresetsScoreImagesOfMixedSizesAsTheirTools) {
+  const auto wanted = testing::presets_golden()["sets"]["distances"];
+  for (const char* preset : {"clean-fid", "torchmetrics"}) {
+    const auto record = record_of(mixed_fid({"--preset", preset}));
+    const double distance = record["metrics"]["frechet_inception_distance"];
+    EXPECT_NEAR(distance, wanted[preset]["2048"].get<double>(), 1e-5 * distance) << preset;
+    EXPECT_EQ(record["preset"], preset);
+  }
+  const auto record = record_of(mixed_fid({"--preset", "clean-fid"}));
+  EXPECT_EQ(record["resampler"], "pillow-bicubic");
+  EXPECT_THAT(record["notes"].dump(), HasSubstr("clean-fid averages features in float32"));
+  EXPECT_THAT(refusal({"is", "--fake", path("fake"), "--preset", "clean-fid"}),
+              HasSubstr("'clean-fid' has no inception_score"));
+  EXPECT_THAT(refusal({"is", "--fake", path("fake"), "--preset", "cleanfid"}),
+              HasSubstr("did you mean 'clean-fid'?"));
+}
+
+TEST_F(SlowInceptionProgramTest, LowerLayersHaveNamesOfTheirOwn) {
+  const auto spatial = record_of(mixed_fid({"--preset", "adm", "--features", "inception:spatial"}));
+  const double wanted = testing::presets_golden()["sets"]["distances"]["adm"]["spatial"];
+  EXPECT_NEAR(spatial["metrics"]["spatial_frechet_inception_distance"].get<double>(), wanted, 1e-5 * wanted);
+  EXPECT_EQ(spatial["metrics"].size(), 1u);
+  EXPECT_EQ(spatial["features"]["name"], "inception-v3-fid/spatial");
+  EXPECT_EQ(spatial["features"]["dim"], 2023);
+  const auto first = record_of(mixed_fid({"--features", "inception:64", "--precision", "bf16"}));
+  EXPECT_GT(first["metrics"]["frechet_distance"].get<double>(), 0.0);
+  EXPECT_EQ(first["features"]["name"], "inception-v3-fid/64");
+  EXPECT_EQ(first["precision_effect"]["images"]["real"], 8);
+}
+
+TEST_F(SlowInceptionProgramTest, StatisticsKeepTheirLayer) {
+  record_of({"stats", "--data", path("real.npz"), "--out", path("192.npz"), "--features", "inception:192"});
+  const auto followed = record_of({"fid", "--real", path("192.npz"), "--fake", path("fake")});
+  EXPECT_EQ(followed["features"]["name"], "inception-v3-fid/192");
+  const auto other =
+      refusal({"fid", "--real", path("192.npz"), "--fake", path("fake"), "--features", "inception:64"}, 6);
+  EXPECT_THAT(other,
+              HasSubstr("name of the features differs: real inception-v3-fid/192, fake inception-v3-fid/64"));
+  EXPECT_THAT(refusal({"score", "--real", path("192.npz"), "--fake", path("fake")}),
+              HasSubstr("--features inception:192: an Inception Score needs the classifier"));
+}
+
+TEST_F(SlowInceptionProgramTest, LayersThatAreNotThereAreRefused) {
+  EXPECT_THAT(refusal(mixed_fid({"--features", "inception:2048"})),
+              HasSubstr("--features inception:2048: the FID Inception has no such layer"));
+  EXPECT_THAT(refusal(mixed_fid({"--features", "inception:7"})),
+              HasSubstr("choose inception, inception:64, inception:192, inception:768 or inception:spatial"));
+  EXPECT_THAT(refusal(mixed_fid({"--features", "inception:spacial"})),
+              HasSubstr("did you mean 'inception:spatial'?"));
+  EXPECT_THAT(
+      refusal({"is", "--fake", path("fake"), "--features", "inception:768"}),
+      HasSubstr("--features inception:768: an Inception Score needs the classifier, which is above this "
+                "layer; use --features inception"));
+}
+
+TEST_F(SlowInceptionProgramTest, InceptionScoresAreSplitAsThePresetSays) {
+  const auto adm = record_of({"is", "--fake", path("fake"), "--preset", "adm"});
+  EXPECT_GT(adm["metrics"]["inception_score_mean"].get<double>(), 1.0);
+  EXPECT_FALSE(adm["metrics"].contains("inception_score_std")) << "ADM gives none";
+  EXPECT_EQ(adm["parts"]["inception_score"], (json{{"splits", 1}, {"order", "given"}}));
+  const auto metrics = record_of({"is", "--fake", path("fake"), "--preset", "torchmetrics"});
+  EXPECT_EQ(metrics["parts"]["inception_score"]["splits"], 6) << "chunks of two";
+  const auto plain =
+      run_program({"is", "--fake", path("fake"), "--preset", "adm", "--weights", path("weights.pth")});
+  EXPECT_THAT(plain.out, HasSubstr("inception_score_mean"));
 }
 
 TEST_F(SlowInceptionProgramTest, InceptionScoreOfTooFewImagesNamesTheCounts) {

@@ -155,6 +155,8 @@ TEST(Inception, PreparesToTheRangeOfThePreset) {
   };
   EXPECT_EQ(range("torch-fidelity"), std::pair(-1.0f, 127.0f / 128));
   EXPECT_EQ(range("pytorch-fid"), std::pair(-1.0f, 1.0f));
+  EXPECT_EQ(range("clean-fid"), std::pair(-1.0f, 127.0f / 128));
+  EXPECT_EQ(range("clean-fid-legacy-pytorch"), std::pair(-1.0f, 1.0f));
 }
 
 // The rest runs the network: about a second per batch.

@@ -2,6 +2,8 @@
 
 #include "tests/support/errors.h"
 
+#include <set>
+
 namespace ddpm_eval::metrics {
 namespace {
 
@@ -26,12 +28,38 @@ TEST(Preset, PytorchFidHasItsOwnResamplerAndNoInceptionScore) {
   EXPECT_FALSE(has_metric(preset, kInceptionScore));
 }
 
+TEST(Preset, EveryOneHasANameOfItsOwnAndSaysWhereThisProgramDiffers) {
+  std::set<std::string_view> names;
+  for (const Preset& preset : presets()) {
+    EXPECT_TRUE(names.insert(preset.name).second) << preset.name;
+    EXPECT_FALSE(preset.note.empty()) << preset.name;
+    EXPECT_FALSE(preset.resampler_name.empty()) << preset.name;
+    EXPECT_THAT(preset_names(), HasSubstr(std::string(preset.name)));
+  }
+}
+
+TEST(Preset, InceptionScoresFollowTheirTools) {
+  const auto rule = [](const char* name) { return *find_preset(name).inception_score; };
+  EXPECT_EQ(rule("adm").splitting, Splitting::kChunks);
+  EXPECT_EQ(rule("adm").splits, 5000);
+  EXPECT_EQ(rule("adm").ddof, std::nullopt);
+  EXPECT_EQ(rule("torchmetrics").splitting, Splitting::kCeil);
+  EXPECT_EQ(rule("torchmetrics").ddof, 1);
+  EXPECT_EQ(rule("torchmetrics").shuffle_seed, std::nullopt);
+  EXPECT_EQ(rule("pytorch-gan-metrics").splitting, Splitting::kEven);
+  EXPECT_EQ(rule("dgm-eval").splitting, Splitting::kDropRest);
+  EXPECT_EQ(rule("dgm-eval").shuffle_seed, 2020u);
+  for (const char* name : {"clean-fid", "clean-fid-legacy-pytorch", "clean-fid-legacy-tensorflow", "edm"}) {
+    EXPECT_FALSE(has_metric(find_preset(name), kInceptionScore)) << name;
+  }
+}
+
 TEST(Preset, AMisspeltNameIsAnErrorWithTheNearestOne) {
   const auto message = message_of<core::UsageError>([] { find_preset("pytorch_fid"); });
   EXPECT_THAT(message, HasSubstr("'pytorch_fid'"));
   EXPECT_THAT(message, HasSubstr("did you mean 'pytorch-fid'?"));
   EXPECT_THAT(message_of<core::UsageError>([] { find_preset("xyz"); }),
-              HasSubstr("torch-fidelity or pytorch-fid"));
+              HasSubstr("torch-fidelity, pytorch-fid, clean-fid, "));
 }
 
 TEST(Preset, AMetricTheToolLacksIsAnErrorNamingThePresetsThatHaveIt) {
@@ -40,7 +68,8 @@ TEST(Preset, AMetricTheToolLacksIsAnErrorNamingThePresetsThatHaveIt) {
   const auto message =
       message_of<core::UsageError>([] { require_metric(find_preset("pytorch-fid"), kInceptionScore); });
   EXPECT_THAT(message, HasSubstr("'pytorch-fid' has no inception_score"));
-  EXPECT_THAT(message, HasSubstr("--preset torch-fidelity"));
+  EXPECT_THAT(message,
+              HasSubstr("--preset torch-fidelity, torchmetrics, adm, pytorch-gan-metrics or dgm-eval"));
   EXPECT_THAT(message_of<core::UsageError>([] { require_metric(find_preset("pytorch-fid"), "beauty"); }),
               HasSubstr("no preset has a metric 'beauty'"));
 }

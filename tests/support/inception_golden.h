@@ -18,6 +18,12 @@ inline nlohmann::json inception_golden() {
   return nlohmann::json::parse(file);
 }
 
+/// tests/golden/presets.json, by tools/golden/make_presets.py.
+inline nlohmann::json presets_golden() {
+  std::ifstream file(source_dir() / "tests/golden/presets.json");
+  return nlohmann::json::parse(file);
+}
+
 /// A list of numbers as float64 [n].
 inline at::Tensor to_tensor(const nlohmann::json& numbers) {
   return torch::tensor(numbers.get<std::vector<double>>(), torch::kFloat64);

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "metrics/preset.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace ddpm_eval::metrics {
+
+/// What the tool of `preset` gives its network: uint8 RGB [n, 3, H, W] of any size to float32
+/// [n, 3, side, side] in channels-last memory, resized and scaled, on the device of the images. No row
+/// depends on another.
+at::Tensor preprocess(const Preset& preset, const at::Tensor& images_u8, int64_t side);
+
+}  // namespace ddpm_eval::metrics
