@@ -55,7 +55,7 @@ constexpr std::array kPresets{
            .inception_score = std::nullopt,
            .kernel_distance = KernelDistanceRule{.shrink = true, .seed = std::nullopt},
            .neighbours = std::nullopt,
-           .note = "clean-fid's network resizes by a float32 grid, up to GRID_DIFFERENCE grey levels from "
+           .note = "clean-fid's network resizes by a float32 grid, some thousandths of a grey level from "
                    "TensorFlow's rule used here, and it averages features in float32"},
     Preset{.name = "torchmetrics",
            .resampler_name = "antialiased-bilinear",
@@ -90,7 +90,7 @@ constexpr std::array kPresets{
            .inception_score = std::nullopt,
            .kernel_distance = std::nullopt,
            .neighbours = std::nullopt,
-           .note = "EDM's network resizes by a float32 grid, up to GRID_DIFFERENCE grey levels from "
+           .note = "EDM's network resizes by a float32 grid, some thousandths of a grey level from "
                    "TensorFlow's rule used here; it scores a seeded draw of --num images, this program all "
                    "that it is given"},
     Preset{

@@ -10,6 +10,7 @@
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/tensor_matchers.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 // What each preset gives the network, beside the tools themselves.
@@ -28,12 +29,16 @@ at::Tensor golden_image(const nlohmann::json& one, int64_t index) {
   return one["grey"].get<bool>() ? image.narrow(1, 0, 1).repeat({1, 3, 1, 1}) : image;
 }
 
-void expect_golden(const at::Tensor& ours, const nlohmann::json& want, int64_t step,
+enum class Match { kBits, kNearly };
+
+void expect_golden(const at::Tensor& ours, const nlohmann::json& want, int64_t step, Match match,
                    const std::string& label) {
   const at::Tensor flat = ours.contiguous().flatten();
-  EXPECT_EQ(testing::sha256_of(flat), want["sha256_of_nchw"].get<std::string>()) << label;
-  EXPECT_NEAR(flat.sum(at::kDouble).item<double>(), want["sum"].get<double>(), 1e-2) << label;
-  // Of Pillow and PyTorch on another processor, too.
+  if (match == Match::kBits) {
+    EXPECT_EQ(testing::sha256_of(flat), want["sha256_of_nchw"].get<std::string>()) << label;
+  }
+  const double sum = want["sum"];
+  EXPECT_NEAR(flat.sum(at::kDouble).item<double>(), sum, 1e-8 * sum) << label;
   EXPECT_THAT(flat.slice(0, 0, flat.numel(), step), TensorNear(testing::to_tensor(want["values"]), 1e-4))
       << label;
 }
@@ -45,13 +50,16 @@ TEST(Preprocess, ResamplersHaveTheBitsOfTheTools) {
   for (const auto& one : golden["resize"]) {
     const auto label = fmt::format("{} x {}", one["height"].get<int64_t>(), one["width"].get<int64_t>());
     const auto image = golden_image(one, index++);
-    expect_golden(resample_pillow_bicubic(image, kSide, kSide), one["pillow_bicubic"], step, label);
-    expect_golden(resample_antialiased_bilinear(image, kSide, kSide), one["antialiased_bilinear"], step,
+    expect_golden(resample_pillow_bicubic(image, kSide, kSide), one["pillow_bicubic"], step, Match::kBits,
                   label);
-    // clean-fid clips these by itself.
+    expect_golden(resample_antialiased_bilinear(image, kSide, kSide), one["antialiased_bilinear"], step,
+                  Match::kBits, label);
+    // clean-fid clips these by itself. An image of one pixel is channels-last to PyTorch, whose other loop
+    // multiplies the weights first.
+    const bool pixel = image.size(2) * image.size(3) == 1;
     expect_golden(resample_half_pixel_of_bytes(image, kSide, kSide).clamp_(0, 255),
-                  one["half_pixel_of_bytes"], step, label);
-    EXPECT_LT(one["grid_from_tf1"].get<double>(), 0.02) << "which the notes on NVIDIA's network say";
+                  one["half_pixel_of_bytes"], step, pixel ? Match::kNearly : Match::kBits, label);
+    EXPECT_LT(one["grid_from_tf1"].get<double>(), 0.01) << "which the notes on NVIDIA's network say";
   }
 }
 
