@@ -16,7 +16,7 @@ struct FeatureRequest {
   std::string features = {};  ///< "inception", a layer of it ("inception:768"), a built-in network's name or
                               ///< a .safetensors file of one; empty: the default of the data set that is
                               ///< scored against
-  std::string weights = {};  ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
+  std::string weights = {};   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
   std::string preset = {};  ///< the tool whose pre-processing the FID Inception is to use; empty: the default
   tensor::Precision precision = tensor::Precision::kFloat32;
 };

@@ -6,6 +6,7 @@
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/side_scores.h"
+#include "metrics/inception_score.h"
 #include "metrics/preset.h"
 
 #include <algorithm>
@@ -97,7 +98,6 @@ void require_count(const std::string& yardstick, int64_t count, int64_t fake_cou
   }
 }
 
-/// What can be refused without the network.
 /// Options that no wanted score takes would be without effect.
 void refuse_idle_options(const ScoreOptions& options) {
   const auto& wanted = options.wanted;
@@ -115,6 +115,7 @@ void refuse_idle_options(const ScoreOptions& options) {
   }
 }
 
+/// What can be refused without the network.
 void check_field(const Field& field, const ScoreOptions& options) {
   if (options.wanted.classes() && field.fake.is_statistics()) {
     throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",

@@ -67,7 +67,8 @@ void add_uncertainty(const std::string& metric, const metrics::Uncertainty& foun
   }
   if (!found.withheld.empty()) {
     json["withheld"] = found.withheld;
-    scores.notes.push_back(metric + ": no interval: " + found.withheld);
+    const char* which = found.at_count ? ": no interval for " : ": no interval: ";
+    scores.notes.push_back(metric + which + found.withheld);
   }
   json["conditional_on_real"] = found.conditional_on_real;
   scores.uncertainty[metric] = std::move(json);

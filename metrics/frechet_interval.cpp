@@ -153,8 +153,7 @@ std::string no_limit(const Sides& sides, IntervalMethod method, const Uncertaint
   }
   return fmt::format(
       "infinitely many images: of the bias of {:.3g} at {} images for {} features some {:.2g} may remain, "
-      "and the "
-      "deviation is {:.2g}; score more images",
+      "and the deviation is {:.2g}; score more images",
       found.bias, sides.fewest(), sides.dim(), rest, found.deviation);
 }
 

@@ -16,10 +16,8 @@ enum class IntervalMethod {
   /// without groups / 2 pairs of them: deviation and bias come from nothing but distances.
   kJackknife,
   /// Derivatives of the distance at the moments found: see metrics/frechet_expansion.h. The deviation
-  /// scatters
-  /// less than the jackknife's, but the bias comes out too small by about d / N of itself, which is much
-  /// beside the
-  /// deviation: there is no `at_infinity`.
+  /// scatters less than the jackknife's, but the bias comes out too small by about d / N of itself, which is
+  /// much beside the deviation: there is no `at_infinity`.
   kDelta,
 };
 
