@@ -47,8 +47,8 @@ struct FrechetIntervalOptions {
 /// Throws DataError as frechet_distance() and MomentsAccumulator::finish() do, and UsageError for fewer than
 /// 4 groups or a level outside (0, 1).
 ///
-/// Time: 3 / 2 groups distances, or one decomposition and two products [N, d] x [d, d] a side. At d = 2048
-/// with 10,000 images a side on two cores, some 35 s by the jackknife and 11 s by the delta method.
+/// Time: 3 / 2 groups distances by the jackknife; one decomposition and two products [N, d] x [d, d] a side
+/// by the delta method.
 Uncertainty frechet_interval(const at::Tensor& real, const at::Tensor& fake,
                              const FrechetIntervalOptions& options = {},
                              const UncertaintyProgress& progress = {});

@@ -63,11 +63,9 @@ KernelEstimate kernel_estimate(const at::Tensor& real, const at::Tensor& fake, c
 
 enum class KernelArithmetic {
   /// torch-fidelity's: products, polynomial kernels and their sums in float32, in the order of NumPy 1's
-  /// sums; the
-  /// mean over subsets in float64. Its rounding moves a KID by some 1e-7 of the mean kernel. Other libraries
-  /// multiply in another order, which leaves 1e-8 of that to chance. The RBF kernel is float64 but for
-  /// products
-  /// and norms.
+  /// sums; the mean over subsets in float64. Its rounding moves a KID by some 1e-7 of the mean kernel. Other
+  /// libraries multiply in another order, which leaves 1e-8 of that to chance. The RBF kernel is float64 but
+  /// for products and norms.
   kFloat32,
   kFloat64,  ///< all in float64, as dgm-eval
 };
