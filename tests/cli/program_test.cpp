@@ -81,8 +81,9 @@ TEST(Program, HelpTextsThatCannotBeReadLeaveTheAnswerToTheProgram) {
   const testing::Environment other("DDPM_EVAL_BINARY", (dir / "bin/ddpm-eval").string());
   const auto nowhere = run_program({"--version"});
   EXPECT_EQ(nowhere.exit_code, 7);
-  EXPECT_THAT(error_line(nowhere), AllOf(HasSubstr("libexec/ddpm-eval-program cannot be started: No such file"),
-                                         HasSubstr("the folder libexec belongs beside bin")));
+  EXPECT_THAT(error_line(nowhere),
+              AllOf(HasSubstr("libexec/ddpm-eval-program cannot be started: No such file"),
+                    HasSubstr("the folder libexec belongs beside bin")));
   const auto program = dir / "libexec/ddpm-eval-program";
   fs::create_directories(dir / "libexec/help/ddpm-eval");
   testing::put_file(program, "#!/bin/sh\necho \"the program: $*\"\n");
