@@ -43,8 +43,11 @@ void JsonReader::refuse(const std::string& problem) const {
 }
 
 const core::Json& JsonReader::at(const char* key) const {
+  if (!object_.is_object()) {
+    refuse(fmt::format("not {}: it is no JSON object", what_));
+  }
   if (!has(key)) {
-    refuse(fmt::format("not {}: {} is missing", what_, key));
+    refuse(fmt::format("not {}: {} is missing", what_, full(key)));
   }
   return object_[key];
 }
@@ -52,7 +55,7 @@ const core::Json& JsonReader::at(const char* key) const {
 std::string JsonReader::text(const char* key) const {
   const auto& value = at(key);
   if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
-    refuse(fmt::format("{} must be a text", key));
+    refuse(fmt::format("{} must be a text", full(key)));
   }
   return value.get<std::string>();
 }
@@ -60,7 +63,7 @@ std::string JsonReader::text(const char* key) const {
 bool JsonReader::second_of(const char* key, const char* first, const char* second) const {
   const auto word = text(key);
   if (word != first && word != second) {
-    refuse(fmt::format("{} must be {} or {}, not '{}'", key, first, second, core::excerpt(word)));
+    refuse(fmt::format("{} must be {} or {}, not '{}'", full(key), first, second, core::excerpt(word)));
   }
   return word == second;
 }
@@ -68,7 +71,7 @@ bool JsonReader::second_of(const char* key, const char* first, const char* secon
 double JsonReader::number(const char* key) const {
   const auto& value = at(key);
   if (!value.is_number() || !std::isfinite(value.get<double>())) {
-    refuse(fmt::format("{} must be a number", key));
+    refuse(fmt::format("{} must be a number", full(key)));
   }
   return value.get<double>();
 }
@@ -76,7 +79,7 @@ double JsonReader::number(const char* key) const {
 int64_t JsonReader::count(const char* key) const {
   const auto& value = at(key);
   if (!value.is_number_integer() || value.get<double>() < 1 || value.get<double>() > 1e15) {
-    refuse(fmt::format("{} must be a whole number of at least 1", key));
+    refuse(fmt::format("{} must be a whole number of at least 1", full(key)));
   }
   return value.get<int64_t>();
 }
@@ -84,7 +87,7 @@ int64_t JsonReader::count(const char* key) const {
 int64_t JsonReader::time(const char* key) const {
   const auto time = parse_time(text(key));
   if (!time) {
-    refuse(fmt::format("{} must be as 2026-11-26T02:00:00Z", key));
+    refuse(fmt::format("{} must be as 2026-11-26T02:00:00Z", full(key)));
   }
   return *time;
 }
@@ -92,12 +95,25 @@ int64_t JsonReader::time(const char* key) const {
 const core::Json& JsonReader::list(const char* key) const {
   const auto& value = at(key);
   if (!value.is_array()) {
-    refuse(fmt::format("{} must be a list", key));
+    refuse(fmt::format("{} must be a list", full(key)));
   }
   return value;
 }
 
+JsonReader JsonReader::below(const char* key) const {
+  const auto& object = at(key);
+  if (!object.is_object()) {
+    refuse(fmt::format("{} must be an object", full(key)));
+  }
+  JsonReader reader(object, place_, what_);
+  reader.above_ = full(key) + ".";
+  return reader;
+}
+
 void JsonReader::require_schema(int64_t newest) const {
+  if (object_.is_null()) {  // as core::parse_json() gives it
+    refuse(fmt::format("not {}: it is no valid JSON, or nests deeper than {}", what_, core::kMaxJsonDepth));
+  }
   if (const auto schema = count("schema"); schema > newest) {
     refuse(fmt::format("schema {} is newer than this program, which reads {}", schema, newest));
   }

@@ -11,10 +11,11 @@
 namespace ddpm_eval::eval {
 
 /// Reads the fields of a JSON object that came from a file. Everything throws DataError, whose message starts
-/// with `place` and names the key. `object` must outlive the reader.
+/// with `place` and names the key, with what it lies in ("context.cpu"). `object` must outlive the reader.
 class JsonReader {
  public:
-  /// `what` the object should be ("a line of a history"), for a key that is missing.
+  /// `object` is what core::parse_json() gave, null included; `what` it should be ("a line of a history"),
+  /// for a key that is missing.
   JsonReader(const core::Json& object, std::string place, std::string what)
       : object_(object), place_(std::move(place)), what_(std::move(what)) {}
 
@@ -33,10 +34,13 @@ class JsonReader {
   /// Seconds since 1970 of a time as 2026-11-26T02:00:00Z.
   int64_t time(const char* key) const;
   const core::Json& list(const char* key) const;
-  JsonReader below(const char* key) const { return {at(key), place_, what_}; }
+  /// The object under `key`.
+  JsonReader below(const char* key) const;
   /// The same object, with `name` after the place in messages.
   JsonReader named(const std::string& name) const { return {object_, place_ + ": " + name, what_}; }
-  /// Refuses a layout newer than `newest`.
+  /// "context.cpu", for messages.
+  std::string full(const char* key) const { return above_ + key; }
+  /// Refuses what is no JSON, and a layout newer than `newest`.
   void require_schema(int64_t newest) const;
 
   const std::string& place() const { return place_; }
@@ -46,6 +50,7 @@ class JsonReader {
   const core::Json& object_;
   std::string place_;
   std::string what_;
+  std::string above_;  ///< "context." in the object under "context"
 };
 
 }  // namespace ddpm_eval::eval

@@ -10,8 +10,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -32,8 +32,8 @@ constexpr rlim_t kLeastAddressSpace = rlim_t{1} << 30;  // RLIM_INFINITY is the 
 
 constexpr int kResources = 7;  // base/core/error.h's, which this file does without to load nothing
 
-int fail(const std::string& program, int error) {
-  std::fprintf(stderr, "ddpm-eval: %s cannot be started: %s\n", program.c_str(), std::strerror(error));
+int fail(const std::string& program, const std::string& reason) {
+  std::fprintf(stderr, "ddpm-eval: error: %s cannot be started: %s\n", program.c_str(), reason.c_str());
   return kResources;
 }
 
@@ -61,14 +61,20 @@ std::string help_name(int argc, char** argv) {
   return name;
 }
 
+/// Nothing where the file is not there, no plain file, empty or not to be read: the program then answers.
 std::optional<std::string> text_of(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    return std::nullopt;
+  }
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  return file && !text.empty() ? std::optional(text) : std::nullopt;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return file && text ? std::optional(text.str()) : std::nullopt;
 }
 
 int print(const std::string& text) {
-  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
     std::fprintf(stderr, "ddpm-eval: error: standard output could not be written\n");
     return kResources;
   }
@@ -84,7 +90,7 @@ int main(int argc, char** argv) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) {
-    return fail("the program behind /proc/self/exe", error.value());
+    return fail("the program behind /proc/self/exe", error.message());
   }
   const auto folder = self.parent_path().parent_path() / "libexec";
   if (const auto name = help_name(argc, argv); !name.empty()) {
@@ -108,5 +114,7 @@ int main(int argc, char** argv) {
   }
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
   ::execv(program.c_str(), argv);
-  return fail(program, errno);
+  const int reason = errno;
+  const char* hint = reason == ENOENT ? "; the folder libexec belongs beside bin" : "";
+  return fail(program, std::strerror(reason) + std::string(hint));
 }

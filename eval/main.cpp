@@ -54,11 +54,11 @@ int finish_output() {
   return static_cast<int>(ExitCode::kDone);
 }
 
-/// Called by the build: the launcher prints these texts without loading LibTorch.
-int write_help(const CLI::App& program, const char* folder) {
+/// The exit code of `action`, or that of what it throws, which is told.
+template <class Action>
+int guarded(Action&& action) {
   try {
-    ddpm_eval::eval::write_help(program, folder);
-    return static_cast<int>(ExitCode::kDone);
+    return action();
   } catch (...) {
     const auto failure = ddpm_eval::eval::classify(std::current_exception());
     return fail(failure.code, failure.message);
@@ -66,17 +66,12 @@ int write_help(const CLI::App& program, const char* folder) {
 }
 
 int run(const Session& session) {
-  try {
-    ddpm_eval::tensor::configure_runtime(session.threads, session.device, session.tf32);
-    if (ddpm_eval::core::interrupt_requested()) {
-      return fail(ExitCode::kInterrupted, "interrupted before anything was done");
-    }
-    session.action();
-    return finish_output();
-  } catch (...) {
-    const auto failure = ddpm_eval::eval::classify(std::current_exception());
-    return fail(failure.code, failure.message);
+  ddpm_eval::tensor::configure_runtime(session.threads, session.device, session.tf32);
+  if (ddpm_eval::core::interrupt_requested()) {
+    return fail(ExitCode::kInterrupted, "interrupted before anything was done");
   }
+  session.action();
+  return finish_output();
 }
 
 }  // namespace
@@ -100,7 +95,11 @@ int main(int argc, char** argv) {
     add(program, session);
   }
   if (argc == 3 && argv[1] == std::string_view("--write-help")) {
-    return write_help(program, argv[2]);
+    // Called by the build: the launcher prints these texts without loading LibTorch.
+    return guarded([&] {
+      ddpm_eval::eval::write_help(program, argv[2]);
+      return finish_output();
+    });
   }
   try {
     program.parse(argc, argv);
@@ -118,5 +117,5 @@ int main(int argc, char** argv) {
   if (const auto problem = ddpm_eval::eval::value_problem(program)) {
     return fail_usage(*problem);
   }
-  return run(session);
+  return guarded([&] { return run(session); });
 }

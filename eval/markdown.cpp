@@ -1,10 +1,17 @@
 #include "eval/markdown.h"
 
+#include "base/core/text.h"
+
+#include <algorithm>
+
 namespace ddpm_eval::eval {
 
 std::string markdown_text(const std::string& text) {
+  auto line = text;
+  std::ranges::replace_if(
+      line, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   std::string result;
-  for (const char c : text) {
+  for (const char c : core::printable(line)) {
     switch (c) {
       case '\\':
       case '|':
@@ -14,10 +21,6 @@ std::string markdown_text(const std::string& text) {
         break;
       case '<':
         result += "&lt;";
-        break;
-      case '\n':
-      case '\r':
-        result += ' ';
         break;
       default:
         result += c;

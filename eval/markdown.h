@@ -5,7 +5,8 @@
 
 namespace ddpm_eval::eval {
 
-/// `text` as it is, on one line, where Markdown (GitHub's) is read: in a cell of a table or a paragraph.
+/// `text` as it is, on one line, where Markdown (GitHub's) is read: in a cell of a table or a paragraph. Line
+/// ends and tabs become spaces, other control characters escapes, as core::printable() has them.
 std::string markdown_text(const std::string& text);
 
 /// A table whose first row is the head; the first column is set left, the others right. All rows are as long

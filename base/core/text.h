@@ -8,6 +8,9 @@
 
 namespace ddpm_eval::core {
 
+/// `text` with the letters A to Z small; other bytes stay.
+std::string ascii_lower(std::string_view text);
+
 /// The candidate nearest to `word` by edit distance, if one is near enough to be a likely slip of the keys.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 

@@ -10,6 +10,9 @@
 
 namespace ddpm_eval::data {
 
+/// No deflate stream grows by more than this factor when it is inflated.
+inline constexpr uint64_t kDeflateLimit = 1032;
+
 /// Bytes read once from front to back: a file, a member of an archive, a buffer.
 class ByteStream {
  public:

@@ -1,6 +1,7 @@
 #include "base/data/gz_reader.h"
 
 #include "base/core/error.h"
+#include "base/data/byte_stream.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +12,6 @@
 namespace ddpm_eval::data {
 namespace {
 
-constexpr uint64_t kDeflateLimit = 1032;  // no deflate stream grows by more than this factor
 constexpr unsigned kBufferBytes = 1 << 17;
 constexpr uint64_t kMostAtOnce = 1 << 30;  // zlib counts in int
 

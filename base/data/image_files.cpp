@@ -1,6 +1,7 @@
 #include "base/data/image_files.h"
 
 #include "base/core/error.h"
+#include "base/core/text.h"
 #include "base/data/image_codec.h"
 #include "base/data/prefetch.h"
 #include "base/tensor/runtime.h"
@@ -165,10 +166,7 @@ class FilesSource final : public ImageSource {
 }  // namespace
 
 bool is_image_name(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+  return std::ranges::find(kExtensions, core::ascii_lower(path.extension().string())) != kExtensions.end();
 }
 
 std::unique_ptr<ImageSource> open_image_files(std::unique_ptr<ImageFiles> files,

@@ -24,8 +24,12 @@ class ZippedImages final : public ImageFiles {
     if (members_.empty()) {
       throw DataError("{}: no image files in it; looked for {}", name_, kImageExtensions);
     }
-    std::stable_sort(members_.begin(), members_.end(),
-                     [&](uint64_t a, uint64_t b) { return names[a] < names[b]; });
+    std::sort(members_.begin(), members_.end(), [&](uint64_t a, uint64_t b) { return names[a] < names[b]; });
+    const auto twice =
+        std::ranges::adjacent_find(members_, {}, [&](uint64_t i) -> const std::string& { return names[i]; });
+    if (twice != members_.end()) {
+      throw DataError("{}: '{}' is in it twice; which of the two counts is not known", name_, names[*twice]);
+    }
   }
 
   std::string name() const override { return name_; }

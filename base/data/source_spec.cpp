@@ -86,6 +86,9 @@ Crop parse_crop(const std::string& value, const std::string& text) {
   throw UsageError("source '{}': crop={} is not known; there are center and celeba", text, value);
 }
 
+/// Whether it is image files that may be cropped and scaled as they are read.
+bool is_image_files(SourceKind kind) { return kind == SourceKind::kFolder || kind == SourceKind::kZip; }
+
 /// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
 /// sampler is told stays in the query.
 void parse_part(SourceSpec& spec) {
@@ -95,7 +98,7 @@ void parse_part(SourceSpec& spec) {
   if (made_up) {
     known.emplace_back("seed");
   }
-  const bool files = spec.kind == SourceKind::kFolder || spec.kind == SourceKind::kZip;
+  const bool files = is_image_files(spec.kind);
   if (files) {
     known.insert(known.end(), {"crop", "side"});
   }
@@ -181,10 +184,10 @@ void parse_path(const std::string& base, SourceSpec& spec) {
   spec.path = base;
   spec.name = base;
   const auto extension = spec.path.extension();
+  const bool is_zip = core::ascii_lower(extension.string()) == ".zip";
   std::error_code error;
   if (!fs::exists(spec.path, error)) {
-    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" ||
-        extension == ".zip") {
+    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" || is_zip) {
       throw DataError("{}: no such file or folder", base);
     }
     const auto words = all_words();
@@ -203,7 +206,7 @@ void parse_path(const std::string& base, SourceSpec& spec) {
     spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics : SourceKind::kArray;
   } else if (extension == ".npy") {
     spec.kind = SourceKind::kArray;
-  } else if (extension == ".zip") {
+  } else if (is_zip) {
     spec.kind = SourceKind::kZip;
   } else {
     throw UsageError(
@@ -317,9 +320,7 @@ ImageDataset load_image_dataset(const SourceSpec& spec) {
     if (!batches.empty() && batch.sizes().slice(1) != batches.front().sizes().slice(1)) {
       throw DataError("{}: images of {} x {} and {} x {} pixels; training needs one size{}", spec.name,
                       batches.front().size(3), batches.front().size(2), batch.size(3), batch.size(2),
-                      spec.kind == SourceKind::kFolder || spec.kind == SourceKind::kZip
-                          ? ", as ?crop=center&side=64 makes it"
-                          : "");
+                      is_image_files(spec.kind) ? ", as ?crop=center&side=64 makes it" : "");
     }
     batches.push_back(std::move(batch));
   }

@@ -10,7 +10,6 @@ namespace {
 using core::DataError;
 
 constexpr uint64_t kMaxMembers = 1 << 22;
-constexpr uint64_t kZipDeflateLimit = 1032;  // no deflate stream grows by more than this factor
 
 /// One member being read.
 class MemberStream final : public ByteStream {
@@ -85,14 +84,17 @@ ZipArchive::ZipArchive(const std::filesystem::path& path, std::string_view kind)
     ::zip_error_init_with_code(&error, code);
     const std::string reason = ::zip_error_strerror(&error);
     ::zip_error_fini(&error);
-    throw DataError("{}: is not a readable {} ({}); it may be cut short", path.string(), kind, reason);
+    // What makes a file a zip archive stands at its end.
+    throw DataError("{}: is not a readable {} ({}){}", path.string(), kind, reason,
+                    code == ZIP_ER_NOZIP ? "; it may be cut short" : "");
   }
   const zip_int64_t count = ::zip_get_num_entries(archive_->zip, 0);
   if (count < 0 || static_cast<uint64_t>(count) > kMaxMembers) {
     throw DataError("{}: {} members are too many for a {}", path.string(), count, kind);
   }
   for (zip_int64_t i = 0; i < count; ++i) {
-    const char* name = ::zip_get_name(archive_->zip, static_cast<zip_uint64_t>(i), 0);
+    // Raw: libzip would turn bytes that are no UTF-8 into other names than the files had in their folder.
+    const char* name = ::zip_get_name(archive_->zip, static_cast<zip_uint64_t>(i), ZIP_FL_ENC_RAW);
     names_.emplace_back(name != nullptr ? name : "");
   }
 }
@@ -100,7 +102,7 @@ ZipArchive::ZipArchive(const std::filesystem::path& path, std::string_view kind)
 ZipArchive::~ZipArchive() = default;
 
 std::optional<uint64_t> ZipArchive::find(const std::string& member) const {
-  const zip_int64_t index = ::zip_name_locate(archive_->zip, member.c_str(), 0);
+  const zip_int64_t index = ::zip_name_locate(archive_->zip, member.c_str(), ZIP_FL_ENC_RAW);
   return index < 0 ? std::nullopt : std::optional(static_cast<uint64_t>(index));
 }
 
@@ -109,11 +111,19 @@ std::unique_ptr<ByteStream> ZipArchive::open(uint64_t index) const {
   const std::string origin = path_.string() + ": " + names_.at(index);
   zip_stat_t status;
   ::zip_stat_init(&status);
-  constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
+  constexpr zip_uint64_t kNeeded =
+      ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
   if (::zip_stat_index(zip, index, 0, &status) != 0 || (status.valid & kNeeded) != kNeeded) {
     throw DataError("{}: the archive is damaged: {}", origin, ::zip_strerror(zip));
   }
-  const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kZipDeflateLimit;
+  if (status.encryption_method != ZIP_EM_NONE) {
+    throw DataError("{}: is encrypted, and encrypted archives are not read", origin);
+  }
+  if (status.comp_method != ZIP_CM_STORE && status.comp_method != ZIP_CM_DEFLATE) {
+    throw DataError("{}: is compressed by zip's method {}; only stored and deflated members are read", origin,
+                    status.comp_method);
+  }
+  const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kDeflateLimit;
   if (status.comp_size > archive_->file_bytes || status.size / factor > status.comp_size) {
     throw DataError("{}: the archive is damaged: {} bytes in {} cannot be", origin, status.size,
                     status.comp_size);

@@ -22,7 +22,8 @@ class ZipArchive {
   ZipArchive(const ZipArchive&) = delete;
   ZipArchive& operator=(const ZipArchive&) = delete;
 
-  /// Full names of the members in the order of the archive, "" for one whose name cannot be read.
+  /// Full names of the members, byte by byte, in the order of the archive; "" for one whose name cannot be
+  /// read.
   const std::vector<std::string>& names() const { return names_; }
   std::optional<uint64_t> find(const std::string& member) const;
 

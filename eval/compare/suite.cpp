@@ -33,7 +33,7 @@ constexpr size_t kMaxKeys = 50;
 std::string short_text(const JsonReader& reader, const char* key, size_t most = kMaxTextBytes) {
   auto text = reader.text(key);
   if (text.size() > most) {
-    reader.refuse(fmt::format("{} must be at most {} bytes, not {}", key, most, text.size()));
+    reader.refuse(fmt::format("{} must be at most {} bytes, not {}", reader.full(key), most, text.size()));
   }
   return text;
 }

@@ -215,10 +215,14 @@ ReportPage history_page(const fs::path& path, const fs::path& target) {
   const auto all = series_of(entries);
   const auto contexts = contexts_of(entries);
   Page page("History of measurements", fs::weakly_canonical(path).filename().string(), target);
-  page.introduce(element(
-      "p", {{"class", "lede"}},
-      fmt::format("{} measurements of {} series, from {} to {}; the last one of commit {}.", entries.size(),
-                  all.size(), entries.front().time_text, entries.back().time_text, entries.back().commit)));
+  page.introduce(
+      element("p", {{"class", "lede"}},
+              entries.size() == 1
+                  ? fmt::format("1 measurement of {} series, of {}; commit {}.", all.size(),
+                                entries.front().time_text, entries.front().commit)
+                  : fmt::format("{} measurements of {} series, from {} to {}; the last one of commit {}.",
+                                entries.size(), all.size(), entries.front().time_text,
+                                entries.back().time_text, entries.back().commit)));
   if (contexts.size() > 1) {
     page.introduce(element(
         "p", {{"class", "soft"}},

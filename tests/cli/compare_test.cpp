@@ -54,6 +54,11 @@ TEST_F(Compare, ARegressionIsExitCode4AfterTheTable) {
   EXPECT_THAT(error_line(result), HasSubstr("slow.json: 1 of 2 series is worse: forward (+10.0 %)"));
   EXPECT_THAT(result.out, HasSubstr("+10.0 %"));
   EXPECT_THAT(bytes_of(path("slow.md")), HasSubstr("### 1 of 2 series is worse\n"));
+  auto hostile = base_;
+  hostile["series"][0]["name"] = "bell\a\x1b[31m\tof | two\nlines";
+  put("hostile.json", hostile);
+  EXPECT_THAT(done({"compare", path("hostile.json"), path("hostile.json"), "--markdown", "-"}),
+              HasSubstr(R"(| bell\\x07\\x1b[31m of \| two lines |)"));
 }
 
 TEST_F(Compare, OneRecordAndNothingElse) {
@@ -107,7 +112,7 @@ TEST_F(Compare, WhatStaysOpenIsExitCode6UnlessToldTo) {
 TEST_F(Compare, BadFilesAreExitCode3) {
   refused(3, call("absent.json"), "absent.json");
   put_file(dir_ / "text.json", "not JSON");
-  refused(3, call("text.json"), "text.json: not a suite record: schema is missing");
+  refused(3, call("text.json"), "text.json: not a suite record: it is no valid JSON");
   auto bad = base_;
   for (const double number : {0.0, 1e-300, 1e300}) {
     bad["series"][0]["repetitions"][3] = number;

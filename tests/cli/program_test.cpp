@@ -1,5 +1,7 @@
 #include "tests/support/program.h"
 
+#include "tests/support/environment.h"
+#include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 
 #include <cstdlib>
@@ -69,6 +71,30 @@ TEST(Program, HelpNeedsNoLibraries) {
   EXPECT_EQ(limited("--version"), 0);
   EXPECT_NE(limited("info"), 0);
   EXPECT_NE(limited("../help/version --help"), 0);
+}
+
+TEST(Program, HelpTextsThatCannotBeReadLeaveTheAnswerToTheProgram) {
+  namespace fs = std::filesystem;
+  const testing::TempDir dir;
+  fs::create_directories(dir / "bin");
+  fs::copy_file(std::getenv("DDPM_EVAL_BINARY"), dir / "bin/ddpm-eval");
+  const testing::Environment other("DDPM_EVAL_BINARY", (dir / "bin/ddpm-eval").string());
+  const auto nowhere = run_program({"--version"});
+  EXPECT_EQ(nowhere.exit_code, 7);
+  EXPECT_THAT(error_line(nowhere),
+              AllOf(HasSubstr("libexec/ddpm-eval-program cannot be started: No such file"),
+                    HasSubstr("the folder libexec belongs beside bin")));
+  const auto program = dir / "libexec/ddpm-eval-program";
+  fs::create_directories(dir / "libexec/help/ddpm-eval");
+  testing::put_file(program, "#!/bin/sh\necho \"the program: $*\"\n");
+  fs::permissions(program, fs::perms::owner_all);
+  ASSERT_EQ(::mkfifo((dir / "libexec/help/version").c_str(), 0600), 0);
+  testing::put_file(dir / "libexec/help/ddpm-eval fid", "");
+  testing::put_file(dir / "libexec/help/ddpm-eval is", std::string_view("a\0b\n", 4));
+  EXPECT_EQ(run_program({"--help"}).out, "the program: --help\n");
+  EXPECT_EQ(run_program({"--version"}).out, "the program: --version\n");
+  EXPECT_EQ(run_program({"fid", "--help"}).out, "the program: fid --help\n");
+  EXPECT_EQ(run_program({"is", "--help"}).out, std::string("a\0b\n", 4));
 }
 
 TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {

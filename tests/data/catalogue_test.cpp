@@ -3,6 +3,7 @@
 #include "base/core/digest.h"
 #include "base/core/file_io.h"
 #include "base/data/catalogue_items.h"
+#include "tests/support/archives.h"
 #include "tests/support/errors.h"
 #include "tests/support/loopback_server.h"
 #include "tests/support/temp_dir.h"
@@ -10,8 +11,6 @@
 #include <chrono>
 #include <cstdlib>
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gmock/gmock.h>
 #include <zlib.h>
 
@@ -193,22 +192,11 @@ void write_cifar_archive(const std::filesystem::path& path) {
   for (size_t i = 0; i < 10'000; ++i) {
     batch[i * 3073] = static_cast<char>(i % 10);
   }
-  struct archive* writer = archive_write_new();
-  archive_write_add_filter_gzip(writer);
-  archive_write_set_options(writer, "compression-level=1");
-  archive_write_set_format_ustar(writer);
-  archive_write_open_filename(writer, path.c_str());
+  std::vector<testing::ArchiveEntry> entries;
   for (const auto& member : cifar10_members()) {
-    archive_entry* entry = archive_entry_new();
-    archive_entry_set_pathname(entry, ("cifar-10-batches-bin/" + member.name).c_str());
-    archive_entry_set_size(entry, static_cast<int64_t>(member.min_bytes));
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, 0644);
-    archive_write_header(writer, entry);
-    archive_write_data(writer, batch.data(), member.min_bytes);
-    archive_entry_free(entry);
+    entries.push_back({"cifar-10-batches-bin/" + member.name, batch.substr(0, member.min_bytes)});
   }
-  archive_write_free(writer);
+  testing::write_archive(path, entries, "compression-level=1");
 }
 
 TEST_F(SlowCatalogue, Cifar10IsUnpackedAndTheArchiveGoes) {

@@ -5,27 +5,28 @@
 #include "base/data/image_codec.h"
 #include "base/data/image_folder.h"
 #include "base/data/source_spec.h"
+#include "tests/support/archives.h"
 #include "tests/support/errors.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
 
 #include <string>
-#include <utility>
 #include <vector>
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::data {
 namespace {
 
 using core::DataError;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::message_of;
+using ::testing::Not;
 using testing::TensorEq;
 
 std::string png(const at::Tensor& image) {
@@ -35,32 +36,15 @@ std::string png(const at::Tensor& image) {
 
 std::string plain_png(int value) { return png(torch::full({3, 3, 4}, value, torch::kUInt8)); }
 
-using Members = std::vector<std::pair<std::string, std::string>>;
+using Members = std::vector<testing::ArchiveEntry>;
 
 class ImageZip : public ::testing::Test {
  protected:
-  /// As other tools write archives: `options` are libarchive's, "compression=store" or "compression=deflate".
   std::string write_zip(const std::string& name, const Members& members,
-                        const char* options = "compression=store") {
-    const auto path = (dir_ / name).string();
-    struct archive* writer = archive_write_new();
-    archive_write_set_format_zip(writer);
-    EXPECT_EQ(archive_write_set_options(writer, options), ARCHIVE_OK);
-    EXPECT_EQ(archive_write_open_filename(writer, path.c_str()), ARCHIVE_OK);
-    for (const auto& [member, content] : members) {
-      archive_entry* entry = archive_entry_new();
-      archive_entry_set_pathname(entry, member.c_str());
-      archive_entry_set_filetype(entry, AE_IFREG);
-      archive_entry_set_perm(entry, 0644);
-      archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
-      EXPECT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
-      EXPECT_EQ(archive_write_data(writer, content.data(), content.size()),
-                static_cast<la_ssize_t>(content.size()));
-      archive_entry_free(entry);
-    }
-    archive_write_close(writer);
-    archive_write_free(writer);
-    return path;
+                        const char* options = "compression=store", const char* password = nullptr) {
+    const auto path = dir_ / name;
+    testing::write_archive(path, members, options, password);
+    return path.string();
   }
 
   /// First pixels of all images.
@@ -98,12 +82,51 @@ TEST_F(ImageZip, ManyImagesOnManyThreadsAreThoseOfAFolder) {
   std::filesystem::create_directory(dir_ / "folder");
   for (int i = 0; i < 200; ++i) {
     const auto name = fmt::format("{:03}.png", i);
-    members.emplace_back(name, png(torch::randint(0, 256, {3, 5, 6}, torch::kUInt8)));
-    testing::put_file(dir_ / "folder" / name, members.back().second);
+    members.push_back({name, png(torch::randint(0, 256, {3, 5, 6}, torch::kUInt8))});
+    testing::put_file(dir_ / "folder" / name, members.back().content);
   }
   const auto zipped = open_image_zip(write_zip("images.zip", members, "compression=deflate"), {.threads = 8});
   const auto folder = open_image_folder(dir_ / "folder");
   EXPECT_THAT(zipped->next(1000), TensorEq(folder->next(1000)));
+}
+
+TEST_F(ImageZip, NamesAreThoseOfTheFolderWhateverTheirBytes) {
+  // Latin-1, CP437, control characters and UTF-8: converted to UTF-8 they would sort otherwise.
+  const std::vector<std::string> names = {"\xe9.png",     "\x81.png",     "z.png",
+                                          "\xc3\xa9.png", "\xff\x01.png", "a\x1b.png"};
+  Members members;
+  std::filesystem::create_directory(dir_ / "folder");
+  for (size_t i = 0; i < names.size(); ++i) {
+    members.push_back({names[i], plain_png(static_cast<int>(i))});
+    testing::put_file(dir_ / "folder" / names[i], members.back().content);
+  }
+  const auto path = write_zip("images.zip", members);
+  for (const Subset subset : {Subset{}, Subset{.first = 2, .count = 3}}) {
+    const auto folder = open_image_folder(dir_ / "folder", {.subset = subset});
+    EXPECT_EQ(drain(*open_image_zip(path, {.subset = subset})), drain(*folder));
+  }
+}
+
+TEST_F(ImageZip, AMemberTwiceIsRefused) {
+  const auto path =
+      write_zip("images.zip", {{"1.png", plain_png(1)}, {"2.png", plain_png(2)}, {"1.png", "?"}});
+  EXPECT_THAT(message_of<DataError>([&] { open_image_zip(path); }),
+              HasSubstr("images.zip: '1.png' is in it twice"));
+}
+
+TEST_F(ImageZip, WhatIsEncryptedOrCompressedOtherwiseIsToldSo) {
+  const auto refused = [](const std::string& path, const std::string& reason) {
+    const auto source = open_image_zip(path);
+    EXPECT_THAT(message_of<DataError>([&] { drain(*source); }), HasSubstr("1.png: " + reason));
+  };
+  refused(write_zip("secret.zip", {{"1.png", plain_png(1)}}, "compression=store", "word"),
+          "is encrypted, and encrypted archives are not read");
+  // The method stands at byte 8 of the member's header and at byte 10 of its entry in the directory.
+  auto bytes = core::read_text(write_zip("images.zip", {{"1.png", plain_png(1)}}));
+  bytes[bytes.find("PK\x03\x04") + 8] = 14;
+  bytes[bytes.find("PK\x01\x02") + 10] = 14;
+  core::write_file(dir_ / "lzma.zip", bytes);
+  refused((dir_ / "lzma.zip").string(), "is compressed by zip's method 14; only stored and deflated");
 }
 
 TEST_F(ImageZip, DamageIsListedByMember) {
@@ -125,7 +148,14 @@ TEST_F(ImageZip, WhatIsNoArchiveOfImagesIsRefused) {
   const auto bytes = core::read_text(path);
   core::write_file(dir_ / "cut.zip", bytes.substr(0, bytes.size() - 30));
   EXPECT_THAT(message_of<DataError>([&] { open_image_zip(dir_ / "cut.zip"); }),
-              HasSubstr("cut.zip: is not a readable .zip archive"));
+              AllOf(HasSubstr("cut.zip: is not a readable .zip archive"), EndsWith("; it may be cut short")));
+  // A name that is said to be UTF-8 and is not: the flag stands at byte 8 of the entry in the directory.
+  auto flagged = core::read_text(write_zip("images.zip", {{"\xe9.png", plain_png(1)}}));
+  flagged[flagged.find("PK\x01\x02") + 9] |= 0x08;
+  flagged[flagged.find("PK\x03\x04") + 7] |= 0x08;
+  core::write_file(dir_ / "flagged.zip", flagged);
+  EXPECT_THAT(message_of<DataError>([&] { open_image_zip(dir_ / "flagged.zip"); }),
+              AllOf(HasSubstr("flagged.zip: is not a readable .zip archive"), Not(HasSubstr("cut short"))));
   EXPECT_THAT(message_of<DataError>([&] {
                 open_image_zip(write_zip("text.zip", {{"a.txt", "x"}}));
               }),
@@ -137,10 +167,11 @@ TEST_F(ImageZip, IsASourceWithPartsAndFraming) {
   const at::Tensor images = torch::randint(0, 256, {4, 3, 6, 8}, torch::kUInt8);
   Members members;
   for (int i = 0; i < 4; ++i) {
-    members.emplace_back(fmt::format("{}.png", i), png(images[i]));
+    members.push_back({fmt::format("{}.png", i), png(images[i])});
   }
   const auto path = write_zip("images.zip", members);
   EXPECT_EQ(parse_source(path).kind, SourceKind::kZip);
+  EXPECT_EQ(parse_source(write_zip("IMAGES.ZIP", members)).kind, SourceKind::kZip);
   EXPECT_THAT(open_image_source(parse_source(path))->next(9), TensorEq(images));
   EXPECT_THAT(open_image_source(parse_source(path + "?first=1&num=2"))->next(9),
               TensorEq(images.narrow(0, 1, 2)));

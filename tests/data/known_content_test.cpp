@@ -1,20 +1,21 @@
 #include "base/data/known_content.h"
 
 #include "base/core/file_io.h"
+#include "tests/support/archives.h"
 #include "tests/support/errors.h"
 #include "tests/support/temp_dir.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gmock/gmock.h>
 
 namespace ddpm_eval::data {
 namespace {
 
 using core::DataError;
+using testing::ArchiveEntry;
 using ::testing::HasSubstr;
 using testing::message_of;
 using testing::TempDir;
+using testing::write_archive;
 
 constexpr Cifar10Layout kSmall{.records = 20};
 constexpr size_t kBatchBytes = 20 * kCifar10Record;
@@ -121,47 +122,19 @@ TEST(KnownContent, DebiansFashionMnistIsOfficialAndItsCutsAreNoticed) {
               HasSubstr("incorrect data check"));
 }
 
-struct TarEntry {
-  std::string path;
-  std::string content;
-  unsigned type = AE_IFREG;
-};
-
-void write_tar(const std::filesystem::path& path, const std::vector<TarEntry>& entries) {
-  struct archive* writer = archive_write_new();
-  archive_write_add_filter_gzip(writer);
-  archive_write_set_format_ustar(writer);
-  archive_write_open_filename(writer, path.c_str());
-  for (const auto& [name, content, type] : entries) {
-    archive_entry* entry = archive_entry_new();
-    archive_entry_set_pathname(entry, name.c_str());
-    archive_entry_set_size(entry, static_cast<int64_t>(content.size()));
-    archive_entry_set_filetype(entry, type);
-    archive_entry_set_perm(entry, 0644);
-    if (type == AE_IFLNK) {
-      archive_entry_set_symlink(entry, "/etc/passwd");
-    }
-    archive_write_header(writer, entry);
-    archive_write_data(writer, content.data(), content.size());
-    archive_entry_free(entry);
-  }
-  archive_write_close(writer);
-  archive_write_free(writer);
-}
-
 const std::vector<ArchiveMember> kWanted = {{"a.bin", 5, 5}, {"b.bin", 1, 100}, {"c.txt", 0, 10, false}};
 
-std::string unpack_error(const std::vector<TarEntry>& entries) {
+std::string unpack_error(const std::vector<ArchiveEntry>& entries) {
   const TempDir dir;
-  write_tar(dir / "t.tar.gz", entries);
+  write_archive(dir / "t.tar.gz", entries);
   return message_of<DataError>([&] { unpack_members(dir / "t.tar.gz", kWanted, dir.path()); });
 }
 
 TEST(Archive, UnpacksWhatIsWantedAndNothingElse) {
   const TempDir dir;
   core::make_folders(dir / "out");
-  write_tar(dir / "t.tar.gz",
-            {{"top/readme.html", "hello"}, {"./top/a.bin", "12345"}, {"../../b.bin", "bb"}});
+  write_archive(dir / "t.tar.gz",
+                {{"top/readme.html", "hello"}, {"./top/a.bin", "12345"}, {"../../b.bin", "bb"}});
   unpack_members(dir / "t.tar.gz", kWanted, dir / "out");
   EXPECT_EQ(core::read_text(dir / "out/a.bin"), "12345");
   EXPECT_EQ(core::read_text(dir / "out/b.bin"), "bb");
@@ -182,7 +155,7 @@ TEST(Archive, DamageIsNoticed) {
     noise[i] = static_cast<char>(i * i * 31 >> 3);
   }
   const auto path = dir / "t.tar.gz";
-  write_tar(path, {{"a.bin", "12345"}, {"b.bin", "bb"}, {"other", noise}});
+  write_archive(path, {{"a.bin", "12345"}, {"b.bin", "bb"}, {"other", noise}});
   const auto bytes = core::read_text(path);
   for (size_t length = 0; length < bytes.size(); length += 97) {
     core::write_file(path, bytes.substr(0, length));

@@ -66,8 +66,8 @@ TEST(History, WhatIsNoSuchLineIsToldByFileAndLine) {
     other[Json::json_pointer(pointer)] = value;
     return other.dump();
   };
-  refused("garbage", "not a line of a history: schema is missing");
-  refused("", "not a line of a history: schema is missing");
+  refused("garbage", "not a line of a history: it is no valid JSON, or nests deeper than 64");
+  refused("", "not a line of a history: it is no valid JSON, or nests deeper than 64");
   refused("{\"schema\": 1}", "not a line of a history: time is missing");
   refused(changed("/schema", 2), "schema 2 is newer than this program, which reads 1");
   refused(changed("/schema", "1"), "schema must be a whole number of at least 1");
@@ -77,10 +77,10 @@ TEST(History, WhatIsNoSuchLineIsToldByFileAndLine) {
     refused(changed("/time", time), "time must be as 2026-11-26T02:00:00Z");
   }
   refused(changed("/commit", 7), "commit must be a text");
-  refused(changed("/context", "here"), "not a line of a history: threads is missing");
-  refused(changed("/context/threads", 0), "threads must be a whole number of at least 1");
+  refused(changed("/context", "here"), "context must be an object");
+  refused(changed("/context/threads", 0), "context.threads must be a whole number of at least 1");
   refused(changed("/series", 3), "series must be a list");
-  refused(changed("/series/0", 3), "not a line of a history: name is missing");
+  refused(changed("/series/0", 3), "not a line of a history: it is no JSON object");
   refused(changed("/series/0/better", "more\n"), "better must be lower or higher, not 'more\\n'");
   refused(changed("/series/0/median", "x"), "median must be a number");
   refused(changed("/series/0/low", 11), "low <= median <= high does not hold for 'forward'");
@@ -113,6 +113,9 @@ TEST(History, ThePageComparesWithinAContextAlone) {
       AllOf(HasSubstr("+50.0 % worse"), HasSubstr("+50.0 % better"), HasSubstr("+0.0 % within noise"),
             HasSubstr("3 measurements of 3 series, from 2026-11-01T02:00:00Z to 2026-11-03T02:00:00Z"),
             Not(HasSubstr("<script")), Not(HasSubstr("different contexts"))));
+  put_file(dir / "one.jsonl", text.substr(0, text.find('\n') + 1));
+  EXPECT_THAT(history_page(dir / "one.jsonl", dir / "h.html").html,
+              HasSubstr("1 measurement of 3 series, of 2026-11-01T02:00:00Z; commit "));
   EXPECT_EQ(page.html, history_page(dir / "h.jsonl", dir / "h.html").html);
   put_file(
       dir / "h.jsonl",
