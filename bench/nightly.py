@@ -26,6 +26,7 @@ import tempfile
 import time
 import traceback
 
+import inputs
 from host import write_whole
 from night import benchmarks, checks, common, quality, works
 from night.builds import Build, build, commit_of, git, remove_builds_but
@@ -178,26 +179,20 @@ def parse_options():
     parser.add_argument("--set-baseline", nargs="?", const="HEAD", metavar="COMMIT",
                         help="make it the baseline of later nights, and show what changes with it")
     parser.add_argument("--baseline", metavar="COMMIT", help="for this night, instead of results/history/baseline")
-    parser.add_argument("--rounds", type=int, default=12, help="repetitions of each side")
-    parser.add_argument("--only", default="", metavar="REGEX",
+    parser.add_argument("--rounds", type=inputs.whole(1, MOST_ROUNDS), default=12, help="repetitions of each side")
+    parser.add_argument("--only", type=inputs.regex, default="", metavar="REGEX",
                         help="of bench_*, quality, " + ", ".join(work.name for work in works.COMMANDS))
-    parser.add_argument("--min-time", type=float, default=0.05, help="seconds of a measurement of a Google Benchmark")
-    parser.add_argument("--inner", type=int, default=3,
+    parser.add_argument("--min-time", type=inputs.seconds(common.LIMIT), default=0.05,
+                        help="seconds of a measurement of a Google Benchmark")
+    parser.add_argument("--inner", type=inputs.whole(1, MOST_ROUNDS), default=3,
                         help="measurements that a Google Benchmark's repetition is the median of")
-    parser.add_argument("--heaviest", type=float, default=1.5,
+    parser.add_argument("--heaviest", type=inputs.seconds(common.LIMIT), default=1.5,
                         help="seconds of an iteration; benchmarks beyond are left out")
     parser.add_argument("--base-build", type=pathlib.Path, help="a build that is there, instead of the baseline's")
     parser.add_argument("--new-build", type=pathlib.Path, help="a build that is there, instead of HEAD's")
     parser.add_argument("--no-sanitizers", action="store_true", help="leave out the tests with sanitizers")
     parser.add_argument("--no-history", action="store_true", help="leave results/history as it is")
-    options = parser.parse_args()
-    if not 1 <= options.rounds <= MOST_ROUNDS or options.inner < 1 or min(options.min_time, options.heaviest) <= 0:
-        parser.error(f"--rounds from 1 to {MOST_ROUNDS}, --inner from 1, --min-time and --heaviest above 0")
-    try:
-        re.compile(options.only)
-    except re.error as error:
-        parser.error(f"--only {options.only}: {error}")
-    return parser, options
+    return parser, parser.parse_args()
 
 
 def baseline_commit(options):

@@ -26,9 +26,12 @@ import judge
 import machine
 import tables
 import works
-from processes import Failed, host
+from processes import Failed, host, inputs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+MOST_ROUNDS = 1000
+MOST_IMAGES = 100_000  # on each side
+LONGEST = 24 * 3600  # seconds
 
 
 def say(text):
@@ -126,26 +129,32 @@ def prepared(options, found, heats):
                        options.limit)
 
 
+def record_name(text):
+    """What a page's marker can name (update_docs.py), and no path."""
+    if not re.fullmatch(r"[\w-][\w.-]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: not of letters, digits, _, - and . alone")
+    return text
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
-    parser.add_argument("--name", required=True, help="of the record: the machine's")
+    parser.add_argument("--name", type=record_name, required=True, help="of the record: the machine's")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results" / "speed")
-    parser.add_argument("--only", default=".", metavar="REGEX", help="of " + ", ".join(works.HEATS))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--count", type=int, default=works.COUNT,
+    parser.add_argument("--only", type=inputs.regex, default=".", metavar="REGEX", help="of " + ", ".join(works.HEATS))
+    parser.add_argument("--rounds", type=inputs.whole(1, MOST_ROUNDS), default=3)
+    parser.add_argument("--count", type=inputs.whole(2, MOST_IMAGES), default=works.COUNT,
                         help="images on each side of an FID; goals are for the default")
     parser.add_argument("--cifar", type=pathlib.Path, metavar="FOLDER", help="a cifar-10-batches-bin, for the images")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=2, help="a benchmark's least")
-    parser.add_argument("--limit", type=float, default=3600, help="seconds after which a process has failed")
+    parser.add_argument("--threads", type=inputs.whole(1, len(os.sched_getaffinity(0))), default="2")  # text is judged
+    parser.add_argument("--seconds", type=inputs.seconds(LONGEST), default=2, help="a benchmark's least")
+    parser.add_argument("--limit", type=inputs.seconds(LONGEST), default=3600,
+                        help="seconds after which a process has failed")
     parser.add_argument("--resume", action="store_true", help="leave out heats that the record has")
     parser.add_argument("--replace", action="store_true", help="begin a new record")
     parser.add_argument("--python", type=pathlib.Path, default=ROOT / "build" / "peers" / "bin" / "python",
                         help="of the peers")
     options = parser.parse_args()
-    if options.rounds < 1 or options.count < 2 or not 1 <= options.threads <= len(os.sched_getaffinity(0)):
-        parser.error("--rounds from 1, --count from 2, --threads from 1 to the processors that are there")
     if not any(re.search(options.only, name) for name in works.HEATS):
         parser.error(f"--only {options.only}: matches none of {', '.join(works.HEATS)}")
     options.build = options.build.resolve()

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -223,7 +224,7 @@ class WholeNight(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.root = pathlib.Path(holder.name) / "repository"
         shutil.copytree(SOURCE / "bench/night", self.root / "bench/night", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("nightly.py", "host.py"):
+        for name in ("nightly.py", "host.py", "inputs.py"):
             shutil.copy(SOURCE / "bench" / name, self.root / "bench" / name)
         (self.root / ".gitignore").write_text("/build/\n__pycache__/\n")
         (self.root / "CMakePresets.json").write_text(json.dumps(
@@ -312,6 +313,18 @@ exec "$DDPM_EVAL_BINARY" "$@"
         with open(self.root / "build/nightly/lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.assertEqual(self.night("--baseline", "HEAD")[0], 7)
+
+    def test_a_value_that_does_not_suit_is_refused_before_the_lock(self):
+        for words in ("--min-time nan", "--min-time inf", "--min-time 0", "--min-time=-1", "--min-time 1e9",
+                      "--min-time x", "--heaviest nan", "--heaviest=-inf", "--heaviest 0", "--heaviest 1e300",
+                      "--rounds 0", "--rounds 1001", "--rounds nan", "--rounds 1.5", "--inner 0", "--inner 99999999999",
+                      "--only (", "--only a{99999999999}", "--only " + "(" * 5000):
+            option, value = re.fullmatch(r"(--[a-z-]+)[ =](.*)", words).groups()
+            code, _, told = self.night("--baseline", "HEAD", *words.split())
+            self.assertEqual(code, 2, words)
+            self.assertIn(f"argument {option}: {value}: no", told)
+            self.assertNotIn("Traceback", told)
+            self.assertFalse((self.root / "build").exists(), words)
 
     def test_a_checkout_that_is_not_whole_is_made_anew(self):
         commit = self.git("rev-parse", "--short=12", "HEAD")

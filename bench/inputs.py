@@ -1,0 +1,40 @@
+"""What comes from outside: the values of options, and records that may be damaged."""
+import argparse
+import re
+
+
+def whole(least, most):
+    """The type of an option of argparse, which names the option when it is refused."""
+    def parsed(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text}: not a whole number from {least:,} to {most:,}")
+        return value
+
+    return parsed
+
+
+def seconds(most):
+    """As whole(); above 0. A program that is told to measure for nan or inf does not end."""
+    def parsed(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(f"{text}: not a number of seconds above 0, {most:,} at most")
+        return value
+
+    return parsed
+
+
+def regex(text):
+    """The type of an option, as it was written."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: no regular expression: {error}") from error
+    return text
