@@ -20,14 +20,13 @@ import multiprocessing
 import os
 import pathlib
 import re
-import signal
 import sys
 import tempfile
 import time
 import traceback
 
 import inputs
-from host import write_whole
+from host import INTERRUPTS, write_whole
 from night import benchmarks, checks, common, quality, works
 from night.builds import Build, build, commit_of, git, remove_builds_but
 from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say
@@ -155,13 +154,21 @@ def add_sanitizers(new, suites):
     return failing
 
 
+def write_input(path, phase):
+    INTERRUPTS.end()  # the night hears them, and ends this
+    works.write_statistics(path, phase)
+
+
 def write_inputs():
     for name, phase in works.INPUTS.items():
         if not (WORK / name).exists():
             # In a process of its own: the peak memory of this one is the least that its children are said to have.
-            writer = multiprocessing.Process(target=works.write_statistics, args=(WORK / (name + ".tmp"), phase))
+            writer = multiprocessing.Process(target=write_input, args=(WORK / (name + ".tmp"), phase), daemon=True)
             writer.start()
-            writer.join()
+            try:
+                writer.join()
+            finally:
+                writer.kill()
             if writer.exitcode != 0:
                 raise NightError(common.RESOURCES, f"{WORK / name} could not be made")
             os.replace(WORK / (name + ".tmp"), WORK / name)
@@ -174,8 +181,15 @@ def is_a_whole_night(parser, options, record):
     return same and not record["commit"].endswith("-dirty")
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """The night's last line is to follow."""
+        self.print_usage(sys.stderr)
+        raise NightError(common.USAGE, message)
+
+
 def parse_options():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--set-baseline", nargs="?", const="HEAD", metavar="COMMIT",
                         help="make it the baseline of later nights, and show what changes with it")
     parser.add_argument("--baseline", metavar="COMMIT", help="for this night, instead of results/history/baseline")
@@ -271,23 +285,26 @@ def night():
     return code
 
 
-def interrupt(number, frame):
-    raise KeyboardInterrupt
+def outcome():
+    """The exit code of what is asked for, after what there is to say of it."""
+    try:
+        return night()
+    except NightError as error:
+        say(str(error))
+        return error.code
+    except Exception as error:
+        traceback.print_exc()
+        return common.RESOURCES if isinstance(error, OSError) and error.errno in common.FULL else common.BUG
 
 
 def main():
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    INTERRUPTS.take()
     try:
-        code = night()
-    except NightError as error:
-        say(str(error))
-        code = error.code
+        code = outcome()
+        INTERRUPTS.end()
     except KeyboardInterrupt:
         code = common.INTERRUPTED
-    except Exception as error:
-        traceback.print_exc()
-        code = common.RESOURCES if isinstance(error, OSError) and error.errno in common.FULL else common.BUG
+        INTERRUPTS.end()
     # The last line: GNU make turns every failure into its own exit code 2.
     say(f"exit code {code}: {common.MEANINGS.get(code, 'an exit code of compare')}")
     return code

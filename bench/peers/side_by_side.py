@@ -18,7 +18,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 
@@ -189,15 +188,12 @@ def main():
     return 1 if failed else 0
 
 
-def interrupt(number, frame):
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
+    host.INTERRUPTS.take()
     try:
         sys.exit(main())
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"peers: {error}")
     except KeyboardInterrupt:
+        host.INTERRUPTS.end()
         sys.exit("peers: interrupted; finished heats are in the record, --resume goes on")

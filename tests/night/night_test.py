@@ -18,6 +18,7 @@ import zipfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(SOURCE / "bench"))
+import host  # noqa: E402
 from night import benchmarks, builds, checks, common, quality, suites, works  # noqa: E402
 
 OPTIONS = types.SimpleNamespace(min_time=0.05, inner=3, heaviest=1.5)
@@ -107,6 +108,20 @@ class Children(InAFolder):
         done = common.run([sys.executable, "-c",
                            f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"])
         self.assertGreater(done.cpu_seconds, 0.25)
+
+
+class Interrupted(unittest.TestCase):
+    def test_a_signal_while_a_child_is_made_is_heard_when_it_is_known(self):
+        interrupts = host.Interrupts()
+        with self.assertRaises(KeyboardInterrupt):
+            with interrupts.hold():
+                interrupts.hear(signal.SIGTERM, None)
+                made = True
+        self.assertTrue(made)
+        interrupts.hear(signal.SIGTERM, None)  # the second
+        with self.assertRaises(KeyboardInterrupt, msg="one that was lost ends it at the next child"):
+            with interrupts.hold():
+                pass
 
 
 class Benchmarks(InAFolder):
@@ -256,6 +271,11 @@ class WholeNight(unittest.TestCase):
         self.assertIn("baseline is missing; bench/nightly.py --set-baseline COMMIT makes it", told)
         self.assertEqual(told.splitlines()[-1], "nightly: exit code 2: usage")
         self.assertEqual(self.night("--baseline", "no-such-commit")[0], 2)
+        code, _, told = self.night("--no-such-option")
+        self.assertEqual(code, 2)
+        self.assertIn("\nnightly: unrecognized arguments: --no-such-option\nnightly: exit code 2: usage\n", told)
+        code, out, told = self.night("--help")
+        self.assertEqual((code, told), (0, ""))
         self.assertEqual(self.night("--base-build", self.root, "--new-build", self.root)[0], 3)
 
     def test_a_build_that_fails_is_exit_code_1_with_the_end_of_its_log(self):
@@ -322,7 +342,8 @@ exec "$DDPM_EVAL_BINARY" "$@"
             option, value = re.fullmatch(r"(--[a-z-]+)[ =](.*)", words).groups()
             code, _, told = self.night("--baseline", "HEAD", *words.split())
             self.assertEqual(code, 2, words)
-            self.assertIn(f"argument {option}: {value}: no", told)
+            self.assertIn(f"nightly: argument {option}: {value}: no", told)
+            self.assertEqual(told.splitlines()[-1], "nightly: exit code 2: usage")
             self.assertNotIn("Traceback", told)
             self.assertFalse((self.root / "build").exists(), words)
 
@@ -340,23 +361,49 @@ exec "$DDPM_EVAL_BINARY" "$@"
             self.assertEqual(code, 1)
             self.assertTrue((place / "bench/nightly.py").exists())
 
-    def test_a_signal_ends_it_with_130_and_leaves_nothing_behind(self):
+    def started(self, *before):
+        """A night that builds what does not end, and the process that it waits for."""
         (self.root / "CMakeLists.txt").write_text('execute_process(COMMAND sh -c "echo $$ > pid; exec sleep 300")\n')
         self.commit("sleeps")
-        night = subprocess.Popen([sys.executable, self.root / "bench/nightly.py", "--baseline", "HEAD"],
-                                 stderr=subprocess.PIPE, text=True)
+        night = subprocess.Popen([*before, sys.executable, self.root / "bench/nightly.py", "--baseline", "HEAD"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(night.stderr.close)
+        self.addCleanup(night.kill)
         found = []
-        for _ in range(200):
+        for _ in range(400):
             found = [path for path in self.root.rglob("pid") if path.read_text().strip()]
             if found:
                 break
             time.sleep(0.05)
-        night.send_signal(signal.SIGTERM)
+        return night, pathlib.Path(f"/proc/{found[0].read_text().strip()}/stat")
+
+    def is_interrupted(self, night, status):
         told = night.communicate(timeout=30)[1]
-        self.assertEqual(night.returncode, 130)
+        self.assertEqual(night.returncode, 130, told)
         self.assertEqual(told.splitlines()[-1], "nightly: exit code 130: interrupted")
-        status = pathlib.Path(f"/proc/{found[0].read_text().strip()}/stat")
+        self.assertNotIn("Traceback", told)
         self.assertTrue(not status.exists() or status.read_text().split()[2] == "Z")
+
+    def test_a_signal_ends_it_with_130_and_leaves_nothing_behind(self):
+        night, status = self.started()
+        night.send_signal(signal.SIGTERM)
+        self.is_interrupted(night, status)
+
+    def test_many_signals_are_as_one(self):
+        night, status = self.started()
+        while night.poll() is None:
+            night.send_signal(signal.SIGTERM)
+            night.send_signal(signal.SIGINT)
+            time.sleep(0.0005)
+        self.is_interrupted(night, status)
+
+    def test_it_goes_on_without_a_terminal_by_nohup(self):
+        night, status = self.started("nohup")
+        night.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        self.assertIsNone(night.poll())
+        night.send_signal(signal.SIGTERM)
+        self.is_interrupted(night, status)
 
     def test_a_new_baseline_shows_what_changes(self):
         old = self.git("rev-parse", "--short=12", "HEAD")
