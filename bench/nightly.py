@@ -27,7 +27,7 @@ import traceback
 
 import inputs
 from host import INTERRUPTS, write_whole
-from night import benchmarks, checks, common, quality, works
+from night import benchmarks, builds, checks, common, quality, works
 from night.builds import Build, build, commit_of, git, remove_builds_but
 from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say
 from night.suites import Suite, append_to_history, utc_now
@@ -195,7 +195,10 @@ def parse_options():
     parser.add_argument("--baseline", metavar="COMMIT", help="for this night, instead of results/history/baseline")
     parser.add_argument("--rounds", type=inputs.whole(1, MOST_ROUNDS), default=12, help="repetitions of each side")
     parser.add_argument("--only", type=inputs.regex, default="", metavar="REGEX",
-                        help="of bench_*, quality, " + ", ".join(work.name for work in works.COMMANDS))
+                        help="of whole programs, bench_ROOM, and of quality, "
+                             + ", ".join(work.name for work in works.COMMANDS)
+                             + "; refused before the builds where the commits' CMake files name the programs, else "
+                               "after them")
     parser.add_argument("--min-time", type=inputs.seconds(common.LIMIT), default=0.05,
                         help="seconds of a measurement of a Google Benchmark")
     parser.add_argument("--inner", type=inputs.whole(1, MOST_ROUNDS), default=3,
@@ -228,12 +231,26 @@ def hold_lock():
     return lock
 
 
-def sides_of(options):
-    commits = ["" if options.base_build else baseline_commit(options), "" if options.new_build else commit_of("HEAD")]
+def commits_of(options):
+    """To be built; empty where there is a build."""
+    return ["" if options.base_build else baseline_commit(options), "" if options.new_build else commit_of("HEAD")]
+
+
+def refuse_only_of_nothing(options, commits):
+    """Before the builds, if both sides' programs are known by then."""
+    sides = [builds.programs_of(folder) if folder else builds.programs_named_by(commit)
+             for folder, commit in zip((options.base_build, options.new_build), commits)]
+    labels = sorted({label for side in sides for label in side})
+    names = [*(f"bench_{label}" for label in labels), "quality", *(work.name for work in works.COMMANDS)]
+    if all(sides) and not any(re.search(options.only, name) for name in names):
+        raise NightError(common.USAGE, f"--only {options.only}: matches none of {', '.join(names)}")
+
+
+def sides_of(options, commits):
     if commits[1] and git("status", "--porcelain"):
         say("there are changes that are not committed: HEAD is measured without them")
-    base = Build(options.base_build) if options.base_build else build(commits[0])
-    new = Build(options.new_build) if options.new_build else build(commits[1])
+    given = [Build(folder) if folder else None for folder in (options.base_build, options.new_build)]
+    base, new = (side or build(commit) for side, commit in zip(given, commits))
     new.configs = base.configs  # both do the same work
     if all(commits):
         remove_builds_but(commits)
@@ -244,12 +261,14 @@ def night():
     parser, options = parse_options()
     if options.set_baseline is not None:
         return checks.set_baseline(options.set_baseline)
+    commits = commits_of(options)
+    refuse_only_of_nothing(options, commits)
     lock = hold_lock()
     for path in [LOG, *(WORK / name for name in RESULTS)]:
         path.unlink(missing_ok=True)
     load = round(os.getloadavg()[0], 2)  # before our own builds
     clock = Clock()
-    base, new = sides_of(options)
+    base, new = sides_of(options, commits)
     write_inputs()
     clock.end("builds")
     suites = measure(base, new, load, options, clock)

@@ -23,6 +23,21 @@ def commit_of(name):
     return git("rev-parse", "--short=12", "--verify", name + "^{commit}")
 
 
+def programs_of(folder):
+    """The Google Benchmark programs of a build, by what they are of: "ddpm" for bench_ddpm."""
+    return {path.name.removeprefix("bench_"): path for path in sorted(folder.glob("bin/bench_*"))
+            if path.is_file() and os.access(path, os.X_OK)}
+
+
+def programs_named_by(commit):
+    """What they are of, by the commit's CMake files; none if these name them in another way."""
+    try:
+        found = git("grep", "-hoE", r"(ddpm_add_bench\(|add_executable\(bench_)[A-Za-z0-9_]+", commit, "--", "*CMakeLists.txt")
+    except NightError:  # nothing is found
+        return []
+    return [re.split(r"ddpm_add_bench\(|add_executable\(bench_", line)[1] for line in found.splitlines()]
+
+
 class Build:
     def __init__(self, folder):
         self.folder = folder.resolve()
@@ -42,9 +57,7 @@ class Build:
         return json.loads(run([self.program, *words, "--json", "-"], out="keep").out)
 
     def benchmarks(self):
-        """The Google Benchmark programs that there are, by what they are of: "ddpm" for bench_ddpm."""
-        return {path.name.removeprefix("bench_"): path for path in sorted(self.folder.glob("bin/bench_*"))
-                if path.is_file() and os.access(path, os.X_OK)}
+        return programs_of(self.folder)
 
 
 def is_checkout(source, commit):

@@ -327,6 +327,29 @@ exec "$DDPM_EVAL_BINARY" "$@"
         code, _, told = self.night("--base-build", base, "--new-build", self.made_up_build("same", 1), *flags)
         self.assertEqual(code, 0, told)
 
+    def test_only_what_is_there_is_refused_before_the_lock(self):
+        code, _, told = self.night("--baseline", "HEAD", "--only", "bench_x")
+        self.assertEqual(code, 1, "no program is named: it has to be built")
+        shutil.rmtree(self.root / "build")
+        (self.root / "bench/CMakeLists.txt").write_text("add_executable(bench_x x.cpp)\nfunction(ddpm_add_bench room)\n")
+        old = self.commit("of an earlier way")
+        (self.root / "bench/CMakeLists.txt").write_text("# ddpm_add_bench(<room>)\nadd_executable(bench_${room})\n"
+                                                        "ddpm_add_bench(core SOURCES core.cpp)\n  ddpm_add_bench(ddpm\n")
+        self.commit("of rooms")
+        for only in ("bench_xx", "null", "kernel/8", "^fid$"):
+            code, _, told = self.night("--baseline", old, "--only", only)
+            self.assertEqual(code, 2)
+            self.assertIn(f"nightly: --only {only}: matches none of bench_core, bench_ddpm, bench_x, quality, start-up, fid",
+                          told)
+            self.assertFalse((self.root / "build").exists())
+        for only in ("bench_x", "bench_core", "qual", "start"):
+            self.assertEqual(self.night("--baseline", old, "--only", only)[0], 1, only)
+
+    def test_a_build_that_is_none_is_told_before_the_other_is_built(self):
+        code, _, told = self.night("--baseline", "HEAD", "--new-build", self.root)
+        self.assertEqual(code, 3)
+        self.assertIn("no build folder of CMake", told)
+
     def test_two_nights_at_a_time_are_exit_code_7(self):
         import fcntl
         (self.root / "build/nightly").mkdir(parents=True)
