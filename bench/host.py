@@ -40,7 +40,7 @@ class Interrupts:
                 raise KeyboardInterrupt
 
     def end(self):
-        """None counts any more, not even while Python ends, which gives up handlers of its own. Children inherit this."""
+        """None counts any more, not even while Python ends, which gives up handlers of its own."""
         self.heard = True
         for number in self.NUMBERS:
             signal.signal(number, signal.SIG_IGN)

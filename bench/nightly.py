@@ -28,8 +28,8 @@ import traceback
 import inputs
 from host import INTERRUPTS, write_whole
 from night import benchmarks, builds, checks, common, quality, works
-from night.builds import Build, build, commit_of, git, remove_builds_but
-from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say
+from night.builds import Build, build, commit_of, commit_of_recorded_baseline, git, remove_builds_but
+from night.common import HISTORY, LOG, WORK, NightError, run, say
 from night.suites import Suite, append_to_history, utc_now
 
 RESULTS = ("base.json", "new.json", "comparison.json", "comparison.md", "comparison-new.json", "comparison-new.md",
@@ -213,12 +213,7 @@ def parse_options():
 
 
 def baseline_commit(options):
-    if options.baseline:
-        return commit_of(options.baseline)
-    if not BASELINE.exists():
-        raise NightError(common.USAGE, f"{BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it, "
-                                       "--baseline COMMIT does without")
-    return commit_of(BASELINE.read_text().strip())
+    return commit_of_recorded_baseline() if options.baseline is None else commit_of(options.baseline, "--baseline")
 
 
 def hold_lock():

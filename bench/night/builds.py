@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from .common import BAD_DATA, BUG, ROOT, USAGE, WORK, NightError, processors, run, say
+from .common import BAD_DATA, BASELINE, BUG, ROOT, USAGE, WORK, NightError, processors, run, say
 
 
 def git(*words):
@@ -19,8 +19,34 @@ def git(*words):
     return found.stdout.strip()
 
 
-def commit_of(name):
-    return git("rev-parse", "--short=12", "--verify", name + "^{commit}")
+def commit_of(name, given_by="git", code=USAGE):
+    try:
+        return git("rev-parse", "--short=12", "--verify", name + "^{commit}")
+    except NightError as error:
+        code = code if error.code == USAGE else error.code
+        raise NightError(code, f"{given_by}: {name!r} is no commit: {error}") from error
+
+
+def recorded_baseline():
+    """What results/history/baseline says; nothing if there is none."""
+    try:
+        name = BASELINE.read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise NightError(BAD_DATA, f"{BASELINE} cannot be read: {error}") from error
+    if not re.fullmatch(r"[\w./~^@-]+", name):
+        raise NightError(BAD_DATA, f"{BASELINE}: {name[:80]!r} is no commit; bench/nightly.py --set-baseline COMMIT "
+                                   "writes it anew")
+    return name
+
+
+def commit_of_recorded_baseline():
+    name = recorded_baseline()
+    if not name:
+        raise NightError(USAGE, f"{BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it, "
+                                "--baseline COMMIT does without")
+    return commit_of(name, BASELINE, BAD_DATA)
 
 
 def programs_of(folder):
@@ -31,11 +57,12 @@ def programs_of(folder):
 
 def programs_named_by(commit):
     """What they are of, by the commit's CMake files; none if these name them in another way."""
+    made_by = r"(ddpm_add_bench\(|add_executable\(bench_)"
     try:
-        found = git("grep", "-hoE", r"(ddpm_add_bench\(|add_executable\(bench_)[A-Za-z0-9_]+", commit, "--", "*CMakeLists.txt")
+        found = git("grep", "-hoE", made_by + "[A-Za-z0-9_]+", commit, "--", "*CMakeLists.txt")
     except NightError:  # nothing is found
         return []
-    return [re.split(r"ddpm_add_bench\(|add_executable\(bench_", line)[1] for line in found.splitlines()]
+    return [re.sub(made_by, "", line) for line in found.splitlines()]
 
 
 class Build:

@@ -6,7 +6,7 @@ import pathlib
 
 from host import write_whole
 
-from .builds import commit_of, compile_preset, git
+from .builds import commit_of, compile_preset, git, recorded_baseline
 from .common import (BAD_DATA, BASELINE, BUG, DONE, NOT_COMPARABLE, REGRESSION, RESOURCES, ROOT, WORK, NightError,
                      last_line, log_since, log_size, log_tail, processors, run, say)
 from .suites import recorded_suites
@@ -112,8 +112,12 @@ def any_program():
 
 def set_baseline(name):
     """Writes results/history/baseline and shows what changes with it."""
-    new = commit_of(name)
-    old = BASELINE.read_text().strip() if BASELINE.exists() else ""
+    new = commit_of(name, "--set-baseline")
+    try:
+        old = recorded_baseline()
+    except NightError as error:  # it is replaced
+        say(str(error))
+        old = ""
     write_whole(BASELINE, new + "\n")
     place = BASELINE.relative_to(ROOT)
     if old in ("", new):

@@ -331,19 +331,43 @@ exec "$DDPM_EVAL_BINARY" "$@"
         code, _, told = self.night("--baseline", "HEAD", "--only", "bench_x")
         self.assertEqual(code, 1, "no program is named: it has to be built")
         shutil.rmtree(self.root / "build")
-        (self.root / "bench/CMakeLists.txt").write_text("add_executable(bench_x x.cpp)\nfunction(ddpm_add_bench room)\n")
+        (self.root / "bench/CMakeLists.txt").write_text("add_executable(bench_x x.cpp)\n")
         old = self.commit("of an earlier way")
         (self.root / "bench/CMakeLists.txt").write_text("# ddpm_add_bench(<room>)\nadd_executable(bench_${room})\n"
-                                                        "ddpm_add_bench(core SOURCES core.cpp)\n  ddpm_add_bench(ddpm\n")
+                                                        "ddpm_add_bench(core SOURCES core.cpp)\n ddpm_add_bench(ddpm\n")
         self.commit("of rooms")
         for only in ("bench_xx", "null", "kernel/8", "^fid$"):
             code, _, told = self.night("--baseline", old, "--only", only)
             self.assertEqual(code, 2)
-            self.assertIn(f"nightly: --only {only}: matches none of bench_core, bench_ddpm, bench_x, quality, start-up, fid",
+            self.assertIn(f"nightly: --only {only}: matches none of bench_core, bench_ddpm, bench_x, quality, start-up",
                           told)
             self.assertFalse((self.root / "build").exists())
         for only in ("bench_x", "bench_core", "qual", "start"):
             self.assertEqual(self.night("--baseline", old, "--only", only)[0], 1, only)
+
+    def test_a_baseline_that_is_none_is_told_with_its_file(self):
+        path = self.root / "results/history/baseline"
+        path.parent.mkdir(parents=True)
+        for damaged in (b"", b"0123456789ab\n", b"\xff\xfe", b"one two\n", b"a\0b", b"--all\n", b"<html>" * 1000):
+            path.write_bytes(damaged)
+            code, _, told = self.night()
+            first, last = told.splitlines()
+            self.assertEqual(code, 3, damaged)
+            self.assertIn(f"nightly: {path}", first)
+            self.assertLess(len(first), 400)
+            self.assertEqual(last, "nightly: exit code 3: bad data or files")
+            self.assertFalse((self.root / "build").exists())
+        path.write_bytes(b"\xff\xfe")
+        code, out, told = self.night("--set-baseline")
+        self.assertEqual(code, 0)
+        self.assertIn(f"{path} cannot be read", told)
+        self.assertIn("commit this file", out)
+        self.assertEqual(path.read_text(), self.git("rev-parse", "--short=12", "HEAD") + "\n")
+        for flag in ("--baseline", "--set-baseline"):
+            for name in ("no-such-commit", ""):
+                code, _, told = self.night(flag, name)
+                self.assertEqual(code, 2)
+                self.assertIn(f"nightly: {flag}: {name!r} is no commit: git rev-parse", told)
 
     def test_a_build_that_is_none_is_told_before_the_other_is_built(self):
         code, _, told = self.night("--baseline", "HEAD", "--new-build", self.root)
