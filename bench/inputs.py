@@ -1,6 +1,27 @@
 """What comes from outside: the values of options, and records that may be damaged."""
 import argparse
+import contextlib
+import json
 import re
+
+
+class Damaged(Exception):
+    """A record is not as it should be: the text names it and says what is wrong."""
+
+
+@contextlib.contextmanager
+def reading(name):
+    """For code that reads the record of this name: whatever is wrong with it is Damaged."""
+    try:
+        yield
+    except OSError as error:
+        raise Damaged(f"{name}: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise Damaged(f"{name}: no JSON, or not all of it: {error}") from error
+    except KeyError as error:
+        raise Damaged(f"{name}: there is no {error}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise Damaged(f"{name}: not as it should be: {error}") from error
 
 
 def whole(least, most):

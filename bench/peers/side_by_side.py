@@ -43,8 +43,10 @@ def say(text):
 def turn(competitor):
     try:
         return competitor.measure()
-    except (Failed, OSError, ValueError, LookupError) as error:  # the last two: output that is not what it should be
+    except (Failed, OSError) as error:
         raise Failed(str(error) or type(error).__name__) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Failed(f"its output is not what it should be: {error}") from error
 
 
 def run_heat(heat, rounds):
@@ -102,10 +104,16 @@ def record_to_go_on_with(path, new, replace):
     """The one that is there, if it was measured of the same on the same machine; else it is not touched."""
     if replace or not path.exists():
         return new
-    old = json.loads(path.read_text())
-    differ = [key for key in machine.CONTEXT if old.get(key) != new[key]]
+    with inputs.reading(path):
+        old = json.loads(path.read_text())
+        differ = [key for key in machine.CONTEXT if old.get(key) != new[key]]
     if differ:
         raise RuntimeError(f"{path} was measured with another {', '.join(differ)}; --replace begins a new record")
+    with inputs.reading(path):
+        for heat in old["heats"]:  # as write() will
+            if heat["heat"] not in works.HEATS:
+                raise ValueError(f"there is no heat {heat['heat']}")
+            judge.races_of(heat)
     return old
 
 
@@ -192,7 +200,7 @@ if __name__ == "__main__":
     host.INTERRUPTS.take()
     try:
         sys.exit(main())
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (RuntimeError, OSError, subprocess.CalledProcessError, inputs.Damaged) as error:
         sys.exit(f"peers: {error}")
     except KeyboardInterrupt:
         host.INTERRUPTS.end()
