@@ -24,6 +24,14 @@ def reading(name):
         raise Damaged(f"{name}: not as it should be: {error}") from error
 
 
+def picked(name, record, *keys):
+    """What a record of this name has at these keys, one below the other."""
+    with reading(name):
+        for key in keys:
+            record = record[key]
+    return record
+
+
 def whole(least, most):
     """The type of an option of argparse, which names the option when it is refused."""
     def parsed(text):

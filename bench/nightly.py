@@ -27,6 +27,7 @@ import traceback
 
 import inputs
 from host import INTERRUPTS, write_whole
+from inputs import Damaged
 from night import benchmarks, builds, checks, common, quality, works
 from night.builds import Build, build, commit_of, commit_of_recorded_baseline, git, remove_builds_but
 from night.common import HISTORY, LOG, WORK, NightError, run, say
@@ -286,10 +287,13 @@ def night():
     if options.no_history or not is_a_whole_night(parser, options, record):
         say("results/history is left as it is")
     else:
-        append_to_history(record)
-        page = run([new.program, "report", HISTORY, "--out", WORK / "history.html"], may_fail=True)
-        if page.code != 0:
-            say(f"the history has no page: {LOG}")
+        try:
+            append_to_history(record)
+            page = run([new.program, "report", HISTORY, "--out", WORK / "history.html"], may_fail=True)
+            if page.code != 0:
+                say(f"the history has no page: {LOG}")
+        except (NightError, Damaged, OSError) as error:
+            broken = broken or error
     say(clock.text())
     lock.close()
     if broken is not None and code != common.REGRESSION:
@@ -306,9 +310,15 @@ def outcome():
     except NightError as error:
         say(str(error))
         return error.code
+    except Damaged as error:
+        say(str(error))
+        return common.BAD_DATA
     except Exception as error:
+        if isinstance(error, OSError) and (error.filename or error.errno in common.FULL):
+            say(str(error))
+            return common.RESOURCES if error.errno in common.FULL else common.BAD_DATA
         traceback.print_exc()
-        return common.RESOURCES if isinstance(error, OSError) and error.errno in common.FULL else common.BUG
+        return common.BUG
 
 
 def main():

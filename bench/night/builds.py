@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 
+from inputs import picked, reading
+
 from .common import BAD_DATA, BASELINE, BUG, ROOT, USAGE, WORK, NightError, processors, run, say
 
 
@@ -73,15 +75,21 @@ class Build:
             cache = (self.folder / "CMakeCache.txt").read_text()
             self.source = pathlib.Path(re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache, re.M)[1])
             self.configs = self.source / "configs"
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, UnicodeDecodeError) as error:
             raise NightError(BAD_DATA, f"{folder}: no build folder of CMake") from error
+        if not os.access(self.program, os.X_OK):
+            raise NightError(BAD_DATA, f"{self.program}: no program")
         info = self.record("info")
-        self.runtime = info["runtime"]
-        self.tool = info["tool"]
+        told = f"the record of {self.program} info"
+        self.runtime = {key: picked(told, info, "runtime", key)
+                        for key in ("threads", "libtorch", "device", "cpu_capability")}
+        self.tool = {key: picked(told, info, "tool", key) for key in ("commit", "build_type", "compiler")}
 
     def record(self, *words):
         """What a command says with --json -."""
-        return json.loads(run([self.program, *words, "--json", "-"], out="keep").out)
+        said = run([self.program, *words, "--json", "-"], out="keep").out
+        with reading(f"the record of {self.program} {' '.join(str(word) for word in words)}"):
+            return json.loads(said)
 
     def benchmarks(self):
         return programs_of(self.folder)

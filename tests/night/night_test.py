@@ -19,6 +19,7 @@ import zipfile
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(SOURCE / "bench"))
 import host  # noqa: E402
+import inputs  # noqa: E402
 from night import benchmarks, builds, checks, common, quality, suites, works  # noqa: E402
 
 OPTIONS = types.SimpleNamespace(min_time=0.05, inner=3, heaviest=1.5)
@@ -99,6 +100,12 @@ class Children(InAFolder):
         self.assertEqual(caught.exception.code, common.RESOURCES)
         with self.assertRaisesRegex(common.NightError, "no-such-program: not found; `make deps`"):
             common.run(["no-such-program"])
+        with self.assertRaisesRegex(common.NightError, f"^{self.folder}: Permission denied$"):
+            common.run([self.folder])
+
+    def test_what_is_no_text_is_kept_all_the_same(self):
+        child = script(self.folder / os.fsdecode(b"child-\xff"), "#!/bin/sh\nprintf 'a\\377'\n")
+        self.assertEqual(common.run([child], out="keep").out, "a\ufffd")
 
     def test_files_are_in_memory_where_there_is_room(self):
         self.assertEqual(common.memory_folder(1 << 62), pathlib.Path(tempfile.gettempdir()))
@@ -167,6 +174,30 @@ class Benchmarks(InAFolder):
         null = works.null_processor(side, OPTIONS).measure(side, None)[0]
         self.assertEqual((null["name"], null["kind"], null["value"]), (works.PROCESSOR, "null", 1.01e-3))
 
+    def test_a_program_that_says_no_record_is_named(self):
+        for said in ("no JSON", "{}", '{"benchmarks": [{"name": "a", "run_type": "iteration"}]}', '{"benchmarks": 3}'):
+            program = script(self.folder / "bench_x", f"#!/bin/sh\necho '{said}'\n")
+            with self.assertRaisesRegex(inputs.Damaged, "the record of .*bench_x: "):
+                benchmarks.measured(program, OPTIONS, ".", 1, False)
+
+    def test_a_build_that_says_no_record_is_named(self):
+        (self.folder / "CMakeCache.txt").write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/source\n")
+        with self.assertRaisesRegex(common.NightError, "bin/ddpm-eval: no program"):
+            builds.Build(self.folder)
+        whole = {"runtime": {"threads": 2, "libtorch": "1.13.1", "device": "cpu", "cpu_capability": "AVX2"},
+                 "tool": {"commit": "0123456789ab", "build_type": "release", "compiler": "GNU"}}
+        for said, why in ((json.dumps(whole)[:-3], "no JSON"), ("[]", "not as it should be"),
+                          (json.dumps({"runtime": whole["runtime"]}), "there is no 'tool'"),
+                          (json.dumps(dict(whole, tool={"commit": "0123456789ab"})), "there is no 'build_type'")):
+            script(self.folder / "bin/ddpm-eval", f"#!/bin/sh\necho '{said}'\n")
+            with self.assertRaisesRegex(inputs.Damaged, f"the record of .*/bin/ddpm-eval info: {why}"):
+                builds.Build(self.folder)
+        script(self.folder / "bin/ddpm-eval", f"#!/bin/sh\necho '{json.dumps(whole)}'\n")
+        self.assertEqual(builds.Build(self.folder).tool["compiler"], "GNU")
+        (self.folder / "CMakeCache.txt").write_bytes(b"\xff")
+        with self.assertRaisesRegex(common.NightError, "no build folder of CMake"):
+            builds.Build(self.folder)
+
     def test_programs_are_those_that_a_build_has(self):
         for name in ("bench_core", "bench_ddpm", "ddpm-eval"):
             script(self.folder / "bin" / name, "")
@@ -174,7 +205,29 @@ class Benchmarks(InAFolder):
         self.assertEqual(list(builds.Build.benchmarks(types.SimpleNamespace(folder=self.folder))), ["core", "ddpm"])
 
 
+class History(InAFolder):
+    def test_a_damaged_file_is_named_and_stays(self):
+        record = {"context": {"cpu": "Xeon", "threads": 2}}
+        path = self.folder / "results/history/xeon-2.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"\xff")
+        with self.assertRaisesRegex(inputs.Damaged, "xeon-2.jsonl: not as it should be"):
+            suites.append_to_history(record)
+        self.assertEqual(path.read_bytes(), b"\xff")
+        path.write_text("{}")
+        suites.append_to_history(record)
+        self.assertEqual(path.read_text(), "{}\n" + json.dumps(record) + "\n")
+
+
 class Quality(unittest.TestCase):
+    def test_a_record_without_its_number_is_named(self):
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "nll.json"
+            for text, why in (('{"metrics": {"nats": 1}}', "there is no 'bits_per_dim'"), ('{"metrics":', "no JSON")):
+                path.write_text(text)
+                with self.assertRaisesRegex(inputs.Damaged, f"nll.json: {why}"):
+                    quality.value_in(path, "metrics", "bits_per_dim")
+
     def test_what_differs_when_computed_again_is_told_by_series(self):
         first = [quality.digest("samples", "aa", {}), quality.number("score", "x", "lower", 1.0, {"absolute": 0}, {})]
         second = [quality.digest("samples", "bb", {}), quality.number("score", "x", "lower", 1.1, {"absolute": 0}, {})]
@@ -220,6 +273,17 @@ class Judging(InAFolder):
         self.assertEqual(self.judged(self.side("base", 0), self.side("new", 6))[0], 6, "no regression")
         with self.assertRaises(common.NightError):
             self.judged(self.side("base", 139), self.side("new", 139))
+
+    def test_what_another_compare_writes_may_be_another(self):
+        def with_series(name, text):
+            side = self.side(name, 4)
+            script(side.program, side.program.read_text().replace("exit 4", f"echo '{text}' > $3\nexit 4"))
+            return side
+
+        base = with_series("base", '{"series": [{"name": "a", "verdict": "worse"}]}')
+        code, _, told = self.judged(base, with_series("new", '{"rows": []}'))
+        self.assertEqual(code, common.REGRESSION)
+        self.assertRegex(told, "compare itself has changed: .*/comparison-new.json: there is no 'series'")
 
     def test_a_baseline_without_compare_leaves_it_to_the_new_one(self):
         self.assertEqual(self.judged(self.side("base", 2, False), self.side("new", 6)), (6, "table of new\n", "nightly: why 6\n"))
@@ -472,6 +536,35 @@ exec "$DDPM_EVAL_BINARY" "$@"
         self.assertIn("What changes, as measured 2026-11-20T02:00:00Z and 2026-11-21T02:00:00Z", out)
         self.assertRegex(out, f"base.json:\"commit\": \"{old}\"\n.*new.json:\"commit\": \"{new}\"")
         self.assertIn(f"{new} as before", self.night("--set-baseline", new)[1])
+
+    def test_a_damaged_history_is_named_and_the_baseline_stays(self):
+        old = self.git("rev-parse", "--short=12", "HEAD")
+        self.night("--set-baseline")
+        self.commit("another")
+        whole = json.dumps({"commit": old, "time": "2026-11-20T02:00:00Z", "context": {"cpu": "Xeon"}})
+        path = self.root / "results/history/xeon-2.jsonl"
+        for line, why in ((whole[:-5], "no JSON"), ("", "no JSON"), ("3", "not as it should be"),
+                          (whole.replace("time", "day"), "there is no 'time'"), ('{"commit": 3}', "there is no 'time'"),
+                          (whole.replace('"2026-11-20T02:00:00Z"', "3"), "not as it should be")):
+            path.write_text(f"{whole}\n{line}\n")
+            code, out, told = self.night("--set-baseline")
+            self.assertEqual((code, out), (3, ""), line)
+            self.assertRegex(told, rf"^nightly: {path}, line 2: {why}.*\nnightly: exit code 3: bad data or files\n$")
+        path.write_bytes(b"\xff")
+        told = self.night("--set-baseline")[2]
+        self.assertRegex(told, f"^nightly: {path}: not as it should be: .*\nnightly: exit code 3")
+        path.unlink()
+        (self.root / "build/nightly").mkdir(parents=True)
+        (self.root / "build/nightly/base.json").write_text("{")
+        told = self.night("--set-baseline")[2]
+        self.assertRegex(told, "^nightly: .*/build/nightly/base.json: no JSON.*\nnightly: exit code 3")
+        self.assertEqual((self.root / "results/history/baseline").read_text(), old + "\n")
+
+    def test_a_file_in_the_way_is_told_in_one_line(self):
+        (self.root / "build").write_text("")
+        code, _, told = self.night("--baseline", "HEAD")
+        self.assertEqual(code, 3)
+        self.assertRegex(told, "^nightly: .*build.*\nnightly: exit code 3: bad data or files\n$")
 
 
 if __name__ == "__main__":
