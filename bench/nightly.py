@@ -254,9 +254,11 @@ def sides_of(options, commits):
 
 
 def night():
+    """The exit code; none where nothing is measured."""
     parser, options = parse_options()
     if options.set_baseline is not None:
-        return checks.set_baseline(options.set_baseline)
+        checks.set_baseline(options.set_baseline)
+        return None
     commits = commits_of(options)
     refuse_only_of_nothing(options, commits)
     lock = hold_lock()
@@ -304,7 +306,7 @@ def night():
 
 
 def outcome():
-    """The exit code of what is asked for, after what there is to say of it."""
+    """That of night(), after what there is to say of a failure."""
     try:
         return night()
     except NightError as error:
@@ -330,8 +332,8 @@ def main():
         code = common.INTERRUPTED
         INTERRUPTS.end()
     # The last line: GNU make turns every failure into its own exit code 2.
-    say(f"exit code {code}: {common.MEANINGS.get(code, 'an exit code of compare')}")
-    return code
+    say(f"exit code {code or common.DONE}: {common.MEANINGS.get(code, 'an exit code of compare')}")
+    return code or common.DONE
 
 
 if __name__ == "__main__":

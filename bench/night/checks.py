@@ -129,7 +129,7 @@ def set_baseline(name):
     place = BASELINE.relative_to(ROOT)
     if old in ("", new):
         print(f"{place}: {new}{' as before' if old else ''}; commit this file")
-        return DONE
+        return
     print(f"{place}: {new} instead of {old}; commit this file\n")
     program = any_program()
     if found and program:
@@ -147,6 +147,3 @@ def set_baseline(name):
         print(git("log", "--oneline", "-n", "50", f"{old}..{new}") or "  none: it is not a later one")
     except NightError as error:
         print(f"  {error}")
-    return DONE
-
-

@@ -18,8 +18,9 @@ HISTORY = ROOT / "results" / "history"
 BASELINE = HISTORY / "baseline"
 
 DONE, BUG, USAGE, BAD_DATA, REGRESSION, NOT_COMPARABLE, RESOURCES, INTERRUPTED = 0, 1, 2, 3, 4, 6, 7, 130
-MEANINGS = {DONE: "nothing is worse", BUG: "it broke", USAGE: "usage", BAD_DATA: "bad data or files",
-            REGRESSION: "a regression", NOT_COMPARABLE: "not comparable, or something stays open",
+MEANINGS = {None: "the baseline is set", DONE: "nothing is worse", BUG: "it broke", USAGE: "usage",
+            BAD_DATA: "bad data or files", REGRESSION: "a regression",
+            NOT_COMPARABLE: "not comparable, or something stays open",
             RESOURCES: "disk, memory or another night at work", INTERRUPTED: "interrupted"}
 TAIL = 15  # lines of a log that an error shows
 LIMIT = 3 * 3600  # seconds of a child: a program that hangs must not hold the machine for ever
