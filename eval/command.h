@@ -40,6 +40,7 @@ void add_sample_command(CLI::App& program, Session& session);
 void add_score_command(CLI::App& program, Session& session);
 void add_show_command(CLI::App& program, Session& session);
 void add_stats_command(CLI::App& program, Session& session);
+void add_stats_merge_command(CLI::App& stats, Session& session);  ///< for add_stats_command()
 void add_train_command(CLI::App& program, Session& session);
 void add_weights_command(CLI::App& program, Session& session);
 
