@@ -131,6 +131,11 @@ Statistics read_statistics(const std::filesystem::path& path) {
   return statistics;
 }
 
+std::string read_provenance(const std::filesystem::path& path) {
+  const NpzReader archive(path);
+  return archive.has_member(kProvenance) ? archive.read_text(kProvenance) : std::string();
+}
+
 void write_statistics(const std::filesystem::path& target, const Statistics& statistics) {
   tensor::expect(statistics.mu, at::kDouble, {-1}, "mu");
   tensor::expect(statistics.sigma, at::kDouble, {statistics.mu.size(0), statistics.mu.size(0)}, "sigma");

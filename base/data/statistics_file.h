@@ -26,6 +26,9 @@ bool is_statistics_file(const std::filesystem::path& path);
 /// others than mu has.
 Statistics read_statistics(const std::filesystem::path& path);
 
+/// The provenance of a statistics file, without its numbers; empty where it has none. Throws DataError.
+std::string read_provenance(const std::filesystem::path& path);
+
 /// Writes `mu` and `sigma` in float64 and, if there is any, `provenance_json` as the member
 /// "provenance.json", which the other tools ignore. Throws ResourceError.
 void write_statistics(const std::filesystem::path& target, const Statistics& statistics);

@@ -25,7 +25,7 @@ using ::testing::StartsWith;
 
 constexpr const char* kCommands[] = {"ablate", "compare", "data", "explain", "export", "features", "fid",
                                      "import", "info",    "is",   "kid",     "nll",    "prdc",     "report",
-                                     "sample", "score",   "show", "stats",   "train",  "weights"};
+                                     "sample", "score",   "show", "stats",   "train",  "weights",  "cache"};
 
 TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {
   const auto help = run_program({"--help"});
