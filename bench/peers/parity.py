@@ -5,10 +5,12 @@
     bench/peers/parity.py --build build/release [--check]
 
 Two sets of images, made here, with synthetic weights on both sides. Writes results/parity.json and the tables of
-docs/parity.md; with --check nothing is written. Exit code 1 if a row is beyond its limit without a reason.
+docs/parity.md; with --check nothing is written. Exit code 1 if a row is beyond its limit without a reason. What the
+tools gave is kept in build/peers-data until the script that ran them changes, so that an interrupted run goes on.
 """
 
 import argparse
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -65,6 +67,16 @@ class Ours:
         return self.found[preset, layer]
 
 
+def scores_of_tools(python, sides, weights):
+    """Rows of the tools, without those of ours."""
+    scripts = b"".join((HERE / name).read_bytes() for name in ("parity_data.py", "parity_peers.py"))
+    digest = hashlib.sha256(scripts + f"{weights} {SUBSET}".encode()).hexdigest()[:12]
+    done = pathlib.Path(sides["real"]).parent / f"tools-{digest}.json"
+    printed = output_of(python, HERE / "parity_peers.py", sides["real"], sides["fake"], "--weights", weights,
+                        "--subset-size", SUBSET, "--done", done)
+    return json.loads(printed.splitlines()[-1])
+
+
 def compared(ours, theirs, kind):
     row = dict(theirs, images=kind, theirs=theirs.pop("value"), ours=ours)
     row["difference"] = ours - row["theirs"]
@@ -118,8 +130,7 @@ def main():
     for kind in KINDS:
         print(f"parity: {KINDS[kind]}", file=sys.stderr, flush=True)
         sides = folders[kind]
-        theirs = json.loads(output_of(options.python, HERE / "parity_peers.py", sides["real"], sides["fake"], "--weights",
-                                      weights, "--subset-size", SUBSET).splitlines()[-1])
+        theirs = scores_of_tools(options.python, sides, weights)
         ours = Ours(options.build / "bin" / "ddpm-eval", sides, weights)
         rows += [compared(ours.value(one["preset"], one["metric"]), one, kind) for one in theirs]
         tool = ours.tool

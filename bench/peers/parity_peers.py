@@ -1,9 +1,10 @@
 """Scores of two folders by every peer that can be had, and by the rules of those that cannot; one JSON line.
 
-    build/peers/bin/python bench/peers/parity_peers.py REAL FAKE --weights FILE --subset-size N
+    build/peers/bin/python bench/peers/parity_peers.py REAL FAKE --weights FILE --subset-size N --done FILE
 
 A value says how it came about: "run" (the tool itself), "function" (the tool's function on features that its network
-gave for its own pre-processing), "rule" (the rule as published, in NumPy).
+gave for its own pre-processing), "rule" (the rule as published, in NumPy). What is in --done is not made again, and what
+is made is added to it: an interrupted run goes on.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 import peer_fid
 
 SIDE = 299
+BATCH = 16  # through the network
 LAYERS = {"64": 0, "192": 1, "768": 2, "2048": 3}
 KID_SEED = 2020
 
@@ -84,11 +86,11 @@ class Network:
         """float32 arrays [N, d] by layer, with "logits" (no bias) and "spatial" (rows, columns, channels)."""
         found = {}
         with torch.no_grad():
-            for image in images:
-                maps = self.net(prepare(image))
+            for begin in range(0, len(images), BATCH):
+                maps = self.net(torch.cat([prepare(image) for image in images[begin:begin + BATCH]]))
                 row = {name: maps[place].mean((2, 3)) for name, place in LAYERS.items()}
                 row["logits"] = row["2048"] @ self.classifier.T
-                row["spatial"] = self.seen["spatial"].permute(0, 2, 3, 1).reshape(1, -1)
+                row["spatial"] = self.seen["spatial"].permute(0, 2, 3, 1).reshape(len(row["logits"]), -1)
                 for name, value in row.items():
                     found.setdefault(name, []).append(value.numpy())
         return {name: np.concatenate(rows) for name, rows in found.items()}
@@ -158,8 +160,8 @@ def by_pytorch_fid(options):
     found = {}
     for dims in (2048, 768, 192, 64):
         key = "frechet_inception_distance" if dims == 2048 else f"frechet_distance@{dims}"
-        # One image at a time: larger batches must be of one size.
-        found[key] = float(tool.calculate_fid_given_paths([options.real, options.fake], 1, torch.device("cpu"), dims, 1))
+        found[key] = float(tool.calculate_fid_given_paths([options.real, options.fake], options.batch,
+                                                          torch.device("cpu"), dims, 1))
     return found
 
 
@@ -167,8 +169,8 @@ def by_torch_fidelity(options):
     from torch_fidelity import calculate_metrics
 
     found = calculate_metrics(input1=options.fake, input2=options.real, isc=True, fid=True, kid=True, prc=True,
-                              feature_extractor="inception-v3-compat", batch_size=1, cuda=False, verbose=False, cache=False,
-                              feature_layer_prc="2048", kid_subset_size=options.subset_size,
+                              feature_extractor="inception-v3-compat", batch_size=options.batch, cuda=False,
+                              verbose=False, cache=False, feature_layer_prc="2048", kid_subset_size=options.subset_size,
                               feature_extractor_weights_path=options.weights)
     return {key: float(value) for key, value in found.items()}
 
@@ -193,56 +195,89 @@ def by_functions_of_clean_fid(real, fake):
             "kernel_inception_distance_mean": tool.kernel_distance(fake["2048"], real["2048"])}
 
 
+# ---- Steps -----------------------------------------------------------------------------------------------------------
+
+
+def rows_of(preset, how, values):
+    return [{"preset": preset, "metric": key, "value": value, "how": how} for key, value in values.items()]
+
+
+def pool3(real, fake):
+    return {"frechet_inception_distance": frechet(real["2048"], fake["2048"])}
+
+
+def by_pillow(real, fake):
+    return (rows_of("clean-fid", "function", by_functions_of_clean_fid(real, fake)) +
+            rows_of("clean-fid", "rule", pool3(real, fake)))
+
+
+def by_half_pixel_of_bytes(real, fake):
+    return rows_of("clean-fid-legacy-pytorch", "rule", pool3(real, fake))
+
+
+def by_tf1_of_unit(real, fake):
+    return rows_of("clean-fid-legacy-tensorflow", "rule", pool3(real, fake))
+
+
+def by_antialiased(real, fake):
+    count = len(fake["logits"])
+    size = -(-count // 10)
+    chunks = [np.arange(begin, min(begin + size, count)) for begin in range(0, count, size)]
+    return rows_of("torchmetrics", "rule",
+                   {**pool3(real, fake), **inception_score(fake["logits"], chunks, np.float32, 1)})
+
+
+def by_tf1(real, fake):
+    whole = [np.arange(len(fake["logits"]))]
+    spatial = {"spatial_frechet_inception_distance@spatial": frechet(real["spatial"], fake["spatial"])}
+    return (rows_of("torch-fidelity", "rule", pool3(real, fake)) + rows_of("edm", "rule", pool3(real, fake)) +
+            rows_of("adm", "rule", {**pool3(real, fake), **spatial,
+                                    **inception_score(fake["logits"], whole, np.float32, None)}))
+
+
+def by_half_pixel(real, fake):
+    count = len(fake["logits"])
+    shuffled = np.random.RandomState(KID_SEED).permutation(count)
+    whole = [shuffled[i * (count // 10):(i + 1) * (count // 10)] for i in range(10)]
+    return (rows_of("pytorch-fid", "rule", pool3(real, fake)) +
+            rows_of("pytorch-gan-metrics", "rule",
+                {**pool3(real, fake), **inception_score(fake["logits"], even(count), np.float32, 0)}) +
+            rows_of("dgm-eval", "rule", {**pool3(real, fake), **inception_score(fake["logits"], whole, np.float32, 0),
+                                         "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"]),
+                                         **neighbours(real["2048"], fake["2048"], 5)}))
+
+
+RUNS = {"pytorch-fid": by_pytorch_fid, "torch-fidelity": by_torch_fidelity, "clean-fid-legacy-pytorch": by_clean_fid}
+RULES = {pillow_bicubic: by_pillow, half_pixel_of_bytes: by_half_pixel_of_bytes, tf1_of_unit: by_tf1_of_unit,
+         antialiased: by_antialiased, tf1: by_tf1, half_pixel: by_half_pixel}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("real")
     parser.add_argument("fake")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--subset-size", type=int, required=True)
+    parser.add_argument("--done", type=pathlib.Path, required=True, help="JSON file of the rows of each step")
     options = parser.parse_args()
     network = Network(options.weights)
-    sides = {side: images_of(getattr(options, side)) for side in ("real", "fake")}
-    rows = []
-
-    def add(preset, how, values):
-        rows.extend({"preset": preset, "metric": key, "value": value, "how": how} for key, value in values.items())
-
-    def features(prepare):
-        print(f"parity: {prepare.__name__}", file=sys.stderr)
-        return (network.features(sides[side], prepare) for side in ("real", "fake"))
-
-    count = len(sides["fake"])
-    add("pytorch-fid", "run", by_pytorch_fid(options))
-    add("torch-fidelity", "run", by_torch_fidelity(options))
-    add("clean-fid-legacy-pytorch", "run", by_clean_fid(options))
-    real, fake = features(pillow_bicubic)
-    add("clean-fid", "function", by_functions_of_clean_fid(real, fake))
-    add("clean-fid", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
-    real, fake = features(half_pixel_of_bytes)
-    add("clean-fid-legacy-pytorch", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
-    real, fake = features(tf1_of_unit)
-    add("clean-fid-legacy-tensorflow", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
-    real, fake = features(antialiased)
-    size = -(-count // 10)
-    chunks = [np.arange(i, min(i + size, count)) for i in range(0, count, size)]
-    add("torchmetrics", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"]),
-                                 **inception_score(fake["logits"], chunks, np.float32, 1)})
-    real, fake = features(tf1)
-    add("torch-fidelity", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
-    add("adm", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"]),
-                        "spatial_frechet_inception_distance@spatial": frechet(real["spatial"], fake["spatial"]),
-                        **inception_score(fake["logits"], [np.arange(count)], np.float32, None)})
-    add("edm", "rule", {"frechet_inception_distance": frechet(real["2048"], fake["2048"])})
-    real, fake = features(half_pixel)
-    distance = {"frechet_inception_distance": frechet(real["2048"], fake["2048"])}
-    add("pytorch-fid", "rule", distance)
-    add("pytorch-gan-metrics", "rule", {**distance, **inception_score(fake["logits"], even(count), np.float32, 0)})
-    shuffled = np.random.RandomState(KID_SEED).permutation(count)
-    whole = [shuffled[i * (count // 10):(i + 1) * (count // 10)] for i in range(10)]
-    add("dgm-eval", "rule", {**distance, **inception_score(fake["logits"], whole, np.float32, 0),
-                             "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"]),
-                             **neighbours(real["2048"], fake["2048"], 5)})
-    print(json.dumps(rows))
+    sides = [images_of(folder) for folder in (options.real, options.fake)]
+    # The tools' loaders take batches of one size alone.
+    options.batch = BATCH if len({image.shape for side in sides for image in side}) == 1 else 1
+    steps = {f"run {preset}": lambda run=run, preset=preset: rows_of(preset, "run", run(options))
+             for preset, run in RUNS.items()}
+    steps |= {f"rule {prepare.__name__}":
+              lambda prepare=prepare, rule=rule: rule(*(network.features(side, prepare) for side in sides))
+              for prepare, rule in RULES.items()}
+    done = json.loads(options.done.read_text()) if options.done.exists() else {}
+    for name, make in steps.items():
+        if name not in done:
+            print(f"parity: {name}", file=sys.stderr, flush=True)
+            done[name] = make()
+            temporary = options.done.with_suffix(".tmp")
+            temporary.write_text(json.dumps(done))
+            temporary.replace(options.done)
+    print(json.dumps([one for name in steps for one in done[name]]))
 
 
 if __name__ == "__main__":
