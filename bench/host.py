@@ -1,4 +1,5 @@
-"""What scripts that measure need of the machine: children of which nothing goes on, whole files, its processor."""
+"""What scripts that measure need of the machine: interrupts that are heard once, children of which nothing goes on,
+whole files, its processor."""
 import contextlib
 import os
 import pathlib
@@ -6,6 +7,46 @@ import signal
 import subprocess
 import threading
 import time
+
+
+class Interrupts:
+    """SIGINT, SIGTERM and SIGHUP as one KeyboardInterrupt: a second would break off what the first has begun to end."""
+
+    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self):
+        self.heard = False
+        self.held = False
+
+    def take(self):
+        for number in self.NUMBERS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self.hear)
+
+    def hear(self, number, frame):
+        first, self.heard = not self.heard, True
+        if first and not self.held:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def hold(self):
+        """What comes in between is raised at the end."""
+        self.held = True
+        try:
+            yield
+        finally:
+            self.held = False
+            if self.heard:
+                raise KeyboardInterrupt
+
+    def end(self):
+        """None counts any more, not even while Python ends, which gives up handlers of its own."""
+        self.heard = True
+        for number in self.NUMBERS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+INTERRUPTS = Interrupts()
 
 
 class Finished:
@@ -29,19 +70,23 @@ def finish(words, limit, **options):
     However this ends, nothing that it has started goes on. `options` are those of subprocess.Popen; it reads nothing.
     """
     begin = time.perf_counter()
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **options)
-    watch = threading.Timer(limit, kill_group, (process.pid,))
+    process = watch = None
     try:
-        watch.start()
+        with INTERRUPTS.hold():  # else a child could be there that nobody knows
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+            watch = threading.Timer(limit, kill_group, (process.pid,))
+            watch.start()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
     except BaseException:
-        kill_group(process.pid)
-        process.wait()
+        if process is not None:
+            kill_group(process.pid)
+            process.wait()
         raise
     finally:
-        watch.cancel()
-        kill_group(process.pid)
+        if process is not None:
+            watch.cancel()
+            kill_group(process.pid)
     process.returncode = os.waitstatus_to_exitcode(status)
     return Finished(process.returncode, seconds, usage)
 

@@ -20,16 +20,17 @@ import multiprocessing
 import os
 import pathlib
 import re
-import signal
 import sys
 import tempfile
 import time
 import traceback
 
-from host import write_whole
-from night import benchmarks, checks, common, quality, works
-from night.builds import Build, build, commit_of, git, remove_builds_but
-from night.common import BASELINE, HISTORY, LOG, WORK, NightError, run, say
+import inputs
+from host import INTERRUPTS, write_whole
+from inputs import Damaged
+from night import benchmarks, builds, checks, common, quality, works
+from night.builds import Build, build, commit_of, commit_of_recorded_baseline, git, remove_builds_but
+from night.common import HISTORY, LOG, WORK, NightError, run, say
 from night.suites import Suite, append_to_history, utc_now
 
 RESULTS = ("base.json", "new.json", "comparison.json", "comparison.md", "comparison-new.json", "comparison-new.md",
@@ -154,13 +155,21 @@ def add_sanitizers(new, suites):
     return failing
 
 
+def write_input(path, phase):
+    INTERRUPTS.end()  # the night hears them, and ends this
+    works.write_statistics(path, phase)
+
+
 def write_inputs():
     for name, phase in works.INPUTS.items():
         if not (WORK / name).exists():
             # In a process of its own: the peak memory of this one is the least that its children are said to have.
-            writer = multiprocessing.Process(target=works.write_statistics, args=(WORK / (name + ".tmp"), phase))
+            writer = multiprocessing.Process(target=write_input, args=(WORK / (name + ".tmp"), phase), daemon=True)
             writer.start()
-            writer.join()
+            try:
+                writer.join()
+            finally:
+                writer.kill()
             if writer.exitcode != 0:
                 raise NightError(common.RESOURCES, f"{WORK / name} could not be made")
             os.replace(WORK / (name + ".tmp"), WORK / name)
@@ -173,40 +182,39 @@ def is_a_whole_night(parser, options, record):
     return same and not record["commit"].endswith("-dirty")
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """The night's last line is to follow."""
+        self.print_usage(sys.stderr)
+        raise NightError(common.USAGE, message)
+
+
 def parse_options():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--set-baseline", nargs="?", const="HEAD", metavar="COMMIT",
                         help="make it the baseline of later nights, and show what changes with it")
     parser.add_argument("--baseline", metavar="COMMIT", help="for this night, instead of results/history/baseline")
-    parser.add_argument("--rounds", type=int, default=12, help="repetitions of each side")
-    parser.add_argument("--only", default="", metavar="REGEX",
-                        help="of bench_*, quality, " + ", ".join(work.name for work in works.COMMANDS))
-    parser.add_argument("--min-time", type=float, default=0.05, help="seconds of a measurement of a Google Benchmark")
-    parser.add_argument("--inner", type=int, default=3,
+    parser.add_argument("--rounds", type=inputs.whole(1, MOST_ROUNDS), default=12, help="repetitions of each side")
+    parser.add_argument("--only", type=inputs.regex, default="", metavar="REGEX",
+                        help="of whole programs, bench_ROOM, and of quality, "
+                             + ", ".join(work.name for work in works.COMMANDS)
+                             + "; refused before the builds where the commits' CMake files name the programs, else "
+                               "after them")
+    parser.add_argument("--min-time", type=inputs.seconds(common.LIMIT), default=0.05,
+                        help="seconds of a measurement of a Google Benchmark")
+    parser.add_argument("--inner", type=inputs.whole(1, MOST_ROUNDS), default=3,
                         help="measurements that a Google Benchmark's repetition is the median of")
-    parser.add_argument("--heaviest", type=float, default=1.5,
+    parser.add_argument("--heaviest", type=inputs.seconds(common.LIMIT), default=1.5,
                         help="seconds of an iteration; benchmarks beyond are left out")
     parser.add_argument("--base-build", type=pathlib.Path, help="a build that is there, instead of the baseline's")
     parser.add_argument("--new-build", type=pathlib.Path, help="a build that is there, instead of HEAD's")
     parser.add_argument("--no-sanitizers", action="store_true", help="leave out the tests with sanitizers")
     parser.add_argument("--no-history", action="store_true", help="leave results/history as it is")
-    options = parser.parse_args()
-    if not 1 <= options.rounds <= MOST_ROUNDS or options.inner < 1 or min(options.min_time, options.heaviest) <= 0:
-        parser.error(f"--rounds from 1 to {MOST_ROUNDS}, --inner from 1, --min-time and --heaviest above 0")
-    try:
-        re.compile(options.only)
-    except re.error as error:
-        parser.error(f"--only {options.only}: {error}")
-    return parser, options
+    return parser, parser.parse_args()
 
 
 def baseline_commit(options):
-    if options.baseline:
-        return commit_of(options.baseline)
-    if not BASELINE.exists():
-        raise NightError(common.USAGE, f"{BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it, "
-                                       "--baseline COMMIT does without")
-    return commit_of(BASELINE.read_text().strip())
+    return commit_of_recorded_baseline() if options.baseline is None else commit_of(options.baseline, "--baseline")
 
 
 def hold_lock():
@@ -219,12 +227,26 @@ def hold_lock():
     return lock
 
 
-def sides_of(options):
-    commits = ["" if options.base_build else baseline_commit(options), "" if options.new_build else commit_of("HEAD")]
+def commits_of(options):
+    """To be built; empty where there is a build."""
+    return ["" if options.base_build else baseline_commit(options), "" if options.new_build else commit_of("HEAD")]
+
+
+def refuse_only_of_nothing(options, commits):
+    """Before the builds, if both sides' programs are known by then."""
+    sides = [builds.programs_of(folder) if folder else builds.programs_named_by(commit)
+             for folder, commit in zip((options.base_build, options.new_build), commits)]
+    labels = sorted({label for side in sides for label in side})
+    names = [*(f"bench_{label}" for label in labels), "quality", *(work.name for work in works.COMMANDS)]
+    if all(sides) and not any(re.search(options.only, name) for name in names):
+        raise NightError(common.USAGE, f"--only {options.only}: matches none of {', '.join(names)}")
+
+
+def sides_of(options, commits):
     if commits[1] and git("status", "--porcelain"):
         say("there are changes that are not committed: HEAD is measured without them")
-    base = Build(options.base_build) if options.base_build else build(commits[0])
-    new = Build(options.new_build) if options.new_build else build(commits[1])
+    given = [Build(folder) if folder else None for folder in (options.base_build, options.new_build)]
+    base, new = (side or build(commit) for side, commit in zip(given, commits))
     new.configs = base.configs  # both do the same work
     if all(commits):
         remove_builds_but(commits)
@@ -232,15 +254,19 @@ def sides_of(options):
 
 
 def night():
+    """The exit code; none where nothing is measured."""
     parser, options = parse_options()
     if options.set_baseline is not None:
-        return checks.set_baseline(options.set_baseline)
+        checks.set_baseline(options.set_baseline)
+        return None
+    commits = commits_of(options)
+    refuse_only_of_nothing(options, commits)
     lock = hold_lock()
     for path in [LOG, *(WORK / name for name in RESULTS)]:
         path.unlink(missing_ok=True)
     load = round(os.getloadavg()[0], 2)  # before our own builds
     clock = Clock()
-    base, new = sides_of(options)
+    base, new = sides_of(options, commits)
     write_inputs()
     clock.end("builds")
     suites = measure(base, new, load, options, clock)
@@ -263,10 +289,13 @@ def night():
     if options.no_history or not is_a_whole_night(parser, options, record):
         say("results/history is left as it is")
     else:
-        append_to_history(record)
-        page = run([new.program, "report", HISTORY, "--out", WORK / "history.html"], may_fail=True)
-        if page.code != 0:
-            say(f"the history has no page: {LOG}")
+        try:
+            append_to_history(record)
+            page = run([new.program, "report", HISTORY, "--out", WORK / "history.html"], may_fail=True)
+            if page.code != 0:
+                say(f"the history has no page: {LOG}")
+        except (NightError, Damaged, OSError) as error:
+            broken = broken or error
     say(clock.text())
     lock.close()
     if broken is not None and code != common.REGRESSION:
@@ -276,26 +305,35 @@ def night():
     return code
 
 
-def interrupt(number, frame):
-    raise KeyboardInterrupt
+def outcome():
+    """That of night(), after what there is to say of a failure."""
+    try:
+        return night()
+    except NightError as error:
+        say(str(error))
+        return error.code
+    except Damaged as error:
+        say(str(error))
+        return common.BAD_DATA
+    except Exception as error:
+        if isinstance(error, OSError) and (error.filename or error.errno in common.FULL):
+            say(str(error))
+            return common.RESOURCES if error.errno in common.FULL else common.BAD_DATA
+        traceback.print_exc()
+        return common.BUG
 
 
 def main():
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    INTERRUPTS.take()
     try:
-        code = night()
-    except NightError as error:
-        say(str(error))
-        code = error.code
+        code = outcome()
+        INTERRUPTS.end()
     except KeyboardInterrupt:
         code = common.INTERRUPTED
-    except Exception as error:
-        traceback.print_exc()
-        code = common.RESOURCES if isinstance(error, OSError) and error.errno in common.FULL else common.BUG
+        INTERRUPTS.end()
     # The last line: GNU make turns every failure into its own exit code 2.
-    say(f"exit code {code}: {common.MEANINGS.get(code, 'an exit code of compare')}")
-    return code
+    say(f"exit code {code or common.DONE}: {common.MEANINGS.get(code, 'an exit code of compare')}")
+    return code or common.DONE
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@ import json
 import re
 import statistics
 
+from inputs import reading
+
 from .common import BUG, NightError, memory_folder, run, say
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
@@ -22,12 +24,13 @@ def measured(program, options, pattern, repetitions, checked):
     environment = {"TMPDIR": str(memory_folder(FILES)), **({} if checked else UNCHECKED)}
     out = run(words, out="keep", env=environment).out
     found, broken = {}, {}
-    for one in json.loads(out)["benchmarks"] if out.strip() else []:
-        name = one.get("run_name", one["name"])
-        if one.get("error_occurred"):
-            broken[name] = one.get("error_message", "no message")
-        elif one.get("run_type") == "iteration" and not one.get("skipped"):
-            found.setdefault(name, []).append(max(one["real_time"] * SECONDS[one["time_unit"]], 1e-12))
+    with reading(f"the record of {program}"):
+        for one in json.loads(out)["benchmarks"] if out.strip() else []:
+            name = one.get("run_name", one["name"])
+            if one.get("error_occurred"):
+                broken[name] = one.get("error_message", "no message")
+            elif one.get("run_type") == "iteration" and not one.get("skipped"):
+                found.setdefault(name, []).append(max(one["real_time"] * SECONDS[one["time_unit"]], 1e-12))
     return {name: statistics.median(times) for name, times in found.items() if name not in broken}, broken
 
 

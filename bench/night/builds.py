@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 
-from .common import BAD_DATA, BUG, ROOT, USAGE, WORK, NightError, processors, run, say
+from inputs import picked, reading
+
+from .common import BAD_DATA, BASELINE, BUG, ROOT, USAGE, WORK, NightError, processors, run, say
 
 
 def git(*words):
@@ -19,8 +21,50 @@ def git(*words):
     return found.stdout.strip()
 
 
-def commit_of(name):
-    return git("rev-parse", "--short=12", "--verify", name + "^{commit}")
+def commit_of(name, given_by="git", code=USAGE):
+    try:
+        return git("rev-parse", "--short=12", "--verify", name + "^{commit}")
+    except NightError as error:
+        code = code if error.code == USAGE else error.code
+        raise NightError(code, f"{given_by}: {name!r} is no commit: {error}") from error
+
+
+def recorded_baseline():
+    """What results/history/baseline says; nothing if there is none."""
+    try:
+        name = BASELINE.read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise NightError(BAD_DATA, f"{BASELINE} cannot be read: {error}") from error
+    if not re.fullmatch(r"[\w./~^@-]+", name):
+        raise NightError(BAD_DATA, f"{BASELINE}: {name[:80]!r} is no commit; bench/nightly.py --set-baseline COMMIT "
+                                   "writes it anew")
+    return name
+
+
+def commit_of_recorded_baseline():
+    name = recorded_baseline()
+    if not name:
+        raise NightError(USAGE, f"{BASELINE} is missing; bench/nightly.py --set-baseline COMMIT makes it, "
+                                "--baseline COMMIT does without")
+    return commit_of(name, BASELINE, BAD_DATA)
+
+
+def programs_of(folder):
+    """The Google Benchmark programs of a build, by what they are of: "ddpm" for bench_ddpm."""
+    return {path.name.removeprefix("bench_"): path for path in sorted(folder.glob("bin/bench_*"))
+            if path.is_file() and os.access(path, os.X_OK)}
+
+
+def programs_named_by(commit):
+    """What they are of, by the commit's CMake files; none if these name them in another way."""
+    made_by = r"(ddpm_add_bench\(|add_executable\(bench_)"
+    try:
+        found = git("grep", "-hoE", made_by + "[A-Za-z0-9_]+", commit, "--", "*CMakeLists.txt")
+    except NightError:  # nothing is found
+        return []
+    return [re.sub(made_by, "", line) for line in found.splitlines()]
 
 
 class Build:
@@ -31,20 +75,24 @@ class Build:
             cache = (self.folder / "CMakeCache.txt").read_text()
             self.source = pathlib.Path(re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache, re.M)[1])
             self.configs = self.source / "configs"
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, UnicodeDecodeError) as error:
             raise NightError(BAD_DATA, f"{folder}: no build folder of CMake") from error
+        if not os.access(self.program, os.X_OK):
+            raise NightError(BAD_DATA, f"{self.program}: no program")
         info = self.record("info")
-        self.runtime = info["runtime"]
-        self.tool = info["tool"]
+        told = f"the record of {self.program} info"
+        self.runtime = {key: picked(told, info, "runtime", key)
+                        for key in ("threads", "libtorch", "device", "cpu_capability")}
+        self.tool = {key: picked(told, info, "tool", key) for key in ("commit", "build_type", "compiler")}
 
     def record(self, *words):
         """What a command says with --json -."""
-        return json.loads(run([self.program, *words, "--json", "-"], out="keep").out)
+        said = run([self.program, *words, "--json", "-"], out="keep").out
+        with reading(f"the record of {self.program} {' '.join(str(word) for word in words)}"):
+            return json.loads(said)
 
     def benchmarks(self):
-        """The Google Benchmark programs that there are, by what they are of: "ddpm" for bench_ddpm."""
-        return {path.name.removeprefix("bench_"): path for path in sorted(self.folder.glob("bin/bench_*"))
-                if path.is_file() and os.access(path, os.X_OK)}
+        return programs_of(self.folder)
 
 
 def is_checkout(source, commit):

@@ -5,11 +5,12 @@ import tempfile
 import pathlib
 
 from host import write_whole
+from inputs import Damaged, reading
 
-from .builds import commit_of, compile_preset, git
+from .builds import commit_of, compile_preset, git, recorded_baseline
 from .common import (BAD_DATA, BASELINE, BUG, DONE, NOT_COMPARABLE, REGRESSION, RESOURCES, ROOT, WORK, NightError,
                      last_line, log_since, log_size, log_tail, processors, run, say)
-from .suites import recorded_suites
+from .suites import recorded_suites, suite_in
 
 SANITIZERS = "sanitizer tests that fail"
 
@@ -71,8 +72,11 @@ def judge(base, new, files):
         if other != code:
             say(f"compare itself has changed: the baseline's ends with exit code {code}, the new one with {other}")
             return REGRESSION if REGRESSION in (code, other) else NOT_COMPARABLE
-        if worse_series("comparison") != worse_series("comparison-new"):
-            say(f"compare itself has changed: the new one finds worse {worse_series('comparison-new')}")
+        try:
+            if worse_series("comparison") != worse_series("comparison-new"):
+                say(f"compare itself has changed: the new one finds worse {worse_series('comparison-new')}")
+        except Damaged as error:
+            say(f"compare itself has changed: {error}")
     return code
 
 
@@ -80,7 +84,8 @@ def worse_series(name):
     path = WORK / f"{name}.json"
     if not path.exists():
         return []
-    return [one["name"] for one in json.loads(path.read_text())["series"] if one["verdict"] == "worse"]
+    with reading(path):
+        return [one["name"] for one in json.loads(path.read_text())["series"] if one["verdict"] == "worse"]
 
 
 # ---- A new baseline -------------------------------------------------------------------------------------------------
@@ -88,7 +93,8 @@ def worse_series(name):
 
 def suites_of(old, new):
     """Of one night where there is one, else the latest of each of one machine; nothing if there are none."""
-    suites = [json.loads(path.read_text()) for path in (WORK / "base.json", WORK / "new.json") if path.exists()]
+    suites = [suite_in(path, path.read_text(errors="replace"))
+              for path in (WORK / "base.json", WORK / "new.json") if path.exists()]
     suites += recorded_suites()
     befores = [suite for suite in suites if suite["commit"] == old]
     afters = [suite for suite in suites if suite["commit"] == new]
@@ -112,15 +118,20 @@ def any_program():
 
 def set_baseline(name):
     """Writes results/history/baseline and shows what changes with it."""
-    new = commit_of(name)
-    old = BASELINE.read_text().strip() if BASELINE.exists() else ""
+    new = commit_of(name, "--set-baseline")
+    try:
+        old = recorded_baseline()
+    except NightError as error:  # it is replaced
+        say(str(error))
+        old = ""
+    found = suites_of(old, new) if old not in ("", new) else None  # damage is told before anything is written
     write_whole(BASELINE, new + "\n")
     place = BASELINE.relative_to(ROOT)
     if old in ("", new):
         print(f"{place}: {new}{' as before' if old else ''}; commit this file")
-        return DONE
+        return
     print(f"{place}: {new} instead of {old}; commit this file\n")
-    found, program = suites_of(old, new), any_program()
+    program = any_program()
     if found and program:
         print(f"What changes, as measured {found[0]['time']} and {found[1]['time']}:\n", flush=True)
         with tempfile.TemporaryDirectory() as folder:
@@ -136,6 +147,3 @@ def set_baseline(name):
         print(git("log", "--oneline", "-n", "50", f"{old}..{new}") or "  none: it is not a later one")
     except NightError as error:
         print(f"  {error}")
-    return DONE
-
-

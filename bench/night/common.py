@@ -18,8 +18,9 @@ HISTORY = ROOT / "results" / "history"
 BASELINE = HISTORY / "baseline"
 
 DONE, BUG, USAGE, BAD_DATA, REGRESSION, NOT_COMPARABLE, RESOURCES, INTERRUPTED = 0, 1, 2, 3, 4, 6, 7, 130
-MEANINGS = {DONE: "nothing is worse", BUG: "it broke", USAGE: "usage", BAD_DATA: "bad data or files",
-            REGRESSION: "a regression", NOT_COMPARABLE: "not comparable, or something stays open",
+MEANINGS = {None: "the baseline is set", DONE: "nothing is worse", BUG: "it broke", USAGE: "usage",
+            BAD_DATA: "bad data or files", REGRESSION: "a regression",
+            NOT_COMPARABLE: "not comparable, or something stays open",
             RESOURCES: "disk, memory or another night at work", INTERRUPTED: "interrupted"}
 TAIL = 15  # lines of a log that an error shows
 LIMIT = 3 * 3600  # seconds of a child: a program that hangs must not hold the machine for ever
@@ -61,7 +62,7 @@ def run(words, out="drop", may_fail=False, cwd=None, env=None):
     words = [str(word) for word in words]
     WORK.mkdir(parents=True, exist_ok=True)
     with open(LOG, "ab") as log, tempfile.TemporaryFile() as kept:
-        log.write(f"\n== {time.strftime('%H:%M:%S')} {' '.join(words)}\n".encode())
+        log.write(f"\n== {time.strftime('%H:%M:%S')} {' '.join(words)}\n".encode(errors="surrogateescape"))
         log.flush()
         start = log.tell()
         stdout = {"drop": subprocess.DEVNULL, "log": log, "keep": kept}[out]
@@ -70,8 +71,10 @@ def run(words, out="drop", may_fail=False, cwd=None, env=None):
                                env=None if env is None else {**os.environ, **env})
         except FileNotFoundError as error:
             raise NightError(BUG, f"{words[0]}: not found; `make deps` installs what is needed") from error
+        except OSError as error:
+            raise NightError(RESOURCES if error.errno in FULL else BUG, f"{words[0]}: {error.strerror}") from error
         kept.seek(0)
-        done.out = kept.read().decode()
+        done.out = kept.read().decode(errors="replace")
     if done.code != 0 and not may_fail:
         code = RESOURCES if done.code == RESOURCES else BUG
         raise NightError(code, f"exit code {done.code} of {' '.join(words)}\n{log_tail(start)}")

@@ -4,6 +4,8 @@ import json
 import shutil
 import zipfile
 
+from inputs import picked, reading
+
 from .common import run, say
 from .works import train_clothes
 
@@ -12,6 +14,7 @@ IMAGES = 500  # sampled
 LIKELIHOODS = 16  # images
 ROLL = "swiss-roll?num=2000&seed=1"
 ROLL_LIKELIHOODS = "swiss-roll?num=400&seed=5"
+SCORE = "the record of score"
 NOT_AGAIN = "numbers that differ when computed again"
 
 
@@ -24,9 +27,15 @@ def digest(name, value, context):
     return {"name": f"quality: {name}", "kind": "hash", "value": value, "context": context}
 
 
+def value_in(path, *keys):
+    with reading(path):
+        record = json.loads(path.read_text())
+    return picked(path, record, *keys)
+
+
 def trained_as(run_folder):
     """All that a training depends on beside the code: a digest of its resolved configuration."""
-    configuration = json.loads((run_folder / "run.json").read_text())["config"]
+    configuration = value_in(run_folder / "run.json", "config")
     return "configuration " + hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -43,17 +52,18 @@ def of_clothes(side, folder):
     run([side.program, "-q", "sample", "--run", run_folder, "--num", IMAGES, "--out", samples])
     made = {"trained": trained_as(run_folder), "sampled": f"{IMAGES} of seed 0"}
     score = side.record("-q", "score", "--real", REFERENCE, "--fake", samples)
-    scored = {**made, "reference": REFERENCE, "features": score["features"]["name"], "preset": score["preset"],
-              "features' weights": score["features"]["weights_sha256"]}
+    scored = {**made, "reference": REFERENCE, "features": picked(SCORE, score, "features", "name"),
+              "preset": picked(SCORE, score, "preset"),
+              "features' weights": picked(SCORE, score, "features", "weights_sha256")}
     run([side.program, "-q", "nll", "--run", run_folder, "--data", f"fashion-mnist:test?num={LIKELIHOODS}", "--strata",
          50, "--out", folder / "clothes-nll", "--json", record])
-    bound = json.loads(record.read_text())["metrics"]["bits_per_dim"]
+    bound = value_in(record, "metrics", "bits_per_dim")
     percent = {"relative": 0.01}
     return [digest("clothes, samples", sha256_of_arrays(samples), made),
-            number("clothes, Frechet distance", "distance", "lower", score["metrics"]["frechet_distance"], percent,
-                   scored),
-            number("clothes, classifier score", "score", "higher", score["metrics"]["classifier_score_mean"], percent,
-                   scored),
+            number("clothes, Frechet distance", "distance", "lower",
+                   picked(SCORE, score, "metrics", "frechet_distance"), percent, scored),
+            number("clothes, classifier score", "score", "higher",
+                   picked(SCORE, score, "metrics", "classifier_score_mean"), percent, scored),
             number("clothes, likelihood", "bits/dim", "lower", bound, {"relative": 0.005},
                    {"trained": made["trained"], "data": f"{LIKELIHOODS} of fashion-mnist:test", "strata": 50, "seed": 0})]
 
@@ -67,10 +77,11 @@ def of_swiss_roll(side, folder):
     score = side.record("-q", "score", "--real", ROLL, "--fake", samples)
     run([side.program, "-q", "nll", "--run", run_folder, "--data", ROLL_LIKELIHOODS, "--out", folder / "roll-nll",
          "--json", record])
-    bound = json.loads(record.read_text())["metrics"]["nats_per_dim"]
+    bound = value_in(record, "metrics", "nats_per_dim")
     return [digest("swiss roll, samples", hashlib.sha256(samples.read_bytes()).hexdigest(), made),
             number("swiss roll, sliced Wasserstein distance", "distance", "lower",
-                   score["metrics"]["sliced_wasserstein_distance"], {"relative": 0.05}, {**made, "reference": ROLL}),
+                   picked(SCORE, score, "metrics", "sliced_wasserstein_distance"), {"relative": 0.05},
+                   {**made, "reference": ROLL}),
             number("swiss roll, likelihood", "nats/dim", "lower", bound, {"absolute": 0.02},
                    {"trained": made["trained"], "data": ROLL_LIKELIHOODS, "seed": 0})]
 

@@ -6,6 +6,7 @@ import re
 
 import host
 from host import write_whole
+from inputs import reading
 
 from .common import HISTORY, NightError, BUG
 
@@ -58,13 +59,28 @@ def history_file(context):
     return HISTORY / f"{slug}.jsonl"
 
 
+def lines_of(path):
+    with reading(path):
+        return path.read_text().splitlines()
+
+
 def append_to_history(record):
     path = history_file(record["context"])
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = lines_of(path) if path.exists() else []
     write_whole(path, "".join(line + "\n" for line in [*lines, json.dumps(record)]))
+
+
+def suite_in(name, text):
+    """A suite record, as far as it is used here."""
+    with reading(name):
+        suite = json.loads(text)
+        "".join((suite["time"], suite["commit"]))  # both are texts
+        suite["context"].items()
+        return suite
 
 
 def recorded_suites():
     """All of the history, the latest first."""
-    suites = [json.loads(line) for path in sorted(HISTORY.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    suites = [suite_in(f"{path}, line {number}", line) for path in sorted(HISTORY.glob("*.jsonl"))
+              for number, line in enumerate(lines_of(path), 1)]
     return sorted(suites, key=lambda suite: suite["time"], reverse=True)

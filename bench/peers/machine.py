@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 
-from processes import environment, host
+from processes import environment, host, inputs
 
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGES = ("libtorch1.13", "libdnnl2", "libopenblas0-openmp", "python3-torch", "python3-torchvision", "python3-numpy",
@@ -87,13 +87,16 @@ def probe(python, threads):
 
 
 def provenance(build, found):
-    info = json.loads(output_of(build / "bin" / "ddpm-eval", "info", "--json", "-"))
+    said = output_of(build / "bin" / "ddpm-eval", "info", "--json", "-")
+    with inputs.reading(f"what {build}/bin/ddpm-eval info says"):
+        info = json.loads(said)
+        commit, blas = info["tool"]["commit"], info["runtime"]["blas"]
     return {"schema": 1, "kind": "peer-race",
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "commit": info["tool"]["commit"], "build_type": cached(build, "CMAKE_BUILD_TYPE"),
+            "commit": commit, "build_type": cached(build, "CMAKE_BUILD_TYPE"),
             "scripts": scripts_commit(),
             "processor": processor(), "system": platform.platform(),
             "compiler": first_line(cached(build, "CMAKE_CXX_COMPILER"), "--version"),
             "packages": {name: package_version(name) for name in PACKAGES},
             "pytorch": found["versions"]["torch"], "python": found["versions"]["python"], "peers": found["versions"],
-            "blas": {"ddpm-eval": info["runtime"]["blas"], "peers": found["blas"]}}
+            "blas": {"ddpm-eval": blas, "peers": found["blas"]}}

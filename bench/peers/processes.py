@@ -7,6 +7,7 @@ import tempfile
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
 import host  # noqa: E402
+import inputs  # noqa: E402, F401
 
 
 class Failed(Exception):

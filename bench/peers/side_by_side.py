@@ -18,7 +18,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 
@@ -26,9 +25,12 @@ import judge
 import machine
 import tables
 import works
-from processes import Failed, host
+from processes import Failed, host, inputs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+MOST_ROUNDS = 1000
+MOST_IMAGES = 100_000  # on each side
+LONGEST = 24 * 3600  # seconds
 
 
 def say(text):
@@ -41,8 +43,10 @@ def say(text):
 def turn(competitor):
     try:
         return competitor.measure()
-    except (Failed, OSError, ValueError, LookupError) as error:  # the last two: output that is not what it should be
+    except (Failed, OSError) as error:
         raise Failed(str(error) or type(error).__name__) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Failed(f"its output is not what it should be: {error}") from error
 
 
 def run_heat(heat, rounds):
@@ -100,10 +104,16 @@ def record_to_go_on_with(path, new, replace):
     """The one that is there, if it was measured of the same on the same machine; else it is not touched."""
     if replace or not path.exists():
         return new
-    old = json.loads(path.read_text())
-    differ = [key for key in machine.CONTEXT if old.get(key) != new[key]]
+    with inputs.reading(path):
+        old = json.loads(path.read_text())
+        differ = [key for key in machine.CONTEXT if old.get(key) != new[key]]
     if differ:
         raise RuntimeError(f"{path} was measured with another {', '.join(differ)}; --replace begins a new record")
+    with inputs.reading(path):
+        for heat in old["heats"]:  # as write() will
+            if heat["heat"] not in works.HEATS:
+                raise ValueError(f"there is no heat {heat['heat']}")
+            judge.races_of(heat)
     return old
 
 
@@ -126,26 +136,32 @@ def prepared(options, found, heats):
                        options.limit)
 
 
+def record_name(text):
+    """What a page's marker can name (update_docs.py), and no path."""
+    if not re.fullmatch(r"[\w-][\w.-]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: not of letters, digits, _, - and . alone")
+    return text
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
-    parser.add_argument("--name", required=True, help="of the record: the machine's")
+    parser.add_argument("--name", type=record_name, required=True, help="of the record: the machine's")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results" / "speed")
-    parser.add_argument("--only", default=".", metavar="REGEX", help="of " + ", ".join(works.HEATS))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--count", type=int, default=works.COUNT,
+    parser.add_argument("--only", type=inputs.regex, default=".", metavar="REGEX", help="of " + ", ".join(works.HEATS))
+    parser.add_argument("--rounds", type=inputs.whole(1, MOST_ROUNDS), default=3)
+    parser.add_argument("--count", type=inputs.whole(2, MOST_IMAGES), default=works.COUNT,
                         help="images on each side of an FID; goals are for the default")
     parser.add_argument("--cifar", type=pathlib.Path, metavar="FOLDER", help="a cifar-10-batches-bin, for the images")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=2, help="a benchmark's least")
-    parser.add_argument("--limit", type=float, default=3600, help="seconds after which a process has failed")
+    parser.add_argument("--threads", type=inputs.whole(1, len(os.sched_getaffinity(0))), default="2")  # text is judged
+    parser.add_argument("--seconds", type=inputs.seconds(LONGEST), default=2, help="a benchmark's least")
+    parser.add_argument("--limit", type=inputs.seconds(LONGEST), default=3600,
+                        help="seconds after which a process has failed")
     parser.add_argument("--resume", action="store_true", help="leave out heats that the record has")
     parser.add_argument("--replace", action="store_true", help="begin a new record")
     parser.add_argument("--python", type=pathlib.Path, default=ROOT / "build" / "peers" / "bin" / "python",
                         help="of the peers")
     options = parser.parse_args()
-    if options.rounds < 1 or options.count < 2 or not 1 <= options.threads <= len(os.sched_getaffinity(0)):
-        parser.error("--rounds from 1, --count from 2, --threads from 1 to the processors that are there")
     if not any(re.search(options.only, name) for name in works.HEATS):
         parser.error(f"--only {options.only}: matches none of {', '.join(works.HEATS)}")
     options.build = options.build.resolve()
@@ -180,15 +196,12 @@ def main():
     return 1 if failed else 0
 
 
-def interrupt(number, frame):
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
+    host.INTERRUPTS.take()
     try:
         sys.exit(main())
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (RuntimeError, OSError, subprocess.CalledProcessError, inputs.Damaged) as error:
         sys.exit(f"peers: {error}")
     except KeyboardInterrupt:
+        host.INTERRUPTS.end()
         sys.exit("peers: interrupted; finished heats are in the record, --resume goes on")

@@ -4,7 +4,8 @@ stands between <!-- speed:begin NAME --> and <!-- speed:end -->.
 
     bench/peers/update_docs.py [--check]
 
-With --check nothing is written, and the exit code is 1 if a page differs from its record.
+With --check nothing is written, and the exit code is 1 if a page differs from its record. A record that is damaged is
+named, with what is wrong; then nothing is written either.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import re
 import sys
 
 import tables
+from processes import inputs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RECORDS = ROOT / "results" / "speed"
@@ -24,9 +26,10 @@ def of_records():
     """{name: Markdown} of every record of races."""
     found = {}
     for path in sorted(RECORDS.glob("*.json")):
-        record = json.loads(path.read_text())
-        if record.get("kind") == "peer-race":
-            found[path.stem] = tables.markdown(record)
+        with inputs.reading(path.relative_to(ROOT)):
+            record = json.loads(path.read_text())
+            if record["kind"] == "peer-race":
+                found[path.stem] = tables.markdown(record)
     return found
 
 
@@ -48,8 +51,10 @@ def main():
     found = of_records()
     wanted = {RECORDS / f"{name}.md": text for name, text in found.items()}
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        wanted[page] = filled(page, page.read_text(), found)
-    differ = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+        with inputs.reading(page.relative_to(ROOT)):
+            text = page.read_text()
+        wanted[page] = filled(page, text, found)
+    differ = [path for path, text in wanted.items() if not path.exists() or path.read_bytes() != text.encode()]
     for path in differ:
         print(f"{path.relative_to(ROOT)}: {'differs from its record' if options.check else 'written'}", file=sys.stderr)
         if not options.check:
@@ -60,5 +65,5 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, inputs.Damaged) as error:
         sys.exit(f"update_docs: {error}")

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import zipfile
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(SOURCE / "bench"))
+import host  # noqa: E402
+import inputs  # noqa: E402
 from night import benchmarks, builds, checks, common, quality, suites, works  # noqa: E402
 
 OPTIONS = types.SimpleNamespace(min_time=0.05, inner=3, heaviest=1.5)
@@ -97,6 +100,12 @@ class Children(InAFolder):
         self.assertEqual(caught.exception.code, common.RESOURCES)
         with self.assertRaisesRegex(common.NightError, "no-such-program: not found; `make deps`"):
             common.run(["no-such-program"])
+        with self.assertRaisesRegex(common.NightError, f"^{self.folder}: Permission denied$"):
+            common.run([self.folder])
+
+    def test_what_is_no_text_is_kept_all_the_same(self):
+        child = script(self.folder / os.fsdecode(b"child-\xff"), "#!/bin/sh\nprintf 'a\\377'\n")
+        self.assertEqual(common.run([child], out="keep").out, "a\ufffd")
 
     def test_files_are_in_memory_where_there_is_room(self):
         self.assertEqual(common.memory_folder(1 << 62), pathlib.Path(tempfile.gettempdir()))
@@ -106,6 +115,20 @@ class Children(InAFolder):
         done = common.run([sys.executable, "-c",
                            f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"])
         self.assertGreater(done.cpu_seconds, 0.25)
+
+
+class Interrupted(unittest.TestCase):
+    def test_a_signal_while_a_child_is_made_is_heard_when_it_is_known(self):
+        interrupts = host.Interrupts()
+        with self.assertRaises(KeyboardInterrupt):
+            with interrupts.hold():
+                interrupts.hear(signal.SIGTERM, None)
+                made = True
+        self.assertTrue(made)
+        interrupts.hear(signal.SIGTERM, None)  # the second
+        with self.assertRaises(KeyboardInterrupt, msg="one that was lost ends it at the next child"):
+            with interrupts.hold():
+                pass
 
 
 class Benchmarks(InAFolder):
@@ -151,6 +174,30 @@ class Benchmarks(InAFolder):
         null = works.null_processor(side, OPTIONS).measure(side, None)[0]
         self.assertEqual((null["name"], null["kind"], null["value"]), (works.PROCESSOR, "null", 1.01e-3))
 
+    def test_a_program_that_says_no_record_is_named(self):
+        for said in ("no JSON", "{}", '{"benchmarks": [{"name": "a", "run_type": "iteration"}]}', '{"benchmarks": 3}'):
+            program = script(self.folder / "bench_x", f"#!/bin/sh\necho '{said}'\n")
+            with self.assertRaisesRegex(inputs.Damaged, "the record of .*bench_x: "):
+                benchmarks.measured(program, OPTIONS, ".", 1, False)
+
+    def test_a_build_that_says_no_record_is_named(self):
+        (self.folder / "CMakeCache.txt").write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/source\n")
+        with self.assertRaisesRegex(common.NightError, "bin/ddpm-eval: no program"):
+            builds.Build(self.folder)
+        whole = {"runtime": {"threads": 2, "libtorch": "1.13.1", "device": "cpu", "cpu_capability": "AVX2"},
+                 "tool": {"commit": "0123456789ab", "build_type": "release", "compiler": "GNU"}}
+        for said, why in ((json.dumps(whole)[:-3], "no JSON"), ("[]", "not as it should be"),
+                          (json.dumps({"runtime": whole["runtime"]}), "there is no 'tool'"),
+                          (json.dumps(dict(whole, tool={"commit": "0123456789ab"})), "there is no 'build_type'")):
+            script(self.folder / "bin/ddpm-eval", f"#!/bin/sh\necho '{said}'\n")
+            with self.assertRaisesRegex(inputs.Damaged, f"the record of .*/bin/ddpm-eval info: {why}"):
+                builds.Build(self.folder)
+        script(self.folder / "bin/ddpm-eval", f"#!/bin/sh\necho '{json.dumps(whole)}'\n")
+        self.assertEqual(builds.Build(self.folder).tool["compiler"], "GNU")
+        (self.folder / "CMakeCache.txt").write_bytes(b"\xff")
+        with self.assertRaisesRegex(common.NightError, "no build folder of CMake"):
+            builds.Build(self.folder)
+
     def test_programs_are_those_that_a_build_has(self):
         for name in ("bench_core", "bench_ddpm", "ddpm-eval"):
             script(self.folder / "bin" / name, "")
@@ -158,7 +205,29 @@ class Benchmarks(InAFolder):
         self.assertEqual(list(builds.Build.benchmarks(types.SimpleNamespace(folder=self.folder))), ["core", "ddpm"])
 
 
+class History(InAFolder):
+    def test_a_damaged_file_is_named_and_stays(self):
+        record = {"context": {"cpu": "Xeon", "threads": 2}}
+        path = self.folder / "results/history/xeon-2.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"\xff")
+        with self.assertRaisesRegex(inputs.Damaged, "xeon-2.jsonl: not as it should be"):
+            suites.append_to_history(record)
+        self.assertEqual(path.read_bytes(), b"\xff")
+        path.write_text("{}")
+        suites.append_to_history(record)
+        self.assertEqual(path.read_text(), "{}\n" + json.dumps(record) + "\n")
+
+
 class Quality(unittest.TestCase):
+    def test_a_record_without_its_number_is_named(self):
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "nll.json"
+            for text, why in (('{"metrics": {"nats": 1}}', "there is no 'bits_per_dim'"), ('{"metrics":', "no JSON")):
+                path.write_text(text)
+                with self.assertRaisesRegex(inputs.Damaged, f"nll.json: {why}"):
+                    quality.value_in(path, "metrics", "bits_per_dim")
+
     def test_what_differs_when_computed_again_is_told_by_series(self):
         first = [quality.digest("samples", "aa", {}), quality.number("score", "x", "lower", 1.0, {"absolute": 0}, {})]
         second = [quality.digest("samples", "bb", {}), quality.number("score", "x", "lower", 1.1, {"absolute": 0}, {})]
@@ -205,6 +274,17 @@ class Judging(InAFolder):
         with self.assertRaises(common.NightError):
             self.judged(self.side("base", 139), self.side("new", 139))
 
+    def test_what_another_compare_writes_may_be_another(self):
+        def with_series(name, text):
+            side = self.side(name, 4)
+            script(side.program, side.program.read_text().replace("exit 4", f"echo '{text}' > $3\nexit 4"))
+            return side
+
+        base = with_series("base", '{"series": [{"name": "a", "verdict": "worse"}]}')
+        code, _, told = self.judged(base, with_series("new", '{"rows": []}'))
+        self.assertEqual(code, common.REGRESSION)
+        self.assertRegex(told, "compare itself has changed: .*/comparison-new.json: there is no 'series'")
+
     def test_a_baseline_without_compare_leaves_it_to_the_new_one(self):
         self.assertEqual(self.judged(self.side("base", 2, False), self.side("new", 6)), (6, "table of new\n", "nightly: why 6\n"))
 
@@ -223,7 +303,7 @@ class WholeNight(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.root = pathlib.Path(holder.name) / "repository"
         shutil.copytree(SOURCE / "bench/night", self.root / "bench/night", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("nightly.py", "host.py"):
+        for name in ("nightly.py", "host.py", "inputs.py"):
             shutil.copy(SOURCE / "bench" / name, self.root / "bench" / name)
         (self.root / ".gitignore").write_text("/build/\n__pycache__/\n")
         (self.root / "CMakePresets.json").write_text(json.dumps(
@@ -255,6 +335,11 @@ class WholeNight(unittest.TestCase):
         self.assertIn("baseline is missing; bench/nightly.py --set-baseline COMMIT makes it", told)
         self.assertEqual(told.splitlines()[-1], "nightly: exit code 2: usage")
         self.assertEqual(self.night("--baseline", "no-such-commit")[0], 2)
+        code, _, told = self.night("--no-such-option")
+        self.assertEqual(code, 2)
+        self.assertIn("\nnightly: unrecognized arguments: --no-such-option\nnightly: exit code 2: usage\n", told)
+        code, out, told = self.night("--help")
+        self.assertEqual((code, told), (0, ""))
         self.assertEqual(self.night("--base-build", self.root, "--new-build", self.root)[0], 3)
 
     def test_a_build_that_fails_is_exit_code_1_with_the_end_of_its_log(self):
@@ -306,12 +391,72 @@ exec "$DDPM_EVAL_BINARY" "$@"
         code, _, told = self.night("--base-build", base, "--new-build", self.made_up_build("same", 1), *flags)
         self.assertEqual(code, 0, told)
 
+    def test_only_what_is_there_is_refused_before_the_lock(self):
+        code, _, told = self.night("--baseline", "HEAD", "--only", "bench_x")
+        self.assertEqual(code, 1, "no program is named: it has to be built")
+        shutil.rmtree(self.root / "build")
+        (self.root / "bench/CMakeLists.txt").write_text("add_executable(bench_x x.cpp)\n")
+        old = self.commit("of an earlier way")
+        (self.root / "bench/CMakeLists.txt").write_text("# ddpm_add_bench(<room>)\nadd_executable(bench_${room})\n"
+                                                        "ddpm_add_bench(core SOURCES core.cpp)\n ddpm_add_bench(ddpm\n")
+        self.commit("of rooms")
+        for only in ("bench_xx", "null", "kernel/8", "^fid$"):
+            code, _, told = self.night("--baseline", old, "--only", only)
+            self.assertEqual(code, 2)
+            self.assertIn(f"nightly: --only {only}: matches none of bench_core, bench_ddpm, bench_x, quality, start-up",
+                          told)
+            self.assertFalse((self.root / "build").exists())
+        for only in ("bench_x", "bench_core", "qual", "start"):
+            self.assertEqual(self.night("--baseline", old, "--only", only)[0], 1, only)
+
+    def test_a_baseline_that_is_none_is_told_with_its_file(self):
+        path = self.root / "results/history/baseline"
+        path.parent.mkdir(parents=True)
+        for damaged in (b"", b"0123456789ab\n", b"\xff\xfe", b"one two\n", b"a\0b", b"--all\n", b"<html>" * 1000):
+            path.write_bytes(damaged)
+            code, _, told = self.night()
+            first, last = told.splitlines()
+            self.assertEqual(code, 3, damaged)
+            self.assertIn(f"nightly: {path}", first)
+            self.assertLess(len(first), 400)
+            self.assertEqual(last, "nightly: exit code 3: bad data or files")
+            self.assertFalse((self.root / "build").exists())
+        path.write_bytes(b"\xff\xfe")
+        code, out, told = self.night("--set-baseline")
+        self.assertEqual(code, 0)
+        self.assertIn(f"{path} cannot be read", told)
+        self.assertIn("commit this file", out)
+        self.assertEqual(path.read_text(), self.git("rev-parse", "--short=12", "HEAD") + "\n")
+        for flag in ("--baseline", "--set-baseline"):
+            for name in ("no-such-commit", ""):
+                code, _, told = self.night(flag, name)
+                self.assertEqual(code, 2)
+                self.assertIn(f"nightly: {flag}: {name!r} is no commit: git rev-parse", told)
+
+    def test_a_build_that_is_none_is_told_before_the_other_is_built(self):
+        code, _, told = self.night("--baseline", "HEAD", "--new-build", self.root)
+        self.assertEqual(code, 3)
+        self.assertIn("no build folder of CMake", told)
+
     def test_two_nights_at_a_time_are_exit_code_7(self):
         import fcntl
         (self.root / "build/nightly").mkdir(parents=True)
         with open(self.root / "build/nightly/lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.assertEqual(self.night("--baseline", "HEAD")[0], 7)
+
+    def test_a_value_that_does_not_suit_is_refused_before_the_lock(self):
+        for words in ("--min-time nan", "--min-time inf", "--min-time 0", "--min-time=-1", "--min-time 1e9",
+                      "--min-time x", "--heaviest nan", "--heaviest=-inf", "--heaviest 0", "--heaviest 1e300",
+                      "--rounds 0", "--rounds 1001", "--rounds nan", "--rounds 1.5", "--inner 0", "--inner 99999999999",
+                      "--only (", "--only a{99999999999}", "--only " + "(" * 5000):
+            option, value = re.fullmatch(r"(--[a-z-]+)[ =](.*)", words).groups()
+            code, _, told = self.night("--baseline", "HEAD", *words.split())
+            self.assertEqual(code, 2, words)
+            self.assertIn(f"nightly: argument {option}: {value}: no", told)
+            self.assertEqual(told.splitlines()[-1], "nightly: exit code 2: usage")
+            self.assertNotIn("Traceback", told)
+            self.assertFalse((self.root / "build").exists(), words)
 
     def test_a_checkout_that_is_not_whole_is_made_anew(self):
         commit = self.git("rev-parse", "--short=12", "HEAD")
@@ -327,30 +472,56 @@ exec "$DDPM_EVAL_BINARY" "$@"
             self.assertEqual(code, 1)
             self.assertTrue((place / "bench/nightly.py").exists())
 
-    def test_a_signal_ends_it_with_130_and_leaves_nothing_behind(self):
+    def started(self, *before):
+        """A night that builds what does not end, and the process that it waits for."""
         (self.root / "CMakeLists.txt").write_text('execute_process(COMMAND sh -c "echo $$ > pid; exec sleep 300")\n')
         self.commit("sleeps")
-        night = subprocess.Popen([sys.executable, self.root / "bench/nightly.py", "--baseline", "HEAD"],
-                                 stderr=subprocess.PIPE, text=True)
+        night = subprocess.Popen([*before, sys.executable, self.root / "bench/nightly.py", "--baseline", "HEAD"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(night.stderr.close)
+        self.addCleanup(night.kill)
         found = []
-        for _ in range(200):
+        for _ in range(400):
             found = [path for path in self.root.rglob("pid") if path.read_text().strip()]
             if found:
                 break
             time.sleep(0.05)
-        night.send_signal(signal.SIGTERM)
+        return night, pathlib.Path(f"/proc/{found[0].read_text().strip()}/stat")
+
+    def is_interrupted(self, night, status):
         told = night.communicate(timeout=30)[1]
-        self.assertEqual(night.returncode, 130)
+        self.assertEqual(night.returncode, 130, told)
         self.assertEqual(told.splitlines()[-1], "nightly: exit code 130: interrupted")
-        status = pathlib.Path(f"/proc/{found[0].read_text().strip()}/stat")
+        self.assertNotIn("Traceback", told)
         self.assertTrue(not status.exists() or status.read_text().split()[2] == "Z")
+
+    def test_a_signal_ends_it_with_130_and_leaves_nothing_behind(self):
+        night, status = self.started()
+        night.send_signal(signal.SIGTERM)
+        self.is_interrupted(night, status)
+
+    def test_many_signals_are_as_one(self):
+        night, status = self.started()
+        while night.poll() is None:
+            night.send_signal(signal.SIGTERM)
+            night.send_signal(signal.SIGINT)
+            time.sleep(0.0005)
+        self.is_interrupted(night, status)
+
+    def test_it_goes_on_without_a_terminal_by_nohup(self):
+        night, status = self.started("nohup")
+        night.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        self.assertIsNone(night.poll())
+        night.send_signal(signal.SIGTERM)
+        self.is_interrupted(night, status)
 
     def test_a_new_baseline_shows_what_changes(self):
         old = self.git("rev-parse", "--short=12", "HEAD")
         self.assertIn(f"results/history/baseline: {old}; commit this file", self.night("--set-baseline")[1])
         new = self.commit("a faster kernel")
-        code, out, _ = self.night("--set-baseline")
-        self.assertEqual(code, 0)
+        code, out, told = self.night("--set-baseline")
+        self.assertEqual((code, told), (0, "nightly: exit code 0: the baseline is set\n"))
         self.assertIn(f"results/history/baseline: {new} instead of {old}", out)
         self.assertIn("There is no measurement of both", out)
         self.assertIn("a faster kernel", out)
@@ -365,6 +536,35 @@ exec "$DDPM_EVAL_BINARY" "$@"
         self.assertIn("What changes, as measured 2026-11-20T02:00:00Z and 2026-11-21T02:00:00Z", out)
         self.assertRegex(out, f"base.json:\"commit\": \"{old}\"\n.*new.json:\"commit\": \"{new}\"")
         self.assertIn(f"{new} as before", self.night("--set-baseline", new)[1])
+
+    def test_a_damaged_history_is_named_and_the_baseline_stays(self):
+        old = self.git("rev-parse", "--short=12", "HEAD")
+        self.night("--set-baseline")
+        self.commit("another")
+        whole = json.dumps({"commit": old, "time": "2026-11-20T02:00:00Z", "context": {"cpu": "Xeon"}})
+        path = self.root / "results/history/xeon-2.jsonl"
+        for line, why in ((whole[:-5], "no JSON"), ("", "no JSON"), ("3", "not as it should be"),
+                          (whole.replace("time", "day"), "there is no 'time'"), ('{"commit": 3}', "there is no 'time'"),
+                          (whole.replace('"2026-11-20T02:00:00Z"', "3"), "not as it should be")):
+            path.write_text(f"{whole}\n{line}\n")
+            code, out, told = self.night("--set-baseline")
+            self.assertEqual((code, out), (3, ""), line)
+            self.assertRegex(told, rf"^nightly: {path}, line 2: {why}.*\nnightly: exit code 3: bad data or files\n$")
+        path.write_bytes(b"\xff")
+        told = self.night("--set-baseline")[2]
+        self.assertRegex(told, f"^nightly: {path}: not as it should be: .*\nnightly: exit code 3")
+        path.unlink()
+        (self.root / "build/nightly").mkdir(parents=True)
+        (self.root / "build/nightly/base.json").write_text("{")
+        told = self.night("--set-baseline")[2]
+        self.assertRegex(told, "^nightly: .*/build/nightly/base.json: no JSON.*\nnightly: exit code 3")
+        self.assertEqual((self.root / "results/history/baseline").read_text(), old + "\n")
+
+    def test_a_file_in_the_way_is_told_in_one_line(self):
+        (self.root / "build").write_text("")
+        code, _, told = self.night("--baseline", "HEAD")
+        self.assertEqual(code, 3)
+        self.assertRegex(told, "^nightly: .*build.*\nnightly: exit code 3: bad data or files\n$")
 
 
 if __name__ == "__main__":
