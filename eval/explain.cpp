@@ -63,7 +63,7 @@ struct OpenSide {
 };
 
 /// One side through one pass.
-struct Measured {
+struct PassSums {
   metrics::MomentsAccumulator moments;
   std::vector<at::Tensor> logits;
 };
@@ -104,10 +104,10 @@ OpenSide open_side(const SideRequest& request) {
   return {request, open_images(request)};
 }
 
-std::vector<Measured> measure(const OpenSide& open, const std::vector<Pass>& passes, const Session& session,
+std::vector<PassSums> measure(const OpenSide& open, const std::vector<Pass>& passes, const Session& session,
                               Json& side) {
   const auto& [request, images] = open;
-  std::vector<Measured> measured;
+  std::vector<PassSums> measured;
   std::vector<metrics::Extraction> extractions;
   for (const auto& pass : passes) {
     measured.push_back({metrics::MomentsAccumulator(pass.net->info().dim), {}});
@@ -185,7 +185,7 @@ Json row_of(const Preset& preset, const Preset& first, const PassResult& result)
   return row;
 }
 
-std::vector<PassResult> results_of(const std::vector<Measured>& real, const std::vector<Measured>& fake) {
+std::vector<PassResult> results_of(const std::vector<PassSums>& real, const std::vector<PassSums>& fake) {
   std::vector<PassResult> results;
   for (size_t pass = 0; pass < real.size(); ++pass) {
     const auto& logits = fake[pass].logits;

@@ -12,7 +12,7 @@ namespace ddpm_eval::metrics::detail {
 namespace {
 
 /// In parts, because LibTorch's check of a whole set would need several times its memory.
-bool all_finite(const at::Tensor& rows) {
+bool rows_finite(const at::Tensor& rows) {
   bool finite = true;
   for_each_block(rows.size(0), rows_of_block(rows.size(1)), [&](int64_t begin, int64_t count) {
     finite = finite && at::isfinite(rows.narrow(0, begin, count)).all().item<bool>();
@@ -46,7 +46,7 @@ void check_features(const at::Tensor& real, const at::Tensor& fake, int64_t leas
         metric, least, real.size(0), fake.size(0));
   }
   for (const auto* side : {&real, &fake}) {
-    if (!all_finite(*side)) {
+    if (!rows_finite(*side)) {
       throw core::DataError("the {} features hold NaN or infinity: the weights or the images are damaged",
                             side == &real ? "real" : "fake");
     }

@@ -26,7 +26,7 @@ void merge(Moments& all, const Moments& part) {
   all.covariance.mul_(count - 1).add_(part.covariance, added - 1).addr_(scaled, scaled).div_(total - 1);
   all.mean.add_(shift, added / total);
   all.count += part.count;
-  all.centred = {};
+  all.centred = at::Tensor();
 }
 
 MomentsAccumulator::MomentsAccumulator(int64_t dim) : dim_(dim) {

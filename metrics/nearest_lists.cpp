@@ -9,7 +9,7 @@
 namespace ddpm_eval::metrics::detail {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 /// The k nearest neighbours within one set.
 class WithinOneSet {
@@ -21,7 +21,7 @@ class WithinOneSet {
         bounds_(rows, rows, rule.arithmetic),
         side_(bounds_.side(rows)),
         lists_(rows.size(0), rule.k),
-        limits_(static_cast<size_t>(rows.size(0)), kInfinity) {}
+        limits_(static_cast<size_t>(rows.size(0)), kUnbounded) {}
 
   NearestLists run(int64_t size, Workspace& memory, PairProgress& progress) {
     const int64_t count = rows_.size(0);
@@ -73,7 +73,7 @@ class WithinOneSet {
         std::vector<double> high(static_cast<size_t>(block.columns));
         for (int64_t i = first; i < last; ++i) {
           for (int64_t j = 0; j < block.columns; ++j) {
-            high[j] = j == i ? kInfinity : block.high(i, j);
+            high[j] = j == i ? kUnbounded : block.high(i, j);
           }
           std::nth_element(high.begin(), high.begin() + (k_ - 1), high.end());
           limits_[begin + i] = high[k_ - 1] / bounds_.unit();

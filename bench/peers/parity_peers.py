@@ -169,8 +169,8 @@ def by_torch_fidelity(options):
     from torch_fidelity import calculate_metrics
 
     found = calculate_metrics(input1=options.fake, input2=options.real, isc=True, fid=True, kid=True, prc=True,
-                              feature_extractor="inception-v3-compat", batch_size=options.batch, cuda=False, verbose=False, cache=False,
-                              feature_layer_prc="2048", kid_subset_size=options.subset_size,
+                              feature_extractor="inception-v3-compat", batch_size=options.batch, cuda=False,
+                              verbose=False, cache=False, feature_layer_prc="2048", kid_subset_size=options.subset_size,
                               feature_extractor_weights_path=options.weights)
     return {key: float(value) for key, value in found.items()}
 
@@ -207,7 +207,8 @@ def pool3(real, fake):
 
 
 def by_pillow(real, fake):
-    return rows_of("clean-fid", "function", by_functions_of_clean_fid(real, fake)) + rows_of("clean-fid", "rule", pool3(real, fake))
+    return (rows_of("clean-fid", "function", by_functions_of_clean_fid(real, fake)) +
+            rows_of("clean-fid", "rule", pool3(real, fake)))
 
 
 def by_half_pixel_of_bytes(real, fake):
@@ -222,7 +223,8 @@ def by_antialiased(real, fake):
     count = len(fake["logits"])
     size = -(-count // 10)
     chunks = [np.arange(begin, min(begin + size, count)) for begin in range(0, count, size)]
-    return rows_of("torchmetrics", "rule", {**pool3(real, fake), **inception_score(fake["logits"], chunks, np.float32, 1)})
+    return rows_of("torchmetrics", "rule",
+                   {**pool3(real, fake), **inception_score(fake["logits"], chunks, np.float32, 1)})
 
 
 def by_tf1(real, fake):
@@ -230,7 +232,7 @@ def by_tf1(real, fake):
     spatial = {"spatial_frechet_inception_distance@spatial": frechet(real["spatial"], fake["spatial"])}
     return (rows_of("torch-fidelity", "rule", pool3(real, fake)) + rows_of("edm", "rule", pool3(real, fake)) +
             rows_of("adm", "rule", {**pool3(real, fake), **spatial,
-                                **inception_score(fake["logits"], whole, np.float32, None)}))
+                                    **inception_score(fake["logits"], whole, np.float32, None)}))
 
 
 def by_half_pixel(real, fake):
@@ -241,8 +243,8 @@ def by_half_pixel(real, fake):
             rows_of("pytorch-gan-metrics", "rule",
                 {**pool3(real, fake), **inception_score(fake["logits"], even(count), np.float32, 0)}) +
             rows_of("dgm-eval", "rule", {**pool3(real, fake), **inception_score(fake["logits"], whole, np.float32, 0),
-                                     "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"]),
-                                     **neighbours(real["2048"], fake["2048"], 5)}))
+                                         "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"]),
+                                         **neighbours(real["2048"], fake["2048"], 5)}))
 
 
 RUNS = {"pytorch-fid": by_pytorch_fid, "torch-fidelity": by_torch_fidelity, "clean-fid-legacy-pytorch": by_clean_fid}
