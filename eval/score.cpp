@@ -30,9 +30,9 @@ struct Entrant {
   bool is_statistics() const { return images == nullptr; }
 };
 
-Entrant open_entrant(const SideRequest& request) {
+Entrant open_entrant(const SideRequest& request, const std::string& features) {
   if (is_statistics(request.source)) {
-    return {request, nullptr, read_side(request)};
+    return {request, nullptr, read_side(request, features)};
   }
   return {request, open_images(request), {}};
 }
@@ -70,7 +70,7 @@ const metrics::Preset& preset_of(const FeatureRequest& request) {
 Field open_field(const ScoreOptions& options) {
   Field field;
   if (options.frechet()) {
-    field.real = open_entrant({"real", options.real, options.strict, false});
+    field.real = open_entrant({"real", options.real, options.strict, false}, options.features);
   }
   int64_t splits = 0;
   if (options.inception_score) {
@@ -81,7 +81,7 @@ Field open_field(const ScoreOptions& options) {
     splits = metrics::fewest_images(*preset_of(request).inception_score);
   }
   const auto scored = [&](const char* role, const std::string& source) {
-    return open_entrant({role, source, options.strict, options.inception_score, splits});
+    return open_entrant({role, source, options.strict, options.inception_score, splits}, options.features);
   };
   field.fake = scored("fake", options.fake);
   for (const auto& source : options.yardsticks) {
