@@ -5,6 +5,7 @@
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
+#include "eval/feature_nets.h"
 #include "eval/run_source.h"
 #include "eval/sample_output.h"
 #include "eval/side_cache.h"
@@ -94,8 +95,9 @@ bool is_statistics(const std::string& source) {
   return data::parse_source(source).kind == data::SourceKind::kStatistics;
 }
 
-Side read_side(const SideRequest& request) {
-  auto statistics = data::read_statistics(request.source);
+Side read_side(const SideRequest& request, const std::string& features) {
+  const auto part = are_spatial(features) ? data::StatisticsPart::kSpatial : data::StatisticsPart::kMain;
+  auto statistics = data::read_statistics(request.source, part);
   Side side;
   side.moments.mean = std::move(statistics.mu);
   side.moments.covariance = std::move(statistics.sigma);

@@ -40,8 +40,8 @@ struct Side {
 /// Whether `source` is a statistics file, which needs no network.
 bool is_statistics(const std::string& source);
 
-/// Reads a statistics file.
-Side read_side(const SideRequest& request);
+/// Reads a statistics file: of one that holds two kinds, those of the `features` that are asked for.
+Side read_side(const SideRequest& request, const std::string& features);
 
 /// Opens an image source of any kind, `run:` included. Throws UsageError or DataError before any work is
 /// done.

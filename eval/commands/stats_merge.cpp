@@ -24,7 +24,7 @@ struct MergeOptions {
 
 /// A file whose moments can be weighed and whose features are known.
 Side read_part(const std::string& file) {
-  auto part = read_side({.role = "part", .source = file});
+  auto part = read_side({.role = "part", .source = file}, "");
   if (part.provenance.is_null() || part.moments.count == 0) {
     throw core::DataError("{}: does not say how many images it is of; make it with `ddpm-eval stats`", file);
   }
