@@ -44,6 +44,8 @@ TEST(IntervalProgram, OfFidAndInceptionScoreByEitherMethod) {
     EXPECT_LT(distance["at_count"]["low"].get<double>(), value);
     EXPECT_GT(distance["at_count"]["high"].get<double>(), value);
     EXPECT_GT(distance["bias"].get<double>(), 0.0) << "sets of one distribution have a distance above 0";
+    EXPECT_EQ(distance.contains("withheld"), !distance.contains("at_infinity"));
+    EXPECT_FALSE(method == std::string("delta") && distance.contains("at_infinity"));
     const auto& score = record["uncertainty"]["classifier_score_mean"];
     EXPECT_EQ(score["method"], "jackknife") << "which is all there is for it";
     EXPECT_GT(score["standard_error"].get<double>(), 0.0);
