@@ -14,11 +14,11 @@ using ::testing::Not;
 using testing::ProgramResult;
 using testing::run_program;
 
-/// Scores with a cache of their own. The built-in features are 64, so that 100 images may be kept.
+/// Scores with a cache of their own. The built-in features are 128, so that 150 images may be kept.
 class Cache : public testing::RunFixture {
  protected:
-  static constexpr const char* kReal = "gaussian-noise:28x28x1?num=100&seed=1";
-  static constexpr const char* kFake = "gaussian-noise:28x28x1?num=100&seed=2";
+  static constexpr const char* kReal = "gaussian-noise:28x28x1?num=150&seed=1";
+  static constexpr const char* kFake = "gaussian-noise:28x28x1?num=150&seed=2";
 
   ProgramResult call(const Arguments& arguments) const {
     return run_program(arguments, {.environment = {"DDPM_EVAL_CACHE", "DDPM_EVAL_HOME=" + path("home")}});
@@ -58,10 +58,12 @@ TEST_F(Cache, ASecondScoreIsTheSameToTheBitAndMeasuresNothing) {
   const auto second = score(kReal, kFake);
   EXPECT_TRUE(cached(second, "real"));
   EXPECT_TRUE(cached(second, "fake"));
-  EXPECT_THAT(said_, HasSubstr("note: real: the moments of these 100 images were in the cache"));
+  EXPECT_THAT(said_, HasSubstr("note: real: the moments of these 150 images were in the cache"));
   EXPECT_EQ(distance(second), distance(first));
-  EXPECT_EQ(second["parts"], first["parts"]);
-  EXPECT_EQ(second["real"]["count"], 100);
+  for (const char* part : {"mean_term", "route", "trace_real", "trace_fake", "trace_sqrt"}) {
+    EXPECT_EQ(second["parts"]["frechet"][part], first["parts"]["frechet"][part]) << part;
+  }
+  EXPECT_EQ(second["real"]["count"], 150);
   EXPECT_EQ(second["real"]["seconds"]["forward"], 0);
   // Whichever side it is of.
   const auto turned = score(kFake, kReal);
@@ -73,7 +75,7 @@ TEST_F(Cache, ASecondScoreIsTheSameToTheBitAndMeasuresNothing) {
 }
 
 TEST_F(Cache, OneOtherPixelIsAnotherSet) {
-  testing::write_banded_digits(path("digits"), "train", 100);
+  testing::write_banded_digits(path("digits"), "train", 150);
   const auto source = "mnist:train@" + path("digits");
   const auto before = score(kReal, source);
   EXPECT_TRUE(cached(score(kReal, source), "fake"));
@@ -86,7 +88,7 @@ TEST_F(Cache, OneOtherPixelIsAnotherSet) {
   EXPECT_TRUE(cached(after, "real"));
   EXPECT_NE(distance(after), distance(before));
   // Nor do the same pixels in another order, or some of them, count as the set.
-  EXPECT_FALSE(cached(score(kReal, source + "?num=99"), "fake"));
+  EXPECT_FALSE(cached(score(kReal, source + "?num=149"), "fake"));
 }
 
 TEST_F(Cache, OtherFeaturesThreadsAndRowsAreNotMixed) {
@@ -114,6 +116,7 @@ TEST_F(Cache, DamageIsToldAndMeasuredAnew) {
   EXPECT_TRUE(cached(score(kReal, kFake), "real"));
   // An entry under another's name is found out.
   const auto files = entries();
+  ASSERT_EQ(files.size(), 2U);
   const auto wrong =
       files[0].parent_path() / (std::string(16, '0') + files[0].filename().string().substr(16));
   fs::rename(files[0], wrong);
@@ -129,11 +132,11 @@ TEST_F(Cache, IsListedAndPruned) {
   EXPECT_THAT(call({"cache", "list"}).out, HasSubstr("cache/moments: 0 entries, 0.0 MB"));
   score(kReal, kFake);
   const auto listed = call({"cache", "list"});
-  EXPECT_THAT(listed.out, HasSubstr("100 images of " + std::string(kReal) + ", fashion-mnist-small (small)"));
+  EXPECT_THAT(listed.out, HasSubstr("150 images of " + std::string(kReal) + ", fashion-mnist-small (ddpm-eval)"));
   EXPECT_THAT(listed.out, HasSubstr("cache/moments: 2 entries"));
   const auto record = json::parse(call({"cache", "list", "--json", "-"}).out, nullptr, false);
   ASSERT_EQ(record["entries"].size(), 2U);
-  EXPECT_EQ(record["entries"][0]["count"], 100);
+  EXPECT_EQ(record["entries"][0]["count"], 150);
   testing::put_file(path("home/cache/moments/x.npz"), "PK");
   EXPECT_THAT(call({"cache", "list"}).out, HasSubstr("x.npz: damaged"));
   EXPECT_THAT(call({"cache", "prune"}).out, HasSubstr("cache/moments: 0 entries removed"));
