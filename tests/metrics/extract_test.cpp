@@ -121,7 +121,7 @@ TEST(Extract, ImagesThatTheNetworkRefusesAreToldWithTheirSource) {
   };
   MemorySource source(mixed_images(9));  // of which the fourth is of another size
   EXPECT_EQ(message_of<core::DataError>([&] { extracted(source, Choosy()); }),
-            source.name() + ": after 3 of its images: not my size");
+            "memory: after 3 of its images: not my size");
 }
 
 TEST(Extract, UsesAsFewBatchesAsThereCanBe) {
