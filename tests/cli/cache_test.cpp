@@ -132,7 +132,8 @@ TEST_F(Cache, IsListedAndPruned) {
   EXPECT_THAT(call({"cache", "list"}).out, HasSubstr("cache/moments: 0 entries, 0.0 MB"));
   score(kReal, kFake);
   const auto listed = call({"cache", "list"});
-  EXPECT_THAT(listed.out, HasSubstr("150 images of " + std::string(kReal) + ", fashion-mnist-small (ddpm-eval)"));
+  EXPECT_THAT(listed.out,
+              HasSubstr("150 images of " + std::string(kReal) + ", fashion-mnist-small (ddpm-eval)"));
   EXPECT_THAT(listed.out, HasSubstr("cache/moments: 2 entries"));
   const auto record = json::parse(call({"cache", "list", "--json", "-"}).out, nullptr, false);
   ASSERT_EQ(record["entries"].size(), 2U);
