@@ -13,12 +13,12 @@
 namespace ddpm_eval::eval {
 namespace {
 
-constexpr double kDay = 24 * 3600;
+constexpr double kSecondsOfDay = 24 * 3600;
 constexpr int64_t kMostDays = 36'500;
 
 double days_unused(const CacheEntry& entry) {
   const auto age = std::filesystem::file_time_type::clock::now() - entry.used;
-  return std::chrono::duration<double>(age).count() / kDay;
+  return std::chrono::duration<double>(age).count() / kSecondsOfDay;
 }
 
 /// What an entry is of; a damaged one says so.
