@@ -102,7 +102,8 @@ void add_feature_precision_option(CLI::App& command, std::optional<tensor::Preci
 void add_frechet_options(CLI::App& command, ScoreOptions& options) {
   static const std::map<std::string, metrics::SqrtMethod> kMethods = {
       {"symmetric", metrics::SqrtMethod::kSymmetric}, {"general", metrics::SqrtMethod::kGeneral}};
-  command.add_option("--sqrt", options.sqrt, "Matrix square root of fid: symmetric, or general as SciPy's sqrtm")
+  command
+      .add_option("--sqrt", options.sqrt, "Matrix square root of fid: symmetric, or general as SciPy's sqrtm")
       ->transform(CLI::Transformer(kMethods))
       ->check([](const std::string& word) {
         return word == "0" || word == "1" ? std::string() : "'" + word + "' is neither symmetric nor general";
