@@ -9,6 +9,9 @@ import threading
 import time
 
 
+os.environ["DDPM_EVAL_CACHE"] = "off"  # what is measured is done, and not remembered
+
+
 class Interrupts:
     """SIGINT, SIGTERM and SIGHUP as one KeyboardInterrupt: a second would break off what the first has begun to end."""
 

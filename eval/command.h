@@ -16,6 +16,7 @@ struct Session {
   std::string device = "cpu";    ///< where networks compute: cpu, cuda or cuda:N
   bool tf32 = false;             ///< float32 products of a GPU in 10 bits
   bool quiet = false;            ///< no progress
+  bool cache = false;            ///< what has been measured is kept and looked for (eval/side_cache.h)
   std::function<void()> action;  ///< set by the chosen command
 };
 
@@ -23,6 +24,7 @@ struct Session {
 // and help to `program` and, when chosen, sets session.action. Results go to stdout, everything else to
 // stderr.
 void add_ablate_command(CLI::App& program, Session& session);
+void add_cache_command(CLI::App& program, Session& session);
 void add_compare_command(CLI::App& program, Session& session);
 void add_data_command(CLI::App& program, Session& session);
 void add_explain_command(CLI::App& program, Session& session);
@@ -40,6 +42,7 @@ void add_sample_command(CLI::App& program, Session& session);
 void add_score_command(CLI::App& program, Session& session);
 void add_show_command(CLI::App& program, Session& session);
 void add_stats_command(CLI::App& program, Session& session);
+void add_stats_merge_command(CLI::App& stats, Session& session);  ///< for add_stats_command()
 void add_train_command(CLI::App& program, Session& session);
 void add_weights_command(CLI::App& program, Session& session);
 

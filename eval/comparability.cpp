@@ -38,24 +38,29 @@ std::string frechet_key(const Json& features, int64_t dim) {
                                                                   : "frechet_distance";
 }
 
+std::vector<std::string> feature_differences(const Json& features, const Json& of_other, std::string_view one,
+                                             std::string_view other) {
+  const auto field = [](const Json& object, const char* key) {
+    const auto text = text_field(object, key);
+    return std::string_view(key) == "precision" && text.empty() ? std::string("float32") : text;
+  };
+  std::vector<std::string> differences;
+  for (const char* key : {"name", "weights_sha256", "preset", "precision"}) {
+    if (const auto first = field(features, key), second = field(of_other, key); first != second) {
+      differences.push_back(
+          fmt::format("{} of the features differs: {} {}, {} {}", key, one, first, other, second));
+    }
+  }
+  return differences;
+}
+
 void require_same_features(const Json& real, const Json& fake, bool allow_mismatch, Json& notes) {
   if (real.is_null() || fake.is_null()) {
     notes.push_back(
         "a statistics file does not say which features it was made with: they are taken to be the same");
     return;
   }
-  const auto field = [](const Json& features, const char* key) {
-    const auto text = text_field(features, key);
-    return std::string_view(key) == "precision" && text.empty() ? std::string("float32") : text;
-  };
-  for (const char* key : {"name", "weights_sha256", "preset", "precision"}) {
-    const auto of_real = field(real, key);
-    const auto of_fake = field(fake, key);
-    if (of_real == of_fake) {
-      continue;
-    }
-    const auto difference =
-        fmt::format("{} of the features differs: real {}, fake {}", key, of_real, of_fake);
+  for (const auto& difference : feature_differences(real, fake, "real", "fake")) {
     if (!allow_mismatch) {
       throw core::NotComparableError("{}; --allow-mismatch compares them all the same", difference);
     }

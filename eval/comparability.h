@@ -3,6 +3,7 @@
 #include "eval/side.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 // Whether two sides may be compared: what a statistics file says of the features that it was made with.
@@ -23,6 +24,11 @@ bool uses_fid_inception(const Json& features, int64_t dim);
 /// "spatial_frechet_inception_distance" (ADM's sFID) of the spatial features, for which 2023 columns are
 /// taken where nothing is said, and "frechet_distance" of all others, which must not be mistaken for them.
 std::string frechet_key(const Json& features, int64_t dim);
+
+/// What two sides' features differ in, as "precision of the features differs: real float32, fake bf16": in
+/// their name, the SHA-256 of their weights, preset or precision. `one` and `other` name the sides.
+std::vector<std::string> feature_differences(const Json& features, const Json& of_other, std::string_view one,
+                                             std::string_view other);
 
 /// Throws NotComparableError if the two sides were made with different features, unless `allow_mismatch`;
 /// what is doubtful all the same is added to `notes`.

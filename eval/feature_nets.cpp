@@ -127,6 +127,10 @@ FeatureRequest complete_request(FeatureRequest request, const core::Json& told) 
   return request;
 }
 
+bool are_spatial(const std::string& features) {
+  return features == features_word(metrics::layer_info(metrics::InceptionLayer::kSpatial));
+}
+
 void require_classifier(const FeatureRequest& request) {
   if (request.features != kInceptionName && names_inception(request.features)) {
     parse_layer(request.features);

@@ -33,6 +33,9 @@ bool is_rounded(const core::Json& told);
 /// that the program has.
 FeatureRequest complete_request(FeatureRequest request, const core::Json& told);
 
+/// Whether `features` asks for the FID Inception's spatial features.
+bool are_spatial(const std::string& features);
+
 /// Throws UsageError if the features that are asked for are a layer of the FID Inception below its
 /// classifier.
 void require_classifier(const FeatureRequest& request);

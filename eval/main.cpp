@@ -32,7 +32,8 @@ constexpr AddCommand kCommands[] = {
     ddpm_eval::eval::add_report_command,   ddpm_eval::eval::add_compare_command,
     ddpm_eval::eval::add_features_command, ddpm_eval::eval::add_data_command,
     ddpm_eval::eval::add_weights_command,  ddpm_eval::eval::add_import_command,
-    ddpm_eval::eval::add_export_command,   ddpm_eval::eval::add_info_command,
+    ddpm_eval::eval::add_export_command,   ddpm_eval::eval::add_cache_command,
+    ddpm_eval::eval::add_info_command,
 };
 
 int fail(ExitCode code, const std::string& message) {
@@ -91,6 +92,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   program.add_flag("--tf32", session.tf32, "Let a GPU multiply float32 in TF32: faster, 10 bits of 23");
   program.add_flag("-q,--quiet", session.quiet, "No progress on standard error");
+  session.cache = true;
+  program.add_flag_callback(
+      "--no-cache", [&] { session.cache = false; },
+      "Measure images anew whose moments the cache has, and keep none");
   for (const auto add : kCommands) {
     add(program, session);
   }

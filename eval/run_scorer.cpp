@@ -26,7 +26,7 @@ class ImageScorer final : public RunScorer {
       : count_(config.num), quiet_(session.quiet) {
     const SideRequest request{"score.real", config.real, false, false};
     if (is_statistics(config.real)) {
-      real_ = read_side(request);
+      real_ = read_side(request, config.features);
     }
     const auto told = provenance_features(real_);
     net_ = open_feature_net(complete_request({config.features, {}, config.preset}, told), config.real);

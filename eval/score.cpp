@@ -28,9 +28,9 @@ struct Entrant {
   bool is_statistics() const { return images == nullptr; }
 };
 
-Entrant open_entrant(const SideRequest& request) {
+Entrant open_entrant(const SideRequest& request, const std::string& features) {
   if (is_statistics(request.source)) {
-    return {request, nullptr, read_side(request)};
+    return {request, nullptr, read_side(request, features)};
   }
   return {request, open_images(request), {}};
 }
@@ -70,7 +70,8 @@ Field open_field(const ScoreOptions& options) {
   Field field;
   const bool interval = options.interval && wanted.frechet;
   if (wanted.pairs()) {
-    field.real = open_entrant({"real", options.real, options.strict, false, 0, wanted.images() || interval});
+    field.real = open_entrant({"real", options.real, options.strict, false, 0, wanted.images() || interval},
+                              options.features);
   }
   int64_t splits = 0;
   if (wanted.classes()) {
@@ -81,7 +82,8 @@ Field open_field(const ScoreOptions& options) {
     splits = metrics::fewest_images(*preset_of(request).inception_score);
   }
   const auto scored = [&](const char* role, const std::string& source, bool keep_features) {
-    return open_entrant({role, source, options.strict, wanted.classes(), splits, keep_features});
+    return open_entrant({role, source, options.strict, wanted.classes(), splits, keep_features},
+                        options.features);
   };
   field.fake = scored("fake", options.fake, wanted.images() || interval || wanted.frechet_infinity);
   for (const auto& source : options.yardsticks) {

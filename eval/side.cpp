@@ -1,14 +1,19 @@
 #include "eval/side.h"
 
 #include "base/core/error.h"
+#include "base/data/digest_source.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
+#include "eval/feature_nets.h"
 #include "eval/run_source.h"
 #include "eval/sample_output.h"
+#include "eval/side_cache.h"
 #include "metrics/extract.h"
 
+#include <chrono>
 #include <filesystem>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -90,8 +95,9 @@ bool is_statistics(const std::string& source) {
   return data::parse_source(source).kind == data::SourceKind::kStatistics;
 }
 
-Side read_side(const SideRequest& request) {
-  auto statistics = data::read_statistics(request.source);
+Side read_side(const SideRequest& request, const std::string& features) {
+  const auto part = are_spatial(features) ? data::StatisticsPart::kSpatial : data::StatisticsPart::kMain;
+  auto statistics = data::read_statistics(request.source, part);
   Side side;
   side.moments.mean = std::move(statistics.mu);
   side.moments.covariance = std::move(statistics.sigma);
@@ -160,7 +166,9 @@ Json side_record(const SideRequest& request, const data::ImageSource& images,
   return record;
 }
 
-Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
+namespace {
+
+Side measure_anew(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session, const metrics::FeatureNet* exact) {
   Side side;
   metrics::MomentsAccumulator moments(net.info().dim);
@@ -186,6 +194,66 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   }
   if (request.keep_features) {
     side.features = features.rows();
+  }
+  return side;
+}
+
+/// Whether moments are all that is wanted, of images that are cheaper to read than to measure, and can be
+/// kept without rows. Of fewer images than features, the distance is computed from the rows.
+bool may_be_cached(const SideRequest& request, const data::ImageSource& images,
+                   const metrics::FeatureNet& net) {
+  return !request.keep_logits && !request.keep_features &&
+         data::parse_source(request.source).kind != data::SourceKind::kRun &&
+         images.size().value_or(0) >= net.info().dim;
+}
+
+/// Drains the images for their digest alone; their moments, if the cache has them.
+std::optional<Side> cached_side(const SideRequest& request, data::ImageSource& images, const SideCache& cache,
+                                const Session& session) {
+  metrics::ExtractReport report;
+  const auto progress = watched_progress(
+      "looking for " + request.role + " " + request.source + " in the cache", "images", session.quiet);
+  data::DigestSource seen(images);
+  const auto start = std::chrono::steady_clock::now();
+  constexpr int64_t kBatch = 256;
+  for (at::Tensor batch; (batch = seen.next(kBatch)).defined();) {
+    report.images += batch.size(0);
+    progress(report.images, images.size().value_or(0));
+  }
+  report.source_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  auto moments = cache.find(seen.sha256());
+  if (!moments) {
+    return std::nullopt;
+  }
+  print_note(
+      fmt::format("{}: the moments of these {} images were in the cache", request.role, moments->count));
+  Side side;
+  side.moments = std::move(*moments);
+  side.record = side_record(request, images, report);
+  side.record["cached"] = true;
+  return side;
+}
+
+}  // namespace
+
+Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
+                  const Session& session, const metrics::FeatureNet* exact) {
+  if (!cache_is_on(session) || exact != nullptr || !may_be_cached(request, images, net)) {
+    return measure_anew(request, images, net, session, exact);
+  }
+  const SideCache cache(net.info());
+  std::unique_ptr<data::ImageSource> again;
+  if (cache.has_any()) {
+    if (auto side = cached_side(request, images, cache, session)) {
+      return std::move(*side);
+    }
+    again = open_images(request);
+  }
+  // The digest is of the images that are measured: files may have changed since they were looked at.
+  data::DigestSource seen(again ? *again : images);
+  auto side = measure_anew(request, seen, net, session, nullptr);
+  if (!side.moments.centred.defined()) {
+    cache.keep(seen.sha256(), side.moments, side.record);
   }
   return side;
 }

@@ -40,8 +40,8 @@ struct Side {
 /// Whether `source` is a statistics file, which needs no network.
 bool is_statistics(const std::string& source);
 
-/// Reads a statistics file.
-Side read_side(const SideRequest& request);
+/// Reads a statistics file: of one that holds two kinds, those of the `features` that are asked for.
+Side read_side(const SideRequest& request, const std::string& features);
 
 /// Opens an image source of any kind, `run:` included. Throws UsageError or DataError before any work is
 /// done.
@@ -52,8 +52,9 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request);
 Json side_record(const SideRequest& request, const data::ImageSource& images,
                  const metrics::ExtractReport& report);
 
-/// Drains the images through `net`, the first of them through `exact`, too, if there is one. Warns and
-/// throws as side_record().
+/// Drains the images through `net`, the first of them through `exact`, too, if there is one. Where moments
+/// are all that is wanted and the session has a cache, they may come from there (eval/side_cache.h). Warns
+/// and throws as side_record().
 Side measure_side(const SideRequest& request, data::ImageSource& images, const metrics::FeatureNet& net,
                   const Session& session, const metrics::FeatureNet* exact = nullptr);
 

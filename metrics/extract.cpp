@@ -68,8 +68,11 @@ class BatchGatherer {
 /// One network's part of a reading.
 class Extractor {
  public:
-  Extractor(const Extraction& extraction, ExtractReport& report)
-      : extraction_(extraction), report_(report), gatherer_(extraction.net.micro_batch()) {}
+  Extractor(const Extraction& extraction, std::string source, ExtractReport& report)
+      : extraction_(extraction),
+        source_(std::move(source)),
+        report_(report),
+        gatherer_(extraction.net.micro_batch()) {}
 
   int64_t done() const { return done_; }
 
@@ -78,7 +81,7 @@ class Extractor {
     for (int64_t begin = 0; begin < images.size(0);) {
       const int64_t count = std::min(gatherer_.room(), images.size(0) - begin);
       const at::Tensor prepared = timed(report_.prepare_seconds, [&] {
-        auto rows = extraction_.net.prepare(images.narrow(0, begin, count));
+        auto rows = prepare(images.narrow(0, begin, count));
         tensor::synchronize();  // else a GPU's work would count as the forward pass
         return rows;
       });
@@ -96,6 +99,16 @@ class Extractor {
   }
 
  private:
+  /// The network does not know where its images come from.
+  at::Tensor prepare(const at::Tensor& images) const {
+    try {
+      return extraction_.net.prepare(images);
+    } catch (const core::DataError& error) {
+      throw core::DataError("{}: after {} of its images: {}", source_, done_ + gatherer_.filled(),
+                            error.what());
+    }
+  }
+
   void run(const at::Tensor& batch, int64_t count) {
     NetOutput output = timed(report_.forward_seconds, [&] { return extraction_.net.forward(batch); });
     if (count < batch.size(0)) {
@@ -111,6 +124,7 @@ class Extractor {
   }
 
   const Extraction& extraction_;
+  std::string source_;
   ExtractReport& report_;
   BatchGatherer gatherer_;
   int64_t done_ = 0;
@@ -126,7 +140,7 @@ ExtractReport extract_all(data::ImageSource& source, std::span<const Extraction>
   std::vector<Extractor> extractors;
   int64_t largest = 0;
   for (const auto& extraction : extractions) {
-    extractors.emplace_back(extraction, report);
+    extractors.emplace_back(extraction, source.name(), report);
     largest = std::max(largest, extraction.net.micro_batch());
   }
   const int64_t total = source.size().value_or(0);

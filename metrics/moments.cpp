@@ -15,6 +15,20 @@ at::Tensor zero_matrix(int64_t dim) { return torch::zeros({dim, dim}, at::kDoubl
 
 }  // namespace
 
+void merge(Moments& all, const Moments& part) {
+  DDPM_CHECK(all.count >= 2 && part.count >= 2, "moments of {} and of {} vectors", all.count, part.count);
+  tensor::expect(part.mean, at::kDouble, {all.mean.size(0)}, "mean");
+  const auto count = static_cast<double>(all.count), added = static_cast<double>(part.count);
+  const double total = count + added;
+  const auto shift = part.mean - all.mean;
+  // Scaled before the product, so that the covariance stays symmetric to the bit.
+  const auto scaled = shift * std::sqrt(count * (added / total));
+  all.covariance.mul_(count - 1).add_(part.covariance, added - 1).addr_(scaled, scaled).div_(total - 1);
+  all.mean.add_(shift, added / total);
+  all.count += part.count;
+  all.centred = at::Tensor();
+}
+
 MomentsAccumulator::MomentsAccumulator(int64_t dim) : dim_(dim) {
   DDPM_CHECK(dim > 0, "dim is {}", dim);
   pending_ = torch::empty({std::max(dim, kBlock), dim}, at::kFloat);

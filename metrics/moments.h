@@ -14,6 +14,11 @@ struct Moments {
   at::Tensor centred;     ///< only for 2 <= count < d: float64 [count, d], (row - mean) / sqrt(count - 1)
 };
 
+/// Adds to `all` the vectors behind `part`, by the pairwise update of Chan, Golub & LeVeque (1979): the
+/// moments of both sets together, up to rounding. Both have as many features and counts of at least 2;
+/// `centred` goes.
+void merge(Moments& all, const Moments& part);
+
 /// Streaming moments in float64, in memory that does not depend on how many vectors there are: one d x d
 /// matrix and max(d, 512) rows of float32. Rows are folded in fixed blocks by the pairwise update of Chan,
 /// Golub & LeVeque (1979), so that the result depends on the order of the rows alone, bit for bit, not on how

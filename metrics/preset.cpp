@@ -55,8 +55,9 @@ constexpr std::array kPresets{
            .inception_score = std::nullopt,
            .kernel_distance = KernelDistanceRule{.shrink = true, .seed = std::nullopt},
            .neighbours = std::nullopt,
-           .note = "clean-fid's network resizes by a float32 grid, some thousandths of a grey level from "
-                   "TensorFlow's rule used here, and it averages features in float32"},
+           .note = "clean-fid's network resizes by a float32 grid, some thousandths of a grey level, of "
+                   "large photographs hundredths, from TensorFlow's rule used here, and it averages features "
+                   "in float32"},
     Preset{.name = "torchmetrics",
            .resampler_name = "antialiased-bilinear",
            .resampler = Resampler::kAntialiasedBilinear,
@@ -90,8 +91,9 @@ constexpr std::array kPresets{
            .inception_score = std::nullopt,
            .kernel_distance = std::nullopt,
            .neighbours = std::nullopt,
-           .note = "EDM's network resizes by a float32 grid, some thousandths of a grey level from "
-                   "TensorFlow's rule used here; it scores a seeded draw of --num images, this program all "
+           .note = "EDM's network resizes by a float32 grid, some thousandths of a grey level, of "
+                   "large photographs hundredths, from TensorFlow's rule used here; it scores a seeded draw "
+                   "of --num images, this program all "
                    "that it is given"},
     Preset{
         .name = "pytorch-gan-metrics",

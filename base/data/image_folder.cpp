@@ -2,9 +2,11 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/core/text.h"
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -15,6 +17,8 @@ namespace fs = std::filesystem;
 namespace {
 
 using core::DataError;
+
+constexpr uint64_t kMaxListBytes = uint64_t{1} << 30;
 
 /// Pipes, sockets and devices: opening one may wait forever. A file that is missing is told when it is read.
 bool is_special(const fs::path& path) {
@@ -54,10 +58,10 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
   }
 }
 
-class FolderFiles final : public ImageFiles {
+class PathFiles final : public ImageFiles {
  public:
-  FolderFiles(const fs::path& folder, std::vector<std::string>& unreadable)
-      : name_(folder.string()), files_(list_images(folder, unreadable)) {}
+  PathFiles(std::string name, std::vector<fs::path> files)
+      : name_(std::move(name)), files_(std::move(files)) {}
 
   std::string name() const override { return name_; }
   int64_t count() const override { return static_cast<int64_t>(files_.size()); }
@@ -105,8 +109,37 @@ std::vector<fs::path> list_images(const fs::path& folder, std::vector<std::strin
 
 std::unique_ptr<ImageSource> open_image_folder(const fs::path& folder, const ImageFileOptions& options) {
   std::vector<std::string> unreadable;
-  auto files = std::make_unique<FolderFiles>(folder, unreadable);
-  return open_image_files(std::move(files), std::move(unreadable), options);
+  auto files = list_images(folder, unreadable);
+  return open_image_files(std::make_unique<PathFiles>(folder.string(), std::move(files)),
+                          std::move(unreadable), options);
+}
+
+std::unique_ptr<ImageSource> open_image_list(const fs::path& list, const ImageFileOptions& options) {
+  const auto text = core::read_text(list, kMaxListBytes);
+  std::vector<fs::path> files;
+  std::set<std::string_view> seen;
+  for (size_t begin = 0, number = 1; begin < text.size(); ++number) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    auto line = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    }
+    if (line.empty()) {
+      continue;
+    }
+    if (line.find('\0') != std::string_view::npos) {
+      throw DataError("{}: line {} holds a NUL; a list has one path a line", list.string(), number);
+    }
+    if (!seen.insert(line).second) {
+      throw DataError("{}: line {}: '{}' is in it twice", list.string(), number, core::excerpt(line));
+    }
+    files.push_back(list.parent_path() / line);
+  }
+  if (files.empty()) {
+    throw DataError("{}: no paths in it; a list has one a line", list.string());
+  }
+  return open_image_files(std::make_unique<PathFiles>("@" + list.string(), std::move(files)), {}, options);
 }
 
 }  // namespace ddpm_eval::data

@@ -87,7 +87,9 @@ Crop parse_crop(const std::string& value, const std::string& text) {
 }
 
 /// Whether it is image files that may be cropped and scaled as they are read.
-bool is_image_files(SourceKind kind) { return kind == SourceKind::kFolder || kind == SourceKind::kZip; }
+bool is_image_files(SourceKind kind) {
+  return kind == SourceKind::kFolder || kind == SourceKind::kZip || kind == SourceKind::kList;
+}
 
 /// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
 /// sampler is told stays in the query.
@@ -186,13 +188,21 @@ void parse_path(const std::string& base, SourceSpec& spec) {
   const auto extension = spec.path.extension();
   const bool is_zip = core::ascii_lower(extension.string()) == ".zip";
   std::error_code error;
+  if (base.starts_with('@') && !fs::exists(spec.path, error)) {
+    spec.kind = SourceKind::kList;
+    spec.path = base.substr(1);
+    if (!fs::exists(spec.path, error)) {
+      throw DataError("{}: no such list of paths", base);
+    }
+    return;
+  }
   if (!fs::exists(spec.path, error)) {
     if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" || is_zip) {
       throw DataError("{}: no such file or folder", base);
     }
     const auto words = all_words();
-    throw UsageError("unknown source '{}'{}; a source is a folder, an .npz, .npy or .zip file, {}", base,
-                     core::did_you_mean(base.substr(0, base.find_first_of(":@")), words),
+    throw UsageError("unknown source '{}'{}; a source is a folder, an .npz, .npy or .zip file, @LIST, {}",
+                     base, core::did_you_mean(base.substr(0, base.find_first_of(":@")), words),
                      core::join_or(words));
   }
   if (fs::is_directory(spec.path, error)) {
@@ -291,6 +301,8 @@ std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const Sou
       return open_image_folder(spec.path, of_files);
     case SourceKind::kZip:
       return open_image_zip(spec.path, of_files);
+    case SourceKind::kList:
+      return open_image_list(spec.path, of_files);
     case SourceKind::kArray:
       return open_array_source(spec.path, spec.subset);
     case SourceKind::kNoise:

@@ -21,6 +21,7 @@ enum class SourceKind {
   kRun,
   kFolder,
   kZip,
+  kList,
   kArray,
   kStatistics
 };
@@ -32,7 +33,7 @@ struct SourceSpec {
   std::string name;            ///< resolved: "cifar10:train", "swiss-roll", a path
   std::filesystem::path path;  ///< folder or file; empty for a data set that is to be looked for
   Split split = Split::kTrain;
-  Framing framing{};                         ///< from ?crop=C&side=S; of folders and archives
+  Framing framing{};                         ///< from ?crop=C&side=S; of image files
   Subset subset{};                           ///< from ?first=A&num=B; of all kinds but statistics
   NoiseShape noise_shape{};                  ///< of noise
   uint64_t seed = 0;                         ///< from ?seed=S; of points, noise and run
@@ -48,7 +49,8 @@ inline constexpr int64_t kMaxMadeUp = 100'000'000;
 ///   swiss-roll, 8-gaussians, moons
 ///   gaussian-noise:HxWxC?num=N   (what a sampler starts from: see base/data/noise_source.h)
 ///   run:FOLDER?num=N&seed=S&KEY=VALUE   (any key of the run's [sample] section)
-///   a folder or a .zip of images, with ?crop=center|celeba&side=S (see base/data/framing.h)
+///   a folder or a .zip of images or @LIST of their paths, with ?crop=center|celeba&side=S (see
+///   base/data/framing.h)
 ///   a folder of CIFAR-10's batches, an .npy or .npz of images, an .npz of statistics
 /// each but statistics with ?first=A&num=B for a part of it, and points, noise and run with &seed=S. A path
 /// that exists is taken as it is, '?' and all; a data set's name goes before a folder of that name (write

@@ -45,19 +45,20 @@ void check_finite(const at::Tensor& tensor, const std::string& key, const std::s
   }
 }
 
-void check_symmetric(const at::Tensor& sigma, const std::string& origin) {
+void check_symmetric(const at::Tensor& sigma, const std::string& key, const std::string& origin) {
   if (const auto found = tensor::measure_asymmetry(sigma); !found.acceptable()) {
     throw DataError(
-        "{}: 'sigma' is not symmetric: entries ({}, {}) and ({}, {}) differ by {:.3g}; it is no covariance",
-        origin, found.row, found.column, found.column, found.row, found.difference);
+        "{}: '{}' is not symmetric: entries ({}, {}) and ({}, {}) differ by {:.3g}; it is no covariance",
+        origin, key, found.row, found.column, found.column, found.row, found.difference);
   }
 }
 
-void check_keys(const NpzReader& archive, const std::string& origin) {
-  for (const auto* key : {"mu", "sigma"}) {
+void check_keys(const NpzReader& archive, const std::string& mu, const std::string& sigma,
+                const std::string& origin) {
+  for (const auto& key : {mu, sigma}) {
     if (!archive.contains(key)) {
       throw DataError(
-          "{}: statistics need 'mu' and 'sigma'; '{}' is missing, it holds {}", origin, key,
+          "{}: statistics need '{}' and '{}'; '{}' is missing, it holds {}", origin, mu, sigma, key,
           archive.names().empty() ? "nothing" : fmt::format("{}", fmt::join(archive.names(), ", ")));
     }
   }
@@ -100,35 +101,43 @@ bool is_statistics_file(const std::filesystem::path& path) {
   }
 }
 
-Statistics read_statistics(const std::filesystem::path& path) {
+Statistics read_statistics(const std::filesystem::path& path, StatisticsPart part) {
   const NpzReader archive(path);
+  const bool beside =
+      part == StatisticsPart::kSpatial && (archive.contains("mu_s") || archive.contains("sigma_s"));
+  const std::string mu = beside ? "mu_s" : "mu", sigma = beside ? "sigma_s" : "sigma";
   Statistics statistics;
   statistics.name = path.string();
-  check_keys(archive, statistics.name);
-  statistics.mu = read_float(archive, "mu", statistics.name);
-  statistics.sigma = read_float(archive, "sigma", statistics.name);
+  check_keys(archive, mu, sigma, statistics.name);
+  statistics.mu = read_float(archive, mu, statistics.name);
+  statistics.sigma = read_float(archive, sigma, statistics.name);
   const auto mu_shape = statistics.mu.sizes();
   if (statistics.mu.numel() == 0) {
-    throw DataError("{}: 'mu' of shape {} is empty: these are statistics of no features; make them anew",
-                    statistics.name, tensor::describe(mu_shape));
+    throw DataError("{}: '{}' of shape {} is empty: these are statistics of no features; make them anew",
+                    statistics.name, mu, tensor::describe(mu_shape));
   }
   if (mu_shape.size() != 1) {
-    throw DataError("{}: 'mu' has shape {}, where [d] is needed", statistics.name,
+    throw DataError("{}: '{}' has shape {}, where [d] is needed", statistics.name, mu,
                     tensor::describe(mu_shape));
   }
   const std::vector<int64_t> square{mu_shape[0], mu_shape[0]};
   if (statistics.sigma.sizes() != at::IntArrayRef(square)) {
-    throw DataError("{}: 'sigma' has shape {}, where 'mu' asks for {}", statistics.name,
-                    tensor::describe(statistics.sigma.sizes()), tensor::describe(square));
+    throw DataError("{}: '{}' has shape {}, where '{}' asks for {}", statistics.name, sigma,
+                    tensor::describe(statistics.sigma.sizes()), mu, tensor::describe(square));
   }
-  check_finite(statistics.mu, "mu", statistics.name);
-  check_finite(statistics.sigma, "sigma", statistics.name);
-  check_symmetric(statistics.sigma, statistics.name);
-  if (archive.has_member(kProvenance)) {
+  check_finite(statistics.mu, mu, statistics.name);
+  check_finite(statistics.sigma, sigma, statistics.name);
+  check_symmetric(statistics.sigma, sigma, statistics.name);
+  if (!beside && archive.has_member(kProvenance)) {
     statistics.provenance_json = archive.read_text(kProvenance);
     check_provenance(statistics.provenance_json, mu_shape[0], statistics.name);
   }
   return statistics;
+}
+
+std::string read_provenance(const std::filesystem::path& path) {
+  const NpzReader archive(path);
+  return archive.has_member(kProvenance) ? archive.read_text(kProvenance) : std::string();
 }
 
 void write_statistics(const std::filesystem::path& target, const Statistics& statistics) {

@@ -17,14 +17,23 @@ struct Statistics {
   std::string name;             ///< the file's path
 };
 
+/// Which statistics of a file: ADM's hold those of its spatial features, for sFID, beside pool3's.
+enum class StatisticsPart {
+  kMain,     ///< `mu` and `sigma`
+  kSpatial,  ///< `mu_s` and `sigma_s` if the file has either, else as kMain
+};
+
 /// Whether `path` is a readable .npz that holds `mu` and `sigma`, or one of them and no images. Never throws.
 bool is_statistics_file(const std::filesystem::path& path);
 
-/// Reads float32 or float64 in any mix; other keys are ignored (ADM's files hold several). Throws DataError
-/// for a missing key, shapes that do not belong together, a value that is not finite, or a sigma that is not
-/// symmetric to tensor::kSymmetryTolerance, and for a provenance that is there but says no features, or
-/// others than mu has.
-Statistics read_statistics(const std::filesystem::path& path);
+/// Reads float32 or float64 in any mix; other keys are ignored. What the file says of its making is of `mu`,
+/// and left out beside `mu_s`. Throws DataError for a missing key, shapes that do not belong together, a
+/// value that is not finite, or a sigma that is not symmetric to tensor::kSymmetryTolerance, and for a
+/// provenance that is there but says no features, or others than mu has.
+Statistics read_statistics(const std::filesystem::path& path, StatisticsPart part = StatisticsPart::kMain);
+
+/// The provenance of a statistics file, without its numbers; empty where it has none. Throws DataError.
+std::string read_provenance(const std::filesystem::path& path);
 
 /// Writes `mu` and `sigma` in float64 and, if there is any, `provenance_json` as the member
 /// "provenance.json", which the other tools ignore. Throws ResourceError.

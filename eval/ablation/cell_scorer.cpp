@@ -126,7 +126,7 @@ class ImageCells final : public CellScorer {
   ImageCells(const Grid& grid, const Session& session) : score_(grid.score), quiet_(session.quiet) {
     const SideRequest request{"score.real", score_.real, false, false};
     if (is_statistics(score_.real)) {
-      real_ = read_side(request);
+      real_ = read_side(request, score_.features);
     }
     const auto told = provenance_features(real_);
     const auto wanted = complete_request({score_.features, {}, score_.preset}, told);

@@ -1,3 +1,4 @@
+#include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
@@ -26,6 +27,12 @@ struct StatsOptions {
 };
 
 void run_stats(const StatsOptions& options, const Session& session) {
+  // Not by the parser: `stats merge` has no --data.
+  for (const auto& [flag, value] : {std::pair{"--data", options.data}, {"--out", options.out}}) {
+    if (value.empty()) {
+      throw core::UsageError("{} is required", flag);
+    }
+  }
   auto inputs = source_files("--data", options.data);
   inputs.push_back({"--weights", options.weights});
   if (options.features.ends_with(".safetensors")) {
@@ -66,16 +73,20 @@ void add_stats_command(CLI::App& program, Session& session) {
   auto* command =
       program.add_subcommand("stats", "Mean and covariance of a set's features, as .npz for later scores");
   auto options = std::make_shared<StatsOptions>();
-  command->add_option("--data", options->data, "The images: a source")->required();
-  command->add_option("--out", options->out, "The .npz file to write: mu, sigma and their provenance")
-      ->required();
+  command->add_option("--data", options->data, "Required: the images, a source");
+  command->add_option("--out", options->out,
+                      "Required: the .npz file to write, mu, sigma and their provenance");
   add_preset_option(*command, options->preset, "torch-fidelity");
   add_features_options(*command, options->features, options->weights);
   add_feature_precision_option(*command, options->precision);
   command->add_flag("--strict", options->strict, "An unreadable image is an error, not a warning");
   add_json_option(*command, options->json);
-  command->callback(
-      [options, &session] { session.action = [options, &session] { run_stats(*options, session); }; });
+  add_stats_merge_command(*command, session);
+  command->callback([command, options, &session] {
+    if (command->get_subcommands().empty()) {  // theirs have been asked already
+      session.action = [options, &session] { run_stats(*options, session); };
+    }
+  });
 }
 
 }  // namespace ddpm_eval::eval

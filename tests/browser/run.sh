@@ -3,6 +3,7 @@
 # 1440 px, in the light and in the dark. The pages and their screenshots stay in build/browser.
 # Usage: tests/browser/run.sh PROGRAM
 set -euo pipefail
+export DDPM_EVAL_CACHE=off
 cd "$(dirname "$0")/../.."
 program=$(realpath "$1")
 work=build/browser

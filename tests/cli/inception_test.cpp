@@ -1,3 +1,4 @@
+#include "base/data/npz.h"
 #include "base/data/sinks.h"
 #include "tests/support/inception_golden.h"
 #include "tests/support/program.h"
@@ -240,6 +241,24 @@ TEST_F(SlowInceptionProgramTest, StatisticsKeepTheirLayer) {
               HasSubstr("name of the features differs: real inception-v3-fid/192, fake inception-v3-fid/64"));
   EXPECT_THAT(refusal({"score", "--real", path("192.npz"), "--fake", path("fake")}),
               HasSubstr("--features inception:192: an Inception Score needs the classifier"));
+}
+
+TEST_F(SlowInceptionProgramTest, SpatialStatisticsAreFoundInAdmsFiles) {
+  const std::vector<std::string> spatial = {"--preset", "adm", "--features", "inception:spatial"};
+  const auto distance = [&](const std::string& real) {
+    auto words = spatial;
+    words.insert(words.begin(), {"fid", "--real", path(real), "--fake", path("fake")});
+    return record_of(words)["metrics"]["spatial_frechet_inception_distance"].get<double>();
+  };
+  auto stats = spatial;
+  stats.insert(stats.begin(), {"stats", "--data", path("real.npz"), "--out", path("spatial.npz")});
+  record_of(stats);
+  const data::NpzReader own(path("spatial.npz"));
+  data::write_npz(path("adm.npz"), {{"mu", torch::zeros({2048})},
+                                    {"sigma", torch::eye(2048)},
+                                    {"mu_s", own.read("mu")},
+                                    {"sigma_s", own.read("sigma")}});
+  EXPECT_EQ(distance("adm.npz"), distance("spatial.npz"));
 }
 
 TEST_F(SlowInceptionProgramTest, LayersThatAreNotThereAreRefused) {

@@ -25,7 +25,7 @@ using ::testing::StartsWith;
 
 constexpr const char* kCommands[] = {"ablate", "compare", "data", "explain", "export", "features", "fid",
                                      "import", "info",    "is",   "kid",     "nll",    "prdc",     "report",
-                                     "sample", "score",   "show", "stats",   "train",  "weights"};
+                                     "sample", "score",   "show", "stats",   "train",  "weights",  "cache"};
 
 TEST(Program, HelpListsEveryCommandAndEachHasItsOwn) {
   const auto help = run_program({"--help"});
@@ -106,9 +106,9 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   };
   expect_error({"fidd", "--help"}, "unknown command 'fidd'; did you mean 'fid'?");
   expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
-  expect_error({"unknown", "--help"},
-               "unknown command 'unknown'; choose train, sample, show, fid, is, kid, prdc, score, explain, "
-               "stats, nll, ablate, report, compare, features, data, weights, import, export or info");
+  expect_error({"benchmark", "--help"},
+               "unknown command 'benchmark'; choose train, sample, show, fid, is, kid, prdc, score, explain, "
+               "stats, nll, ablate, report, compare, features, data, weights, import, export, cache or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   EXPECT_EQ(run_program({"data-list", "--help"}).exit_code, 2) << "a text of help has a name of two words";
   expect_error({"features", "trian", "--out", "x"},

@@ -266,5 +266,31 @@ TEST_F(ImageFolder, ASubsetIsOfTheSortedFiles) {
   message_of<core::UsageError>([&] { open_image_folder(dir_.path(), {.subset = {6, 1}}); });
 }
 
+TEST_F(ImageFolder, AListGivesItsFilesInItsOrder) {
+  put("b.png", 2);
+  put("a/1.png", 1);
+  put("c.txt", 3);
+  put_text("lists.png", "text");
+  const auto list = dir_ / "a" / "list.txt";
+  const auto write = [&](const std::string& text) { testing::put_file(list, text); };
+  write("../b.png\r\n\n1.png\n" + (dir_ / "c.txt").string() + "\nnone.png\n../lists.png\n..");
+  const auto source = open_image_list(list);
+  EXPECT_EQ(source->name(), "@" + list.string());
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(2, 1, 3)));
+  EXPECT_THAT(source->report().unreadable,
+              ElementsAre(HasSubstr("a/none.png: cannot be opened"), HasSubstr("a/../lists.png: "),
+                          HasSubstr("a/..: is no regular file")));
+  EXPECT_THAT(drain(*open_image_list(list, {.subset = {.first = 1, .count = 2}})),
+              ElementsAre(ElementsAre(1, 3)));
+  const auto refused = [&](const std::string& text, const std::string& reason) {
+    write(text);
+    EXPECT_EQ(message_of<DataError>([&] { open_image_list(list); }), list.string() + ": " + reason);
+  };
+  refused("\n\r\n", "no paths in it; a list has one a line");
+  refused("1.png\n\n1.png", "line 3: '1.png' is in it twice");
+  refused(std::string("1.png\n\0", 7), "line 2 holds a NUL; a list has one path a line");
+  EXPECT_THAT(message_of<DataError>([&] { open_image_list(dir_ / "none"); }), HasSubstr("none"));
+}
+
 }  // namespace
 }  // namespace ddpm_eval::data

@@ -47,6 +47,25 @@ TEST_F(StatisticsFile, GoesRound) {
   EXPECT_EQ(read.name, (dir_ / "s.npz").string());
 }
 
+TEST_F(StatisticsFile, OfSpatialFeaturesAreReadBesideTheOthers) {
+  const at::Tensor mu_s = torch::rand({7}), sigma_s = torch::eye(7);
+  write_npz(dir_ / "adm.npz", {{"mu", mu_}, {"sigma", sigma_}, {"mu_s", mu_s}, {"sigma_s", sigma_s}});
+  EXPECT_THAT(read_statistics(dir_ / "adm.npz").mu, TensorEq(mu_));
+  const Statistics spatial = read_statistics(dir_ / "adm.npz", StatisticsPart::kSpatial);
+  EXPECT_THAT(spatial.mu, TensorEq(mu_s.to(torch::kFloat64)));
+  EXPECT_THAT(spatial.sigma, TensorEq(sigma_s.to(torch::kFloat64)));
+  write_npz(dir_ / "half.npz", {{"mu", mu_}, {"sigma", sigma_}, {"mu_s", mu_s}});
+  EXPECT_THAT(message_of<DataError>([&] { read_statistics(dir_ / "half.npz", StatisticsPart::kSpatial); }),
+              HasSubstr("need 'mu_s' and 'sigma_s'; 'sigma_s' is missing"));
+}
+
+TEST_F(StatisticsFile, WithoutSpatialOnesAreWhatTheyHold) {
+  write_statistics(dir_ / "s.npz", {mu_, sigma_, kProvenance, {}});
+  const Statistics read = read_statistics(dir_ / "s.npz", StatisticsPart::kSpatial);
+  EXPECT_THAT(read.mu, TensorEq(mu_));
+  EXPECT_EQ(read.provenance_json, kProvenance);
+}
+
 TEST_F(StatisticsFile, ReadsOtherToolsFilesInAnyMixOfPrecisions) {
   write_npz(dir_ / "s.npz",
             {{"arr_0", torch::zeros({2, 2})}, {"mu", mu_.to(torch::kFloat32)}, {"sigma", sigma_}});

@@ -1,5 +1,6 @@
 #include "metrics/extract.h"
 
+#include "base/core/error.h"
 #include "base/core/interrupt.h"
 #include "metrics/resample.h"
 #include "tests/support/errors.h"
@@ -100,6 +101,27 @@ TEST(Extract, OutputsComeInOrderWhateverTheChunks) {
     EXPECT_THAT(all.features, TensorEq(at::cat(want))) << "chunk " << chunk;
     EXPECT_THAT(all.logits, TensorEq(at::cat(want).narrow(1, 0, 2))) << "chunk " << chunk;
   }
+}
+
+TEST(Extract, ImagesThatTheNetworkRefusesAreToldWithTheirSource) {
+  class Choosy final : public FeatureNet {
+   public:
+    const FeatureNetInfo& info() const override { return thumbnails_.info(); }
+    int64_t micro_batch() const override { return thumbnails_.micro_batch(); }
+    at::Tensor prepare(const at::Tensor& images_u8) const override {
+      if (images_u8.size(2) != 6) {
+        throw core::DataError("not my size");
+      }
+      return thumbnails_.prepare(images_u8);
+    }
+    NetOutput forward(const at::Tensor& input) const override { return thumbnails_.forward(input); }
+
+   private:
+    ThumbnailNet thumbnails_;
+  };
+  MemorySource source(mixed_images(9));  // of which the fourth is of another size
+  EXPECT_EQ(message_of<core::DataError>([&] { extracted(source, Choosy()); }),
+            "memory: after 3 of its images: not my size");
 }
 
 TEST(Extract, UsesAsFewBatchesAsThereCanBe) {

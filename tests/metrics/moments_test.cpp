@@ -52,6 +52,23 @@ TEST(Moments, AgreesWithTheDefinition) {
   }
 }
 
+TEST(Moments, PartsMergedAreThoseOfAllRows) {
+  // Far from the origin, as sums of squares would not survive.
+  const auto features = synthetic_features({5, 900, 0.5, 1.0}, 32) + 1000;
+  const auto whole = moments_of(features, 100);
+  auto merged = moments_of(features.narrow(0, 0, 2), 100);
+  merge(merged, moments_of(features.narrow(0, 2, 20), 100));
+  merge(merged, moments_of(features.narrow(0, 22, 878), 100));
+  EXPECT_EQ(merged.count, 900);
+  EXPECT_FALSE(merged.centred.defined());
+  EXPECT_THAT(merged.mean, TensorNear(whole.mean, 1e-12));
+  EXPECT_THAT(merged.covariance, TensorNear(whole.covariance, 1e-14));
+  EXPECT_THAT(merged.covariance, TensorEq(merged.covariance.t()));
+  auto one = whole;
+  one.count = 1;
+  EXPECT_THAT(message_of<core::LogicError>([&] { merge(one, whole); }), HasSubstr("moments of 1 and of 900"));
+}
+
 TEST(Moments, ChunksDoNotChangeABit) {
   const auto features = synthetic_features({2, 1700, 0.5, 1.0}, 24);
   const auto whole = moments_of(features, 1700);

@@ -118,7 +118,7 @@ TEST_P(PresetDistance, AgreesWithTheToolOnImagesOfMixedSizes) {
 INSTANTIATE_TEST_SUITE_P(SlowPresets, PresetDistance,
                          ::testing::Values("clean-fid", "clean-fid-legacy-pytorch",
                                            "clean-fid-legacy-tensorflow", "torchmetrics", "adm", "edm",
-                                           "pytorch-gan-metrics"));
+                                           "pytorch-gan-metrics", "dgm-eval"));
 
 }  // namespace
 }  // namespace ddpm_eval::metrics

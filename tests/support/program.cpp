@@ -31,6 +31,7 @@ std::string slurp(const std::filesystem::path& path) {
   ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
   ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
+  ::setenv("DDPM_EVAL_CACHE", "off", 1);  // nothing of a test stays, or comes from another
   for (const auto& variable : options.environment) {
     const size_t equals = variable.find('=');
     if (equals == std::string::npos) {

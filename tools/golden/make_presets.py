@@ -28,6 +28,7 @@ from cleanfid.resize import build_resizer
 from cleanfid.utils import ResizeDataset
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+from torchvision.transforms.functional import to_tensor
 
 import synthetic_inception as synthetic
 from synthetic_features import features
@@ -177,6 +178,7 @@ def distances(network):
         "adm": from_pixels(lambda x: (tf1(x) - 128) / 128),
         "edm": from_pixels(lambda x: (grid(x) - 128) / 128),
         "pytorch-gan-metrics": from_pixels(lambda x: 2 * half_pixel(x / 255) - 1),
+        "dgm-eval": lambda path: 2 * half_pixel(to_tensor(PIL.Image.open(path).convert("RGB"))[None]) - 1,
     }
     result = {}
     for name, prepare in ways.items():
