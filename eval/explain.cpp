@@ -89,7 +89,7 @@ std::vector<Preset> wanted_presets(const ExplainOptions& options) {
   return wanted;
 }
 
-/// The place of a preset's pass among those of `presets`.
+/// The place of a preset's pass among those whose first presets are `firsts`; their number if it has none.
 size_t pass_of(const Preset& preset, const std::vector<const Preset*>& firsts) {
   const auto found = std::find_if(firsts.begin(), firsts.end(),
                                   [&](const Preset* first) { return same_input(*first, preset); });
@@ -226,7 +226,14 @@ Json explain_presets(const ExplainOptions& options, const Session& session) {
   }
   record["features"] = features_json(net->info());
   record["features"].erase("preset");
-  record["notes"] = results.front().distance.notes;
+  record["notes"] = Json::array();
+  for (const auto& result : results) {
+    for (const auto& note : result.distance.notes) {
+      if (std::ranges::find(record["notes"], Json(note)) == record["notes"].end()) {
+        record["notes"].push_back(note);
+      }
+    }
+  }
   if (!net->info().note.empty()) {
     record["notes"].push_back(net->info().note);
   }
@@ -241,6 +248,7 @@ Json explain_presets(const ExplainOptions& options, const Session& session) {
 void print_explanation(const Json& record) {
   const auto& rows = record.at("rows");
   const double first = rows.front().at("metrics").at("frechet_inception_distance").get<double>();
+  constexpr double kRounding = 1e-6;  // of a set against itself, of which there are no shares
   fmt::print("{:<28} {:>12} {:>9}  {}\n", "preset", "FID", "change", "Inception Score");
   for (const auto& row : rows) {
     const auto& metrics = row.at("metrics");
@@ -252,8 +260,8 @@ void print_explanation(const Json& record) {
         score += fmt::format(" (splits: {:.2g})", metrics["inception_score_std"].get<double>());
       }
     }
-    fmt::print("{:<28} {:>12.7g} {:>+8.2f}%  {}\n", row.at("preset").get<std::string>(), distance,
-               100 * (distance / first - 1), score);
+    const auto change = first > kRounding ? fmt::format("{:+.2f}%", 100 * (distance / first - 1)) : "-";
+    fmt::print("{:<28} {:>12.7g} {:>9}  {}\n", row.at("preset").get<std::string>(), distance, change, score);
   }
   for (const auto& row : rows) {
     for (const auto& line : row.at("differs_by")) {

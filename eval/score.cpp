@@ -266,6 +266,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   rules.standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
   rules.frechet_key = frechet_key(record["features"], fake.moments.mean.size(0));
   auto scores = score_side(real, fake, rules, session);
+  fake.features = at::Tensor();  // as large as the set, and yardsticks are still to come
+  fake.logits = at::Tensor();
   record["metrics"] = std::move(scores.metrics);
   if (!scores.uncertainty.empty()) {
     record["uncertainty"] = std::move(scores.uncertainty);
@@ -289,6 +291,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     Json entry = yardstick.side.record;
     entry["metrics"] = score_side(real, yardstick.side, of_yardsticks, session).metrics;
     record["yardsticks"].push_back(std::move(entry));
+    yardstick.side = {};
   }
   if (options.wanted.frechet) {
     record["sqrt"] = options.sqrt == metrics::SqrtMethod::kSymmetric ? "symmetric" : "general";

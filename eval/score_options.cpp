@@ -16,7 +16,7 @@ namespace ddpm_eval::eval {
 namespace {
 
 constexpr int64_t kMostSubsets = 100'000;
-constexpr int64_t kMostNeighbours = 100'000'000;  // no set of images is larger
+constexpr int64_t kMostImages = 100'000'000;  // no set of images is larger
 
 std::string refuse_empty(const std::string& source) {
   return source.empty() ? "names no source" : std::string();
@@ -164,7 +164,7 @@ void add_kernel_options(CLI::App& command, ScoreOptions& options) {
   command
       .add_option("--kid-subset-size", options.kid_subset_size,
                   "Images of a side in a subset. Default: the preset's")
-      ->check(CLI::Range(int64_t{2}, kMostNeighbours))
+      ->check(CLI::Range(int64_t{2}, kMostImages))
       ->option_text("N");
 }
 
@@ -172,7 +172,7 @@ void add_neighbour_options(CLI::App& command, ScoreOptions& options) {
   command
       .add_option("--neighbours", options.neighbours,
                   "The neighbour, by distance, that a radius reaches to: k. Default: the preset's")
-      ->check(CLI::Range(int64_t{1}, kMostNeighbours))
+      ->check(CLI::Range(int64_t{1}, kMostImages))
       ->option_text("K");
 }
 

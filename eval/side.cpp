@@ -1,6 +1,7 @@
 #include "eval/side.h"
 
 #include "base/core/error.h"
+#include "base/core/interrupt.h"
 #include "base/data/digest_source.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
@@ -198,30 +199,44 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
   return side;
 }
 
-/// Whether moments are all that is wanted, of images that are cheaper to read than to measure, and can be
-/// kept without rows. Of fewer images than features, the distance is computed from the rows.
+/// Whether moments are all that is wanted, of images that can be read twice and are cheaper to read than to
+/// measure, and can be kept without rows. Of fewer images than features, the distance is computed from the
+/// rows.
 bool may_be_cached(const SideRequest& request, const data::ImageSource& images,
                    const metrics::FeatureNet& net) {
-  return !request.keep_logits && !request.keep_features &&
-         data::parse_source(request.source).kind != data::SourceKind::kRun &&
+  const auto spec = data::parse_source(request.source);
+  std::error_code error;
+  const bool is_pipe = std::filesystem::exists(spec.path, error) &&
+                       !std::filesystem::is_regular_file(spec.path, error) &&
+                       !std::filesystem::is_directory(spec.path, error);
+  return !request.keep_logits && !request.keep_features && spec.kind != data::SourceKind::kRun && !is_pipe &&
          images.size().value_or(0) >= net.info().dim;
 }
 
-/// Drains the images for their digest alone; their moments, if the cache has them.
+/// Reads the images for their digest alone, as far as there may be an entry; their moments, if there is one.
 std::optional<Side> cached_side(const SideRequest& request, data::ImageSource& images, const SideCache& cache,
                                 const Session& session) {
   metrics::ExtractReport report;
-  const auto progress = watched_progress(
+  const auto progress = console_progress(
       "looking for " + request.role + " " + request.source + " in the cache", "images", session.quiet);
   data::DigestSource seen(images);
   const auto start = std::chrono::steady_clock::now();
-  constexpr int64_t kBatch = 256;
-  for (at::Tensor batch; (batch = seen.next(kBatch)).defined();) {
+  std::string head;
+  for (at::Tensor batch; (batch = seen.next(data::DigestSource::kHead)).defined();) {
     report.images += batch.size(0);
     progress(report.images, images.size().value_or(0));
+    if (core::interrupt_requested()) {
+      throw core::InterruptedError("stopped after {} images of {}", report.images, images.name());
+    }
+    if (head.empty() && seen.head_is_whole()) {
+      head = seen.head_sha256();
+      if (!cache.has_any(head)) {
+        return std::nullopt;
+      }
+    }
   }
   report.source_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  auto moments = cache.find(seen.sha256());
+  auto moments = cache.find({head.empty() ? seen.head_sha256() : head, seen.sha256()});
   if (!moments) {
     return std::nullopt;
   }
@@ -253,7 +268,7 @@ Side measure_side(const SideRequest& request, data::ImageSource& images, const m
   data::DigestSource seen(again ? *again : images);
   auto side = measure_anew(request, seen, net, session, nullptr);
   if (!side.moments.centred.defined()) {
-    cache.keep(seen.sha256(), side.moments, side.record);
+    cache.keep({seen.head_sha256(), seen.sha256()}, side.moments, side.record);
   }
   return side;
 }

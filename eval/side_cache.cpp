@@ -1,10 +1,10 @@
 #include "eval/side_cache.h"
 
-#include "base/core/build_info.h"
 #include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/paths.h"
+#include "base/core/temporary_name.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
@@ -12,7 +12,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <mutex>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -22,42 +24,61 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMostBytes = uint64_t{2} << 30;
-constexpr size_t kPrefixDigits = 16;
+constexpr size_t kShortDigits = 16;
 constexpr const char* kContext = "cache_context";
 
+/// A commit would not do: two builds of a changed tree have the same.
+const std::string& program_sha256() {
+  static const std::string digest = core::sha256_of_file("/proc/self/exe");
+  return digest;
+}
+
 core::Json context_of(const metrics::FeatureNetInfo& net) {
-  const auto build = core::build_info();
-  return {{"features", features_json(net)}, {"runtime", tensor::runtime_context()},
-          {"version", build.version},       {"commit", build.commit},
-          {"build_type", build.build_type}, {"compiler", build.compiler}};
+  auto features = features_json(net);
+  features.erase("note");  // which names a file
+  return {{"features", std::move(features)},
+          {"runtime", tensor::runtime_context()},
+          {"program_sha256", program_sha256()}};
+}
+
+bool is_set(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0';
+}
+
+void warn_once(const std::string& text) {
+  static std::once_flag told;
+  std::call_once(told, [&] { print_warning(text); });
 }
 
 }  // namespace
 
 bool cache_is_on(const Session& session) {
   const char* word = std::getenv("DDPM_EVAL_CACHE");
-  return session.cache && (word == nullptr || std::string_view(word) != "off");
+  return session.cache && (word == nullptr || std::string_view(word) != "off") &&
+         (is_set("DDPM_EVAL_HOME") || is_set("HOME"));
 }
 
 fs::path moments_cache_folder() { return core::home_folder() / "cache" / "moments"; }
 
 SideCache::SideCache(const metrics::FeatureNetInfo& net) : context_(context_of(net)) {
   const auto text = context_.dump();
-  prefix_ = core::sha256_hex({text.data(), text.size()}).substr(0, kPrefixDigits) + "-";
+  prefix_ = core::sha256_hex({text.data(), text.size()}).substr(0, kShortDigits) + "-";
 }
 
-fs::path SideCache::path_of(const std::string& pixels) const {
-  return moments_cache_folder() / (prefix_ + pixels + ".npz");
+fs::path SideCache::path_of(const ImagesKey& images) const {
+  return moments_cache_folder() / (prefix_ + images.head.substr(0, kShortDigits) + "-" + images.all + ".npz");
 }
 
-bool SideCache::has_any() const {
-  const auto entries = cache_entries();
-  return std::ranges::any_of(
-      entries, [&](const CacheEntry& entry) { return entry.path.filename().string().starts_with(prefix_); });
+bool SideCache::has_any(const std::string& head) const {
+  const auto begin = prefix_ + head.substr(0, kShortDigits);
+  return std::ranges::any_of(cache_entries(), [&](const CacheEntry& entry) {
+    return entry.path.filename().string().starts_with(begin);
+  });
 }
 
-std::optional<metrics::Moments> SideCache::find(const std::string& pixels) const {
-  const auto path = path_of(pixels);
+std::optional<metrics::Moments> SideCache::find(const ImagesKey& images) const {
+  const auto path = path_of(images);
   std::error_code error;
   if (!fs::exists(path, error)) {
     return std::nullopt;
@@ -72,6 +93,9 @@ std::optional<metrics::Moments> SideCache::find(const std::string& pixels) const
     return metrics::Moments{
         std::move(statistics.mu), std::move(statistics.sigma), provenance.at("count").get<int64_t>(), {}};
   } catch (const core::DataError& damage) {
+    if (!fs::exists(path, error)) {  // another process has removed it
+      return std::nullopt;
+    }
     print_warning(fmt::format("{}; measured anew", damage.what()));
   } catch (const core::Json::exception&) {
     print_warning(fmt::format("{}: its provenance is damaged; measured anew", path.string()));
@@ -79,7 +103,7 @@ std::optional<metrics::Moments> SideCache::find(const std::string& pixels) const
   return std::nullopt;
 }
 
-void SideCache::keep(const std::string& pixels, const metrics::Moments& moments,
+void SideCache::keep(const ImagesKey& images, const metrics::Moments& moments,
                      const core::Json& source) const {
   DDPM_CHECK(!moments.centred.defined(), "moments of {} vectors lose their rows", moments.count);
   auto record = core::new_record("statistics");
@@ -87,13 +111,18 @@ void SideCache::keep(const std::string& pixels, const metrics::Moments& moments,
   record["count"] = moments.count;
   record["data"] = source;
   record[kContext] = context_;
-  const auto path = path_of(pixels);
+  const auto path = path_of(images);
   try {
     core::make_folders(path.parent_path());
     data::write_statistics(path, {moments.mean, moments.covariance, core::json_text(record), path.string()});
+  } catch (const core::ResourceError& problem) {
+    warn_once(fmt::format("the cache does not keep these moments: {}", problem.what()));
+    return;
+  }
+  try {
     remove_cache_entries([](const CacheEntry&, uint64_t bytes) { return bytes > kMostBytes; });
   } catch (const core::ResourceError& problem) {
-    print_warning(fmt::format("the cache does not keep these moments: {}", problem.what()));
+    warn_once(fmt::format("the cache grows beyond {} GiB: {}", kMostBytes >> 30, problem.what()));
   }
 }
 
@@ -102,9 +131,9 @@ std::vector<CacheEntry> cache_entries() {
   std::error_code error;
   for (fs::directory_iterator it(moments_cache_folder(), error), end; !error && it != end;
        it.increment(error)) {
-    std::error_code gone;  // by another process
-    CacheEntry entry{it->path(), it->file_size(gone), it->last_write_time(gone)};
-    if (!gone && entry.path.extension() == ".npz") {
+    std::error_code no_size, no_time;  // of one that another process has removed
+    CacheEntry entry{it->path(), it->file_size(no_size), it->last_write_time(no_time)};
+    if (!no_size && !no_time && entry.path.extension() == ".npz") {
       entries.push_back(std::move(entry));
     }
   }
@@ -115,6 +144,13 @@ std::vector<CacheEntry> cache_entries() {
 }
 
 int64_t remove_cache_entries(const std::function<bool(const CacheEntry& entry, uint64_t bytes)>& goes) {
+  std::error_code unreadable;
+  for (fs::directory_iterator it(moments_cache_folder(), unreadable), end; !unreadable && it != end;
+       it.increment(unreadable)) {
+    if (core::TemporaryName::is_one(it->path().filename().string())) {
+      core::TemporaryName::remove_abandoned(it->path());
+    }
+  }
   const auto entries = cache_entries();
   uint64_t bytes = 0;
   for (const auto& entry : entries) {

@@ -18,32 +18,40 @@
 // entry is a statistics file that appears whole and never changes, so that several processes may share them.
 namespace ddpm_eval::eval {
 
-/// Whether what is measured is kept and looked for: unless --no-cache or $DDPM_EVAL_CACHE=off say otherwise.
+/// Whether what is measured is kept and looked for: unless --no-cache or $DDPM_EVAL_CACHE=off say otherwise,
+/// and where there is a home to keep it in ($DDPM_EVAL_HOME or $HOME).
 bool cache_is_on(const Session& session);
 
 /// cache/moments below core::home_folder().
 std::filesystem::path moments_cache_folder();
 
+/// What images are found by: data::DigestSource's digests of the first of them and of all.
+struct ImagesKey {
+  std::string head;
+  std::string all;
+};
+
 /// The entries of one feature network, with the weights, preset, precision, threads, BLAS, LibTorch,
-/// instruction set, device and build of this process: whatever may move a bit.
+/// instruction set and device of this process and the bytes of this program: whatever may move a bit.
 class SideCache {
  public:
   explicit SideCache(const metrics::FeatureNetInfo& net);
 
-  /// Whether there is an entry of any images, else there is nothing to look for.
-  bool has_any() const;
+  /// Whether there is an entry of images that begin so; with nothing, of any images. Else there is nothing to
+  /// look for.
+  bool has_any(const std::string& head = {}) const;
 
-  /// The moments of the images with this digest (data::DigestSource), to the bit as they were measured. A
-  /// damaged entry is told and counts as none.
-  std::optional<metrics::Moments> find(const std::string& pixels) const;
+  /// The moments of these images, to the bit as they were measured. A damaged entry is told and counts as
+  /// none.
+  std::optional<metrics::Moments> find(const ImagesKey& images) const;
 
   /// Keeps moments without `centred`; `source` is what they are of, for people. Entries that were not used
-  /// for longest go where all of them would take more than 2 GiB. What cannot be written is told and is no
-  /// error.
-  void keep(const std::string& pixels, const metrics::Moments& moments, const core::Json& source) const;
+  /// for longest go where all of them would take more than 2 GiB. What cannot be written is told once and is
+  /// no error.
+  void keep(const ImagesKey& images, const metrics::Moments& moments, const core::Json& source) const;
 
  private:
-  std::filesystem::path path_of(const std::string& pixels) const;
+  std::filesystem::path path_of(const ImagesKey& images) const;
 
   core::Json context_;
   std::string prefix_;  ///< of the entries' names
@@ -59,7 +67,8 @@ struct CacheEntry {
 std::vector<CacheEntry> cache_entries();
 
 /// Removes entries, the least recently used first, as long as `goes` is true of one and of the bytes that it
-/// and all before it in cache_entries() take; how many went. Throws ResourceError.
+/// and all before it in cache_entries() take, and what killed processes have left half written; how many
+/// entries went. Throws ResourceError.
 int64_t remove_cache_entries(const std::function<bool(const CacheEntry& entry, uint64_t bytes)>& goes);
 
 }  // namespace ddpm_eval::eval

@@ -8,14 +8,19 @@ namespace ddpm_eval::data {
 
 at::Tensor DigestSource::next(int64_t max_images) {
   auto images = inner_.next(max_images);
-  if (images.defined()) {
+  drained_ = !images.defined();
+  if (!drained_) {
     const auto rows = images.contiguous();
     const std::array<int64_t, 2> size{rows.size(2), rows.size(3)};
     const auto bytes = static_cast<size_t>(rows.size(1) * rows.size(2) * rows.size(3));
     const auto* pixels = rows.data_ptr<uint8_t>();
-    for (int64_t i = 0; i < rows.size(0); ++i, pixels += bytes) {
-      digest_.update(size.data(), sizeof(size));
-      digest_.update(pixels, bytes);
+    for (int64_t i = 0; i < rows.size(0); ++i, pixels += bytes, ++seen_) {
+      for (auto* digest : {&digest_, seen_ < kHead ? &head_ : nullptr}) {
+        if (digest != nullptr) {
+          digest->update(size.data(), sizeof(size));
+          digest->update(pixels, bytes);
+        }
+      }
     }
   }
   return images;

@@ -19,13 +19,22 @@ class DigestSource final : public ImageSource {
   const SourceReport& report() const override { return inner_.report(); }
   std::string context_json() const override { return inner_.context_json(); }
 
+  /// Images that head_sha256() is of: enough to tell most sets apart before all is read.
+  static constexpr int64_t kHead = 256;
+  /// Whether the head has come out; also true of no more than that once the source is drained.
+  bool head_is_whole() const { return seen_ >= kHead || drained_; }
+
   /// 64 lower-case hexadecimal digits, of sizes and pixels in their order, however the images were cut into
-  /// batches. Call once, after the last next().
+  /// batches. Call each once: of the head once it is whole, of all after the last next().
+  std::string head_sha256() { return head_.finish(); }
   std::string sha256() { return digest_.finish(); }
 
  private:
   ImageSource& inner_;
+  core::Sha256 head_;
   core::Sha256 digest_;
+  int64_t seen_ = 0;
+  bool drained_ = false;
 };
 
 }  // namespace ddpm_eval::data

@@ -220,9 +220,9 @@ void parse_path(const std::string& base, SourceSpec& spec) {
     spec.kind = SourceKind::kZip;
   } else {
     throw UsageError(
-        "source '{}' is a file, but none of .npz, .npy and .zip; unpack other archives, and give single "
-        "images in a folder",
-        base);
+        "source '{}' is a file, but none of .npz, .npy and .zip; write @{} if it lists paths, unpack other "
+        "archives, and give single images in a folder",
+        base, base);
   }
 }
 

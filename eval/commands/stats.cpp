@@ -83,8 +83,18 @@ void add_stats_command(CLI::App& program, Session& session) {
   add_json_option(*command, options->json);
   add_stats_merge_command(*command, session);
   command->callback([command, options, &session] {
-    if (command->get_subcommands().empty()) {  // theirs have been asked already
+    if (command->get_subcommands().empty()) {
       session.action = [options, &session] { run_stats(*options, session); };
+      return;
+    }
+    // Theirs have been asked already, and these would be without effect.
+    for (const auto* option : command->get_options()) {
+      if (option->count() > 0) {
+        session.action = [name = option->get_name()] {
+          throw core::UsageError("{}: is of `stats`; write what `stats merge` takes after the word merge",
+                                 name);
+        };
+      }
     }
   });
 }

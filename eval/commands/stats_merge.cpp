@@ -10,6 +10,9 @@
 #include "eval/output.h"
 #include "eval/side.h"
 
+#include <filesystem>
+#include <map>
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -44,6 +47,18 @@ Json part_record(const std::string& file, const Side& part) {
   return record;
 }
 
+/// A part that is there twice would count twice.
+void require_no_repeats(const std::vector<std::string>& parts) {
+  std::map<std::filesystem::path, std::string> seen;
+  for (const auto& part : parts) {
+    std::error_code error;
+    const auto [first, is_new] = seen.emplace(std::filesystem::weakly_canonical(part, error), part);
+    if (!is_new) {
+      throw core::UsageError("{}: is {} once more; each part counts once", part, first->second);
+    }
+  }
+}
+
 void run_merge(const MergeOptions& options) {
   std::vector<FlagFile> inputs;
   for (const auto& part : options.parts) {
@@ -52,13 +67,16 @@ void run_merge(const MergeOptions& options) {
   require_distinct({{"--out", options.out}, {"--json", options.json}}, inputs);
   require_json_target(options.json);
   core::require_writable(options.out);
+  require_no_repeats(options.parts);
   auto record = core::new_record("statistics");
   Side all;
   Json parts = Json::array();
+  std::vector<at::Tensor> means;
   for (const auto& file : options.parts) {
     auto part = read_part(file);
     parts.push_back(part_record(file, part));
     if (parts.size() == 1) {
+      means.push_back(part.moments.mean.clone());  // that of `all` changes
       all = std::move(part);
       continue;
     }
@@ -72,6 +90,13 @@ void run_merge(const MergeOptions& options) {
       throw core::NotComparableError("{} is of {} features, {} of {}", first, all.moments.mean.size(0), file,
                                      part.moments.mean.size(0));
     }
+    for (size_t i = 0; i < means.size(); ++i) {
+      if (at::equal(means[i], part.moments.mean)) {
+        throw core::DataError("{}: is of the images of {}, by its mean; each part counts once", file,
+                              options.parts[i]);
+      }
+    }
+    means.push_back(part.moments.mean);
     metrics::merge(all.moments, part.moments);
   }
   record["features"] = provenance_features(all);

@@ -1,8 +1,11 @@
+#include "tests/support/environment.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/run_fixture.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 namespace ddpm_eval {
 namespace {
@@ -102,6 +105,20 @@ TEST_F(Cache, OtherFeaturesThreadsAndRowsAreNotMixed) {
   const auto record = json::parse(both.out, nullptr, /*allow_exceptions=*/false);
   EXPECT_TRUE(cached(record, "real"));
   EXPECT_FALSE(cached(record, "fake"));
+}
+
+TEST_F(Cache, AnotherProgramMeasuresAnew) {
+  score(kReal, kFake);
+  // The same program but for a byte after its end.
+  const auto libexec = fs::path(std::getenv("DDPM_EVAL_BINARY")).parent_path().parent_path() / "libexec";
+  fs::create_directories(path("other/bin"));
+  fs::create_directories(path("other/libexec"));
+  fs::copy_file(std::getenv("DDPM_EVAL_BINARY"), path("other/bin/ddpm-eval"));
+  fs::copy_file(libexec / "ddpm-eval-program", path("other/libexec/ddpm-eval-program"));
+  const testing::Environment other("DDPM_EVAL_BINARY", path("other/bin/ddpm-eval"));
+  EXPECT_TRUE(cached(score(kReal, kFake), "real"));
+  std::ofstream(path("other/libexec/ddpm-eval-program"), std::ios::app) << '\n';
+  EXPECT_FALSE(cached(score(kReal, kFake), "real"));
 }
 
 TEST_F(Cache, DamageIsToldAndMeasuredAnew) {

@@ -62,6 +62,10 @@ TEST_F(StatsMerge, WhatCannotBeMergedIsRefusedByFile) {
   refused(2, {"stats", "merge", good, "--out", path("out.npz")}, "parts");
   refused(2, {"stats", "merge", good, good}, "--out");
   refused(2, {"stats", "merge", good, good, "--out", good}, "--out");
+  refused(2, merge(path("./good.npz")), "good.npz once more; each part counts once");
+  std::filesystem::copy_file(good, path("copy.npz"));
+  refused(3, merge(path("copy.npz")), "copy.npz: is of the images of " + good + ", by its mean");
+  refused(2, {"stats", "--data", kNoise, "merge", good, good, "--out", path("out.npz")}, "--data");
   refused(2, {"stats", "--out", path("out.npz")}, "--data is required");
   refused(2, {"stats", "--data", kNoise}, "--out is required");
   EXPECT_FALSE(std::filesystem::exists(path("out.npz")));
