@@ -108,8 +108,7 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
   expect_error({"--help", "scor"}, "unknown command 'scor'; did you mean 'score'?");
   expect_error({"benchmark", "--help"},
                "unknown command 'benchmark'; choose train, sample, show, fid, is, kid, prdc, score, explain, "
-               "stats, nll, "
-               "ablate, report, compare, features, data, weights, import, export, cache or info");
+               "stats, nll, ablate, report, compare, features, data, weights, import, export, cache or info");
   expect_error({"data", "lst", "--help"}, "unknown command 'data lst'; did you mean 'data list'?");
   EXPECT_EQ(run_program({"data-list", "--help"}).exit_code, 2) << "a text of help has a name of two words";
   expect_error({"features", "trian", "--out", "x"},
