@@ -59,6 +59,10 @@ std::vector<FlagFile> source_files(const std::string& flag, const std::string& s
   std::vector<FlagFile> files = {{flag, spec.path, spec.kind == data::SourceKind::kFolder}};
   if (spec.kind == data::SourceKind::kFolder) {
     files.push_back({flag, spec.path / data::kSampleProvenance});
+  } else if (spec.kind == data::SourceKind::kList && fs::is_regular_file(spec.path)) {
+    for (auto& image : data::listed_images(spec.path)) {
+      files.push_back({flag, std::move(image)});
+    }
   } else if (spec.kind == data::SourceKind::kRun) {
     const auto of_run = files_of_run(flag, spec.path);
     files.insert(files.end(), of_run.begin(), of_run.end());

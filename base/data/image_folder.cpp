@@ -114,7 +114,7 @@ std::unique_ptr<ImageSource> open_image_folder(const fs::path& folder, const Ima
                           std::move(unreadable), options);
 }
 
-std::unique_ptr<ImageSource> open_image_list(const fs::path& list, const ImageFileOptions& options) {
+std::vector<fs::path> listed_images(const fs::path& list) {
   const auto text = core::read_text(list, kMaxListBytes);
   std::vector<fs::path> files;
   std::set<std::string_view> seen;
@@ -139,7 +139,11 @@ std::unique_ptr<ImageSource> open_image_list(const fs::path& list, const ImageFi
   if (files.empty()) {
     throw DataError("{}: no paths in it; a list has one a line", list.string());
   }
-  return open_image_files(std::make_unique<PathFiles>("@" + list.string(), std::move(files)), {}, options);
+  return files;
+}
+
+std::unique_ptr<ImageSource> open_image_list(const fs::path& list, const ImageFileOptions& options) {
+  return open_image_files(std::make_unique<PathFiles>("@" + list.string(), listed_images(list)), {}, options);
 }
 
 }  // namespace ddpm_eval::data

@@ -20,6 +20,9 @@ std::vector<std::filesystem::path> list_images(const std::filesystem::path& fold
 std::unique_ptr<ImageSource> open_image_folder(const std::filesystem::path& folder,
                                                const ImageFileOptions& options = {});
 
+/// The paths that a text file lists, as open_image_list() reads it, and throws.
+std::vector<std::filesystem::path> listed_images(const std::filesystem::path& list);
+
 /// The images whose paths a text file lists, one a line, in the order of its lines; relative ones start from
 /// the folder that the file is in, and empty lines are passed over. Throws DataError for a list that is
 /// missing, names nothing or names a path twice. A path that cannot be read counts as an unreadable file.
