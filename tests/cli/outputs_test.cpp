@@ -68,6 +68,17 @@ TEST_F(Outputs, AreNotTheSourcesOfAScore) {
   done(with_json(path("images/score.json")));
 }
 
+TEST_F(Outputs, AreNoImagesThatAListNames) {
+  make_run();
+  testing::put_file(path("list.txt"), "images/000000.png\nimages/000001.png\n");
+  const auto list = "@" + path("list.txt");
+  expect_refused(
+      {"stats", "--data", list, "--out", path("images/000001.png"), "--features", "fashion-mnist-small"},
+      "--out", "--data", "images/000001.png");
+  expect_refused({"stats", "--data", list, "--out", path("list.txt"), "--features", "fashion-mnist-small"},
+                 "--out", "--data", "list.txt");
+}
+
 TEST_F(Outputs, OfStatisticsAreNotTheirImages) {
   make_run();
   const auto npz = path("i.npz");
