@@ -19,12 +19,6 @@ using bench::normal;
 using bench::once;
 using bench::Peak;
 
-Moments moments_of(const at::Tensor& features) {
-  MomentsAccumulator accumulator(features.size(1));
-  accumulator.add(features);
-  return accumulator.finish();
-}
-
 void run_moments(benchmark::State& state, const char* family, int64_t n) {
   const int64_t count = state.range(0), dim = state.range(1);
   const auto features = normal("features", {count, dim}) + 3;

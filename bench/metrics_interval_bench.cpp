@@ -17,12 +17,6 @@ using bench::measure;
 using bench::normal;
 using bench::once;
 
-Moments moments_of(const at::Tensor& features) {
-  MomentsAccumulator accumulator(features.size(1));
-  accumulator.add(features);
-  return accumulator.finish();
-}
-
 /// Independent features, whose true distance is 1 from the means and d / 16 from the spreads.
 struct Sets {
   at::Tensor real, fake;
@@ -32,6 +26,12 @@ struct Sets {
     fake.select(1, 0).add_(1.0F);
   }
 };
+
+/// A small one, and FID's.
+void sizes(benchmark::internal::Benchmark* one) {
+  one->ArgNames({"count", "dim"})->Args({2048, 256})->Args({10'000, 2048});
+  one->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
+}
 
 void interval(benchmark::State& state, IntervalMethod method) {
   const int64_t count = state.range(0), dim = state.range(1);
@@ -48,22 +48,10 @@ void interval(benchmark::State& state, IntervalMethod method) {
 }
 
 void frechet_jackknife(benchmark::State& state) { interval(state, IntervalMethod::kJackknife); }
-BENCHMARK(frechet_jackknife)
-    ->ArgNames({"count", "dim"})
-    ->Args({2048, 256})
-    ->Args({10'000, 2048})
-    ->Iterations(1)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+BENCHMARK(frechet_jackknife)->Apply(sizes);
 
 void frechet_delta(benchmark::State& state) { interval(state, IntervalMethod::kDelta); }
-BENCHMARK(frechet_delta)
-    ->ArgNames({"count", "dim"})
-    ->Args({2048, 256})
-    ->Args({10'000, 2048})
-    ->Iterations(1)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+BENCHMARK(frechet_delta)->Apply(sizes);
 
 void extrapolated_frechet(benchmark::State& state) {
   const int64_t count = state.range(0), dim = state.range(1);
@@ -77,14 +65,7 @@ void extrapolated_frechet(benchmark::State& state) {
   measure(state, {.items = 1, .family = "frechet_infinity", .n = dim},
           [&] { return frechet_infinity(real, sets.fake).intercept; });
 }
-BENCHMARK(extrapolated_frechet)
-    ->Name("frechet_infinity")
-    ->ArgNames({"count", "dim"})
-    ->Args({2048, 256})
-    ->Args({10'000, 2048})
-    ->Iterations(1)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+BENCHMARK(extrapolated_frechet)->Name("frechet_infinity")->Apply(sizes);
 
 void jackknifed_score(benchmark::State& state) {
   const int64_t count = state.range(0);

@@ -38,6 +38,10 @@ std::string frechet_key(const Json& features, int64_t dim) {
                                                                   : "frechet_distance";
 }
 
+std::string inception_score_key(bool is_fid_inception) {
+  return is_fid_inception ? "inception_score" : "classifier_score";
+}
+
 std::vector<std::string> feature_differences(const Json& features, const Json& of_other, std::string_view one,
                                              std::string_view other) {
   const auto field = [](const Json& object, const char* key) {

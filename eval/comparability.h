@@ -25,6 +25,9 @@ bool uses_fid_inception(const Json& features, int64_t dim);
 /// taken where nothing is said, and "frechet_distance" of all others, which must not be mistaken for them.
 std::string frechet_key(const Json& features, int64_t dim);
 
+/// The name that those of an Inception Score begin with: the FID Inception's, or that of other classifiers.
+std::string inception_score_key(bool is_fid_inception);
+
 /// What two sides' features differ in, as "precision of the features differs: real float32, fake bf16": in
 /// their name, the SHA-256 of their weights, preset or precision. `one` and `other` name the sides.
 std::vector<std::string> feature_differences(const Json& features, const Json& of_other, std::string_view one,

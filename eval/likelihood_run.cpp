@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
+#include "base/core/seconds_since.h"
 #include "base/data/points.h"
 #include "base/data/source_spec.h"
 #include "base/tensor/runtime.h"
@@ -243,7 +244,7 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   if (state.makers().size() > 1) {
     record["makers"] = state.makers();
   }
-  record["seconds"] = std::chrono::duration<double>(Clock::now() - start).count();
+  record["seconds"] = core::seconds_since(start);
   const auto curve = write_curve(request.out, report, record["unit"].get<std::string>());
   core::write_record(request.out / "nll.json", record);
   state.remove();

@@ -16,12 +16,6 @@ void append(at::Tensor& rows, const at::Tensor& more) {
   rows = rows.defined() ? torch::cat({rows, more}) : more.clone();
 }
 
-metrics::Moments moments_of(const at::Tensor& features) {
-  metrics::MomentsAccumulator moments(features.size(1));
-  moments.add(features);
-  return moments.finish();
-}
-
 /// {rounded, float32} of a score.
 template <class Score>
 core::Json in_both(const Score& score) {
@@ -67,8 +61,8 @@ core::Json precision_effect(const PrecisionControl* real, const PrecisionControl
   core::Json effect = {{"images", images}, {"feature_error", size > 0 ? std::sqrt(error / size) : 0.0}};
   if (real != nullptr && real->count() >= 2 && fake.count() >= 2) {
     effect["frechet_distance"] = in_both([&](auto precision) {
-      return metrics::frechet_distance(moments_of((real->*precision).features),
-                                       moments_of((fake.*precision).features), options.sqrt)
+      return metrics::frechet_distance(metrics::moments_of((real->*precision).features),
+                                       metrics::moments_of((fake.*precision).features), options.sqrt)
           .distance;
     });
   }

@@ -1,6 +1,7 @@
 #include "eval/score.h"
 
 #include "base/core/error.h"
+#include "base/core/seconds_since.h"
 #include "base/tensor/runtime.h"
 #include "eval/comparability.h"
 #include "eval/console.h"
@@ -299,7 +300,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   const auto word = text_field(record["features"], "precision");
   record["precision"] = (word.empty() ? "float32" : word) + " features, float64 moments";
   record["runtime"] = tensor::runtime_context();
-  record["seconds"] = seconds_since(start);
+  record["seconds"] = core::seconds_since(start);
   for (const auto& note : record["notes"]) {
     print_note(note.get<std::string>());
   }

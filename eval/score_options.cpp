@@ -22,7 +22,8 @@ std::string refuse_empty(const std::string& source) {
   return source.empty() ? "names no source" : std::string();
 }
 
-/// The record must replace nothing that is scored.
+}  // namespace
+
 void require_own_place(const std::string& json, const ScoreOptions& options) {
   std::vector<FlagFile> inputs = {{"--weights", options.weights}};
   const auto add = [&](const char* flag, const std::string& source) {
@@ -41,8 +42,6 @@ void require_own_place(const std::string& json, const ScoreOptions& options) {
   }
   require_distinct({{"--json", json}}, inputs);
 }
-
-}  // namespace
 
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides) {
   const bool both = sides == SidesNeeded::kBoth;

@@ -35,6 +35,9 @@ void add_kernel_options(CLI::App& command, ScoreOptions& options);
 /// The options of precision and recall.
 void add_neighbour_options(CLI::App& command, ScoreOptions& options);
 
+/// Throws UsageError if the record would replace something that is read.
+void require_own_place(const std::string& json, const ScoreOptions& options);
+
 /// Adds a scoring command: parses, scores and prints the record or its metrics.
 void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>& options, Session& session);
 

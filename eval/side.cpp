@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
+#include "base/core/seconds_since.h"
 #include "base/data/digest_source.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
@@ -235,7 +236,7 @@ std::optional<Side> cached_side(const SideRequest& request, data::ImageSource& i
       }
     }
   }
-  report.source_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.source_seconds = core::seconds_since(start);
   auto moments = cache.find({head.empty() ? seen.head_sha256() : head, seen.sha256()});
   if (!moments) {
     return std::nullopt;

@@ -1,6 +1,7 @@
 #include "eval/side_scores.h"
 
 #include "base/core/error.h"
+#include "base/core/seconds_since.h"
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "metrics/extrapolation.h"
@@ -78,10 +79,6 @@ Json extrapolation_json(const metrics::Extrapolation& fit) {
   return {{"sizes", fit.sizes}, {"values", fit.values}, {"slope", fit.slope}, {"r_squared", fit.r_squared}};
 }
 
-std::string inception_score_name(const SideRules& rules) {
-  return rules.standard ? "inception_score" : "classifier_score";
-}
-
 void add_extrapolation(const std::string& name, const metrics::Extrapolation& fit, SideScores& scores) {
   scores.metrics[name] = fit.intercept;
   scores.uncertainty[name] = {{"standard_error", fit.intercept_deviation},
@@ -97,7 +94,7 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   const auto& rule = *rules.preset.inception_score;
   const auto score =
       naming_sources(fake, rules.options, [&] { return metrics::inception_score(fake.logits, rule); });
-  const std::string stem = inception_score_name(rules);
+  const std::string stem = inception_score_key(rules.standard);
   scores.metrics[stem + "_mean"] = score.mean;
   if (score.std) {
     scores.metrics[stem + "_std"] = *score.std;
@@ -121,7 +118,7 @@ void add_frechet_interval(const Side& real, const Side& fake, const SideRules& r
                : metrics::frechet_interval(real.moments, fake.features, options, progress);
   });
   add_uncertainty(rules.frechet_key, found, scores);
-  scores.uncertainty[rules.frechet_key]["seconds"] = seconds_since(start);
+  scores.uncertainty[rules.frechet_key]["seconds"] = core::seconds_since(start);
 }
 
 void add_frechet_infinity(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
@@ -142,7 +139,7 @@ void add_frechet(const Side& real, Side& fake, const SideRules& rules, SideScore
   scores.metrics[rules.frechet_key] = parts.distance;
   scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
                              {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
-                             {"route", parts.route},           {"seconds", seconds_since(start)}};
+                             {"route", parts.route},           {"seconds", core::seconds_since(start)}};
   scores.notes.insert(scores.notes.end(), parts.notes.begin(), parts.notes.end());
 }
 
@@ -157,8 +154,9 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
   const std::string stem = rules.standard ? "kernel_inception_distance" : "kernel_distance";
   scores.metrics[stem + "_mean"] = found.mean;
   scores.metrics[stem + "_std"] = found.std;
-  scores.parts["kernel"] = {
-      {"subsets", found.subsets}, {"subset_size", found.subset_size}, {"seconds", seconds_since(start)}};
+  scores.parts["kernel"] = {{"subsets", found.subsets},
+                            {"subset_size", found.subset_size},
+                            {"seconds", core::seconds_since(start)}};
   if (found.all_pairs) {
     scores.metrics[stem] = found.all_pairs->value;
     scores.parts["kernel"]["variance_of_images"] = found.all_pairs->variance_of_images;
@@ -203,7 +201,7 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
            {"balls_hit", found.balls_hit},
            {"authentic", found.authentic},
            {"expected_coverage", metrics::expected_coverage(found.real, found.fake, found.k)},
-           {"seconds", seconds_since(start)}};
+           {"seconds", core::seconds_since(start)}};
   add_copies(found, parts);
 }
 
@@ -252,7 +250,7 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   if (wanted.score_infinity) {
     const auto fit =
         naming_sources(fake, rules.options, [&] { return metrics::score_infinity(fake.logits); });
-    add_extrapolation(inception_score_name(rules) + "_infinity", fit, scores);
+    add_extrapolation(inception_score_key(rules.standard) + "_infinity", fit, scores);
   }
   if (wanted.frechet_infinity) {
     add_frechet_infinity(*real, fake, rules, scores, session);

@@ -3,7 +3,6 @@
 #include "eval/score.h"
 #include "metrics/preset.h"
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,10 +10,6 @@
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
-
-inline double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// The scores of one side, by names that tell the FID Inception from other features.
 struct SideScores {

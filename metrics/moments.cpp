@@ -124,4 +124,14 @@ Moments MomentsAccumulator::finish() const {
   return moments;
 }
 
+Moments moments_of(const at::Tensor& features, const std::function<void()>& between) {
+  constexpr int64_t kRows = 4096;
+  MomentsAccumulator accumulator(features.size(1));
+  for (int64_t begin = 0; begin < features.size(0); begin += kRows) {
+    accumulator.add(features.narrow(0, begin, std::min(kRows, features.size(0) - begin)));
+    between();
+  }
+  return accumulator.finish();
+}
+
 }  // namespace ddpm_eval::metrics

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include <ATen/core/Tensor.h>
 
@@ -57,5 +58,10 @@ class MomentsAccumulator {
   at::Tensor pending_;  ///< float32 [max(d, 512), d]: rows not yet folded
   Folded folded_;
 };
+
+/// The moments of the rows of `features`, float32 [n, d], as an accumulator gives them; `between` is called
+/// now and then. Throws as finish().
+Moments moments_of(
+    const at::Tensor& features, const std::function<void()>& between = [] {});
 
 }  // namespace ddpm_eval::metrics

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
 #include "base/tensor/shape.h"
+#include "metrics/feature_pairs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -85,26 +86,8 @@ void for_all_distances(const at::Tensor& x, const at::Tensor& y, const Consume& 
   }
 }
 
-/// Tells how many of all pairs are done.
-class PairCounter {
- public:
-  PairCounter(int64_t total, const DistanceProgress& progress) : total_(total), progress_(progress) {}
-
-  void add(int64_t pairs) {
-    done_ += pairs;
-    if (progress_) {
-      progress_(done_, total_);
-    }
-  }
-
- private:
-  int64_t done_ = 0;
-  int64_t total_;
-  const DistanceProgress& progress_;
-};
-
 /// The sum of |x - y| over all pairs.
-double sum_of_distances(const at::Tensor& x, const at::Tensor& y, PairCounter& counter) {
+double sum_of_distances(const at::Tensor& x, const at::Tensor& y, detail::PairProgress& counter) {
   double sum = 0.0;
   for_all_distances(x, y, [&](const at::Tensor& distances) {
     sum += distances.sum().item<double>();
@@ -169,7 +152,8 @@ double energy_distance(const at::Tensor& real, const at::Tensor& fake, const Dis
   const auto n = static_cast<double>(x.size(0));
   const auto m = static_cast<double>(y.size(0));
   // A point's distance to itself is exactly 0, so only the divisors know that it is left out.
-  PairCounter counter(x.size(0) * y.size(0) + x.size(0) * x.size(0) + y.size(0) * y.size(0), progress);
+  detail::PairProgress counter(x.size(0) * y.size(0) + x.size(0) * x.size(0) + y.size(0) * y.size(0),
+                               progress);
   const double between = 2.0 * sum_of_distances(x, y, counter) / (n * m);
   const double within_x = sum_of_distances(x, x, counter) / (n * (n - 1.0));
   const double within_y = sum_of_distances(y, y, counter) / (m * (m - 1.0));

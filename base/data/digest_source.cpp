@@ -14,12 +14,14 @@ at::Tensor DigestSource::next(int64_t max_images) {
     const std::array<int64_t, 2> size{rows.size(2), rows.size(3)};
     const auto bytes = static_cast<size_t>(rows.size(1) * rows.size(2) * rows.size(3));
     const auto* pixels = rows.data_ptr<uint8_t>();
+    const auto add = [&](core::Sha256& digest) {
+      digest.update(size.data(), sizeof(size));
+      digest.update(pixels, bytes);
+    };
     for (int64_t i = 0; i < rows.size(0); ++i, pixels += bytes, ++seen_) {
-      for (auto* digest : {&digest_, seen_ < kHead ? &head_ : nullptr}) {
-        if (digest != nullptr) {
-          digest->update(size.data(), sizeof(size));
-          digest->update(pixels, bytes);
-        }
+      add(digest_);
+      if (seen_ < kHead) {
+        add(head_);
       }
     }
   }

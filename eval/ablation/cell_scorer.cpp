@@ -146,7 +146,7 @@ class ImageCells final : public CellScorer {
       real_ = measure_side(request, *open_images(request), *net_, session);
     }
     frechet_ = frechet_key(features, net_->info().dim);
-    inception_ = uses_fid_inception(features, net_->info().dim) ? "inception_score" : "classifier_score";
+    inception_ = inception_score_key(uses_fid_inception(features, net_->info().dim));
     if (score_.inception_score) {
       const auto& preset = metrics::find_preset(wanted.preset.empty() ? metrics::kDefaultPreset
                                                                       : std::string_view(wanted.preset));

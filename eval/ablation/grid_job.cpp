@@ -4,6 +4,7 @@
 #include "base/core/file_io.h"
 #include "base/core/not_finite.h"
 #include "base/core/record.h"
+#include "base/core/seconds_since.h"
 #include "base/tensor/runtime.h"
 #include "base/training/checkpoint.h"
 #include "base/training/config_difference.h"
@@ -26,10 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using core::Json;
-
-double seconds_from(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// The sampler of a cell over the one that the run was trained with.
 std::vector<Setting> sampler_settings(const ddpm::RunConfig& config, const std::string& cell) {
@@ -114,7 +111,7 @@ class Job {
     training["metrics"] = bound.metrics;
     training["problems"] = bound.problems;
     // Of the training over all processes that it took; of the bound in the last of them.
-    training["seconds_here"] = training["seconds"].get<double>() + seconds_from(start);
+    training["seconds_here"] = training["seconds"].get<double>() + core::seconds_since(start);
     return training;
   }
 
@@ -196,7 +193,7 @@ class Job {
                           {"parameters", training.at("parameters")},
                           {"seconds", training.at("seconds")}};
     record["seconds"] =
-        seconds_from(start) + (place_ == owner_place_ ? training.at("seconds_here").get<double>() : 0);
+        core::seconds_since(start) + (place_ == owner_place_ ? training.at("seconds_here").get<double>() : 0);
   }
 
   const Grid& grid_;

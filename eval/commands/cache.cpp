@@ -1,3 +1,4 @@
+#include "base/core/json.h"
 #include "base/data/statistics_file.h"
 #include "eval/command.h"
 #include "eval/comparability.h"
@@ -26,7 +27,7 @@ core::Json entry_record(const CacheEntry& entry) {
   core::Json record{
       {"file", entry.path.string()}, {"bytes", entry.bytes}, {"days_unused", days_unused(entry)}};
   try {
-    const auto provenance = core::Json::parse(data::read_provenance(entry.path));
+    const auto provenance = core::parse_json(data::read_provenance(entry.path), core::kMaxEmbeddedJsonDepth);
     record["source"] = text_field(provenance.at("data"), "source");
     record["count"] = provenance.at("count").get<int64_t>();
     record["features"] = provenance.at("features");

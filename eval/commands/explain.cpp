@@ -1,23 +1,11 @@
 #include "eval/explain.h"
 
-#include "eval/distinct_files.h"
 #include "eval/output.h"
+#include "eval/score_options.h"
 
 #include <CLI/CLI.hpp>
 
 namespace ddpm_eval::eval {
-namespace {
-
-void require_own_place(const std::string& json, const ExplainOptions& options) {
-  std::vector<FlagFile> inputs = {{"--weights", options.weights}};
-  for (const auto& [flag, source] : {std::pair{"--real", options.real}, {"--fake", options.fake}}) {
-    const auto files = source_files(flag, source);
-    inputs.insert(inputs.end(), files.begin(), files.end());
-  }
-  require_distinct({{"--json", json}}, inputs);
-}
-
-}  // namespace
 
 void add_explain_command(CLI::App& program, Session& session) {
   auto* command = program.add_subcommand(
@@ -34,7 +22,11 @@ void add_explain_command(CLI::App& program, Session& session) {
   add_json_option(*command, *json);
   command->callback([options, json, &session] {
     session.action = [options, json, &session] {
-      require_own_place(*json, *options);
+      ScoreOptions sides;
+      sides.real = options->real;
+      sides.fake = options->fake;
+      sides.weights = options->weights;
+      require_own_place(*json, sides);
       require_json_target(*json);
       const auto record = explain_presets(*options, session);
       if (!write_json(*json, record)) {

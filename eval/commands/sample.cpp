@@ -1,6 +1,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
+#include "base/core/seconds_since.h"
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
 #include "eval/console.h"
@@ -156,7 +157,7 @@ void run_sample(const SampleCommand& command, const Session& session) {
   record["count"] = command.count;
   record["out"] = command.out.string();
   record["runtime"] = tensor::runtime_context();
-  record["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  record["seconds"] = core::seconds_since(start);
   if (!write_json(command.json, record)) {
     print_line("{}: {} samples in {:.1f} s", command.out.string(), command.count,
                record["seconds"].get<double>());

@@ -2,6 +2,7 @@
 #include "base/data/sinks.h"
 #include "tests/support/inception_golden.h"
 #include "tests/support/program.h"
+#include "tests/support/records.h"
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/temp_dir.h"
 
@@ -82,10 +83,8 @@ class SlowInceptionProgramTest : public ::testing::Test {
   }
 
   static json record_of(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"--weights", path("weights.pth"), "--json", "-"});
-    const auto result = run_program(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return json::parse(result.out);
+    arguments.insert(arguments.end(), {"--weights", path("weights.pth")});
+    return testing::record_of(arguments);
   }
 
   static inline testing::TempDir* dir_ = nullptr;

@@ -1,4 +1,5 @@
 #include "tests/support/program.h"
+#include "tests/support/records.h"
 #include "tests/support/temp_dir.h"
 
 #include <gmock/gmock.h>
@@ -9,9 +10,9 @@
 namespace ddpm_eval {
 namespace {
 
-using nlohmann::json;
 using testing::error_line;
 using ::testing::HasSubstr;
+using testing::record_of;
 using testing::run_program;
 
 const std::string kReal = "gaussian-noise:28x28x1?num=600&seed=1";
@@ -24,13 +25,6 @@ std::vector<std::string> command(const std::string& name, const std::string& rea
       name, "--real", real, "--fake", fake, "--features", "fashion-mnist-small"};
   words.insert(words.end(), flags.begin(), flags.end());
   return words;
-}
-
-json record_of(std::vector<std::string> words) {
-  words.insert(words.end(), {"--json", "-"});
-  const auto result = run_program(words);
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  return json::parse(result.out, nullptr, /*allow_exceptions=*/false);
 }
 
 TEST(IntervalProgram, OfFidAndInceptionScoreByEitherMethod) {

@@ -1,5 +1,6 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/program.h"
+#include "tests/support/records.h"
 #include "tests/support/temp_dir.h"
 
 #include <cmath>
@@ -15,6 +16,7 @@ namespace {
 using nlohmann::json;
 using testing::error_line;
 using ::testing::HasSubstr;
+using testing::record_of;
 using testing::run_program;
 
 const std::string kReal = "gaussian-noise:28x28x1?num=200&seed=1";
@@ -42,13 +44,6 @@ std::vector<std::string> command(const std::string& name, const std::string& fak
       name, "--real", kReal, "--fake", fake, "--features", "fashion-mnist-small"};
   words.insert(words.end(), flags.begin(), flags.end());
   return words;
-}
-
-json record_of(std::vector<std::string> words) {
-  words.insert(words.end(), {"--json", "-"});
-  const auto result = run_program(words);
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  return json::parse(result.out, nullptr, /*allow_exceptions=*/false);
 }
 
 double number(const json& record, const char* metric) { return record["metrics"].at(metric).get<double>(); }

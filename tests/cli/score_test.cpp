@@ -5,6 +5,7 @@
 #include "base/data/zip_writer.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/program.h"
+#include "tests/support/records.h"
 #include "tests/support/temp_dir.h"
 
 #include <cmath>
@@ -23,20 +24,11 @@ namespace {
 using nlohmann::json;
 using testing::error_line;
 using ::testing::HasSubstr;
+using testing::record_of;
 using testing::run_program;
 
 const std::string kNoise = "gaussian-noise:28x28x1?num=200&seed=1";
 const std::string kOtherNoise = "gaussian-noise:28x28x1?num=200&seed=2";
-
-/// Runs a command with --json - and gives the record, which must be all of standard output.
-json record_of(std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"--json", "-"});
-  const auto result = run_program(arguments);
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  const auto record = json::parse(result.out, nullptr, /*allow_exceptions=*/false);
-  EXPECT_TRUE(record.is_object()) << result.out;
-  return record;
-}
 
 json fid(const std::string& real, const std::string& fake) {
   return record_of({"fid", "--real", real, "--fake", fake, "--features", "fashion-mnist-small"});

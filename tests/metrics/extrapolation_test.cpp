@@ -28,12 +28,6 @@ using testing::shifted_normal;
 using testing::standard_normal;
 using testing::synthetic_features;
 
-Moments moments_of(const at::Tensor& features) {
-  MomentsAccumulator accumulator(features.size(1));
-  accumulator.add(features);
-  return accumulator.finish();
-}
-
 TEST(FirstSize, IsThatOfThePublishedToolsWhereItCanBe) {
   EXPECT_EQ(first_size(50'000, 2048), 5000);  // Chong & Forsyth, and dgm-eval
   EXPECT_EQ(first_size(100'000, 2048), 5000);

@@ -10,17 +10,8 @@
 namespace ddpm_eval::metrics {
 namespace {
 
-using testing::NormalSet;
 using testing::shifted_normal;
 using testing::standard_normal;
-
-Moments moments_of(const at::Tensor& features) {
-  MomentsAccumulator accumulator(features.size(1));
-  accumulator.add(features);
-  return accumulator.finish();
-}
-
-Moments moments_of(const NormalSet& set) { return {set.mean, torch::diag(set.spread.square()), 0, {}}; }
 
 FrechetExpansion expand(const at::Tensor& real, const at::Tensor& fake) {
   return expand_frechet(moments_of(real), moments_of(fake), real, fake, 1);
@@ -83,7 +74,7 @@ TEST(FrechetExpansion, NormalFeaturesInClosedForm) {
   const auto real = shifted_normal(dim, 0.0, 0.4);
   const auto fake = shifted_normal(dim, 0.8, 1.6);
   const auto features = fake.draw(3, 0, count);
-  const auto found = expand_frechet(moments_of(real), moments_of(features), {}, features, 1);
+  const auto found = expand_frechet(exact_moments(real), moments_of(features), {}, features, 1);
 
   const auto s = fake.spread, t = real.spread, delta = fake.mean - real.mean;
   const double slopes =

@@ -27,12 +27,6 @@ using testing::standard_normal;
 using testing::synthetic_features;
 using testing::TensorNear;
 
-Moments moments_of(const at::Tensor& features) {
-  MomentsAccumulator accumulator(features.size(1));
-  accumulator.add(features);
-  return accumulator.finish();
-}
-
 FrechetIntervalOptions with(IntervalMethod method) { return {.method = method}; }
 
 constexpr IntervalMethod kMethods[] = {IntervalMethod::kJackknife, IntervalMethod::kDelta};

@@ -22,12 +22,6 @@ using testing::message_of;
 using testing::synthetic_features;
 using testing::SyntheticSpec;
 
-Moments moments_of(const at::Tensor& features) {
-  MomentsAccumulator accumulator(features.size(1));
-  accumulator.add(features);
-  return accumulator.finish();
-}
-
 /// As read from a statistics file: no count, no rows.
 Moments as_statistics(Moments moments) { return {moments.mean, moments.covariance, 0, {}}; }
 

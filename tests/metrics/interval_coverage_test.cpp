@@ -28,12 +28,6 @@ constexpr int64_t kManyReplicates = 2000;  ///< where both ends of what is allow
 constexpr double kLeast = 0.92;
 constexpr double kMost = 0.98;
 
-Moments moments_of(const at::Tensor& features) {
-  MomentsAccumulator accumulator(features.size(1));
-  accumulator.add(features);
-  return accumulator.finish();
-}
-
 /// Two normal distributions, from one or both of which sets are drawn.
 struct Setting {
   const char* name;
@@ -41,8 +35,6 @@ struct Setting {
   int64_t real_count;  ///< 0: the real moments are known exactly
   int64_t fake_count;
 };
-
-Moments exact_moments(const NormalSet& set) { return {set.mean, torch::diag(set.spread.square()), 0, {}}; }
 
 std::vector<Setting> settings() {
   const auto near = [](int64_t dim) { return shifted_normal(dim, 0.5, 1.2); };

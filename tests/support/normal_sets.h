@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/tensor/noise.h"
+#include "metrics/moments.h"
 
 #include <cstdint>
 #include <vector>
@@ -34,6 +35,11 @@ inline NormalSet shifted_normal(int64_t dim, double shift, double last) {
   NormalSet result{torch::zeros({dim}, at::kDouble), torch::linspace(1.0, last, dim, at::kDouble)};
   result.mean[0] = shift;
   return result;
+}
+
+/// Its mean and covariance, of no images.
+inline metrics::Moments exact_moments(const NormalSet& set) {
+  return {set.mean, torch::diag(set.spread.square()), 0, {}};
 }
 
 /// The Frechet distance of two such distributions.

@@ -2,6 +2,7 @@
 
 #include "tests/support/files.h"
 #include "tests/support/program.h"
+#include "tests/support/records.h"
 #include "tests/support/temp_dir.h"
 
 #include <filesystem>
@@ -51,13 +52,7 @@ class RunFixture : public ::testing::Test {
     return result.out;
   }
 
-  /// The record of a call with --json -, which must be all that it prints.
-  static nlohmann::json record_of(Arguments arguments) {
-    arguments.insert(arguments.end(), {"--json", "-"});
-    const auto record = nlohmann::json::parse(done(arguments), nullptr, /*allow_exceptions=*/false);
-    EXPECT_TRUE(record.is_object());
-    return record;
-  }
+  static nlohmann::json record_of(const Arguments& arguments) { return testing::record_of(arguments); }
 
   /// The call fails with this exit code and one line that has `substance` in it.
   static void refused(int exit_code, const Arguments& arguments, const std::string& substance) {
