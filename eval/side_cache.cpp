@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMostBytes = uint64_t{2} << 30;
 constexpr size_t kShortDigits = 16;
 constexpr const char* kContext = "cache_context";
+constexpr const char* kImages = "cache_images_sha256";
 
 /// A commit would not do: two builds of a changed tree have the same.
 const std::string& program_sha256() {
@@ -86,8 +87,8 @@ std::optional<metrics::Moments> SideCache::find(const ImagesKey& images) const {
   try {
     auto statistics = data::read_statistics(path);
     const auto provenance = core::Json::parse(statistics.provenance_json);
-    if (provenance.at(kContext) != context_) {
-      throw core::DataError("{}: is of another context than its name says", path.string());
+    if (provenance.at(kContext) != context_ || provenance.at(kImages) != images.all) {
+      throw core::DataError("{}: is of another context or of other images than its name says", path.string());
     }
     fs::last_write_time(path, fs::file_time_type::clock::now(), error);  // a read-only cache serves as well
     return metrics::Moments{
@@ -111,6 +112,7 @@ void SideCache::keep(const ImagesKey& images, const metrics::Moments& moments,
   record["count"] = moments.count;
   record["data"] = source;
   record[kContext] = context_;
+  record[kImages] = images.all;
   const auto path = path_of(images);
   try {
     core::make_folders(path.parent_path());

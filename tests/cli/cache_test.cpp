@@ -134,6 +134,9 @@ TEST_F(Cache, DamageIsToldAndMeasuredAnew) {
   // An entry under another's name is found out.
   const auto files = entries();
   ASSERT_EQ(files.size(), 2U);
+  fs::copy_file(files[0], files[1], fs::copy_options::overwrite_existing);
+  EXPECT_EQ(distance(score(kReal, kFake)), distance(first));
+  EXPECT_THAT(said_, HasSubstr("is of another context or of other images than its name says; measured anew"));
   const auto wrong =
       files[0].parent_path() / (std::string(16, '0') + files[0].filename().string().substr(16));
   fs::rename(files[0], wrong);
