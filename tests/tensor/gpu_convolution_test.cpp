@@ -54,7 +54,7 @@ TEST(GpuConvolution, ValueAndGradientsEqualLibTorchsInFloat64) {
         }
         const at::NoGradGuard no_grad;
         const FrozenConvolution frozen(weight, bias, c.shape);
-        const auto kept = biased ? frozen(x, dtype) : frozen.without_bias(x);
+        const auto kept = biased ? frozen(x, dtype) : frozen.with_bias({}, x);
         EXPECT_THAT(kept.cpu(), near(want.detach(), once));
       }
     }
@@ -91,6 +91,42 @@ TEST(GpuConvolution, AWiderResultIsExact) {
   const auto got = convolution(x.to(device).contiguous(torch::MemoryFormat::ChannelsLast), weight.to(device),
                                bias.to(device), padded(1, 1), torch::kFloat32);
   EXPECT_THAT(got.cpu(), TensorNear(want, 1e-5 * want.abs().max().item<double>()));
+}
+
+/// Added with the bias and rounded once; its gradient is that of the sum.
+TEST(GpuConvolution, AddsAResidual) {
+  SKIP_WITHOUT_GPU(gpu);
+  const auto device = compute_device();
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const int64_t channels : {3, 8, 20, 256, 300}) {
+      const auto image = [&](const char* purpose, int64_t width) {
+        return draws(purpose, {2, width, 5, 7})
+            .to(dtype)
+            .to(device)
+            .contiguous(torch::MemoryFormat::ChannelsLast);
+      };
+      const auto x = image("x", 4);
+      const auto residual = image("residual", channels).requires_grad_(true);
+      const auto weight = draws("weight", {channels, 4, 3, 3}).to(dtype).to(torch::kFloat32).to(device);
+      const auto bias = draws("bias", {channels, 1}).flatten().to(dtype).to(torch::kFloat32).to(device);
+      const auto shape = padded(1, 1);
+      const auto d = torch::kFloat64;
+      const auto want = torch::conv2d(x.to(d), weight.to(d), bias.to(d), 1, 1) + residual.detach().to(d);
+      const auto near =
+          TensorNear(want, (dtype == torch::kBFloat16 ? 0x1p-7 : 1e-5) * want.abs().max().item<double>());
+      const auto leaf = weight.clone().requires_grad_(true);
+      const auto y = convolution(x, leaf, bias, shape, dtype, residual);
+      EXPECT_THAT(y.detach(), near) << channels;
+      const auto dy = image("dy", channels);
+      y.backward(dy);
+      EXPECT_TRUE(torch::equal(residual.grad(), dy)) << channels;
+      const at::NoGradGuard no_grad;
+      const FrozenConvolution frozen(weight, bias, shape);
+      EXPECT_THAT(frozen.with_bias(bias, x, residual.detach()), near) << channels;
+      EXPECT_THAT(frozen.with_bias({}, x, residual.detach()),
+                  TensorNear(want - bias.to(d).view({-1, 1, 1}), 0x1p-7 * want.abs().max().item<double>()));
+    }
+  }
 }
 
 }  // namespace
