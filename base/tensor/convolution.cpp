@@ -115,7 +115,7 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
 }
 
 /// Layouts differ between shapes of input, though rarely: one copy for each that was met. Winograd's filters
-/// are of any shape; a GPU has one copy for each dtype.
+/// are of any shape; a GPU has one copy for each dtype and layout.
 struct FrozenConvolution::Packed {
   struct Operands {
     at::Tensor weight, bias;
@@ -124,7 +124,7 @@ struct FrozenConvolution::Packed {
   std::mutex mutex;
   std::vector<std::pair<onednn::Problem, onednn::PackedWeight>> met;
   at::Tensor winograd_filters;
-  std::map<at::ScalarType, Operands> on_gpu;
+  std::map<std::pair<at::ScalarType, at::MemoryFormat>, Operands> on_gpu;
 };
 
 FrozenConvolution::FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias,
@@ -175,12 +175,13 @@ void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
 
 at::Tensor FrozenConvolution::run_on_gpu(const at::Tensor& x, at::ScalarType result, bool biased) const {
   const auto dtype = gpu::operand_dtype(x, result);
+  const auto layout = gpu::layout_of(x);
   Packed::Operands operands;
   {
     const std::lock_guard lock(packed_->mutex);
-    auto& kept = packed_->on_gpu[dtype];
+    auto& kept = packed_->on_gpu[{dtype, layout}];
     if (!kept.weight.defined()) {
-      kept = {gpu::pack(weight_, dtype), bias_.to(dtype)};
+      kept = {gpu::pack(weight_, dtype, layout), bias_.to(dtype)};
     }
     operands = kept;
   }

@@ -23,8 +23,9 @@ using torch::autograd::variable_list;
 constexpr auto kChannelsLast = torch::MemoryFormat::ChannelsLast;
 
 /// x as it meets a packed weight.
-at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape) {
-  return Padding(shape).around(given.to(packed.scalar_type()).contiguous(kChannelsLast));
+at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape,
+                     at::MemoryFormat layout) {
+  return Padding(shape).around(given.to(packed.scalar_type()).contiguous(layout));
 }
 
 /// `bias` may be empty or undefined.
@@ -56,8 +57,8 @@ at::Tensor sum_of_channels(const at::Tensor& dy) {
 struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias, const ConvolutionShape& shape, at::ScalarType result) {
-    const at::Tensor packed = pack(weight, operand_dtype(x, result));
-    const at::Tensor input = input_for(packed, x, shape);
+    const at::Tensor packed = pack(weight, operand_dtype(x, result), kChannelsLast);
+    const at::Tensor input = input_for(packed, x, shape, kChannelsLast);
     context->save_for_backward({input, packed});
     context->saved_data["shape"] = to_numbers(shape);
     context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
@@ -91,9 +92,13 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
 
 }  // namespace
 
-at::Tensor pack(const at::Tensor& weight, at::ScalarType dtype) {
-  at::Tensor packed =
-      torch::empty(weight.sizes(), torch::dtype(dtype).device(weight.device()), kChannelsLast);
+at::MemoryFormat layout_of(const at::Tensor& x) {
+  const bool plain = x.is_contiguous() && !x.is_contiguous(kChannelsLast);
+  return plain ? torch::MemoryFormat::Contiguous : kChannelsLast;
+}
+
+at::Tensor pack(const at::Tensor& weight, at::ScalarType dtype, at::MemoryFormat layout) {
+  at::Tensor packed = torch::empty(weight.sizes(), torch::dtype(dtype).device(weight.device()), layout);
   return packed.copy_(weight);
 }
 
@@ -103,12 +108,12 @@ at::ScalarType operand_dtype(const at::Tensor& x, at::ScalarType result) {
 
 at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                    const ConvolutionShape& shape, at::ScalarType result) {
-  return convolve(input_for(packed, x, shape), packed, bias, shape, result);
+  return convolve(input_for(packed, x, shape, layout_of(x)), packed, bias, shape, result);
 }
 
 at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
-  const at::Tensor input = input_for(packed, x, shape);
+  const at::Tensor input = input_for(packed, x, shape, layout_of(x));
   if (input.scalar_type() != torch::kFloat32) {
     return convolve(input, packed, bias, shape, result).relu_();
   }
