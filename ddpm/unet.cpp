@@ -1,6 +1,7 @@
 #include "ddpm/unet.h"
 
 #include "base/core/error.h"
+#include "base/tensor/gpu_memory.h"
 #include "base/tensor/shape.h"
 #include "ddpm/gpu_layers.h"
 #include "ddpm/layers.h"
@@ -314,9 +315,7 @@ struct UNet::Frozen final : DiffusionNetwork {
     tensor::expect(t, torch::kInt64, {x_t.size(0)}, "t");
     const at::NoGradGuard no_grad;
     if (!x_t.device().is_cpu()) {
-      return (*replayed)("", {x_t, t}, [this](const std::vector<at::Tensor>& inputs) {
-        return layers.run(inputs[0], layers.shifts(inputs[1], config.base_channels), dtype, {});
-      });
+      return run_on_gpu(x_t, t);
     }
     const auto shifts = layers.shifts(t, config.base_channels);
     const int64_t rows = x_t.size(0);
@@ -337,6 +336,16 @@ struct UNet::Frozen final : DiffusionNetwork {
     return output;
   }
 
+  at::Tensor run_on_gpu(const at::Tensor& x_t, const at::Tensor& t) const {
+    const auto body = [this](const std::vector<at::Tensor>& inputs) {
+      return layers.run(inputs[0], layers.shifts(inputs[1], config.base_channels), dtype, {});
+    };
+    const auto outputs = halved_when_full({x_t, t}, [&](const std::vector<at::Tensor>& inputs) {
+      return std::vector<at::Tensor>{(*replayed)("", inputs, body)};
+    });
+    return outputs.front();
+  }
+
   UNetConfig config;
   UNetShape shape;
   at::ScalarType dtype;
@@ -344,6 +353,7 @@ struct UNet::Frozen final : DiffusionNetwork {
   ParameterMaker maker;
   Layers layers;
   std::unique_ptr<tensor::ReplayedFunction> replayed = std::make_unique<tensor::ReplayedFunction>();
+  tensor::HalvedWhenFull halved_when_full;
 };
 
 std::unique_ptr<const DiffusionNetwork> UNet::prepare(tensor::Precision precision) const {
