@@ -104,7 +104,7 @@ struct ReplayedFunction::Recording {
 };
 
 struct ReplayedFunction::Replay : torch::autograd::Function<Replay> {
-  static at::Tensor forward(AutogradContext* context, int64_t recording, const variable_list& /*leaves*/) {
+  static at::Tensor forward(AutogradContext* context, int64_t recording, at::TensorList /*leaves*/) {
     const at::Tensor output = of(recording).run();
     context->saved_data["recording"] = recording;
     context->saved_data["pass"] = of(recording).passes;
@@ -150,7 +150,7 @@ at::Tensor ReplayedFunction::operator()(const std::string& variant, const Inputs
     recorded_ = signature;
   }
   recording_->take(inputs);
-  return with_gradients ? Replay::apply(reinterpret_cast<int64_t>(recording_.get()), leaves_)
+  return with_gradients ? Replay::apply(reinterpret_cast<int64_t>(recording_.get()), at::TensorList(leaves_))
                         : recording_->run();
 }
 

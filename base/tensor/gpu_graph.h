@@ -15,7 +15,8 @@ namespace ddpm_eval::tensor {
 /// bit. Inputs on the CPU, and builds without CUDA, have it called as it is, and so has a GPU without memory
 /// for a recording; the environment variable DDPM_EVAL_CUDA_GRAPHS=off has all of them.
 ///
-/// A recording holds the memory of one call for as long as it lives. One thread at a time.
+/// A recording holds the memory of one call for as long as it lives. While it is made, no other graph of
+/// autograd over the leaves may be alive. One thread at a time.
 class ReplayedFunction {
  public:
   using Inputs = std::vector<at::Tensor>;
