@@ -56,7 +56,8 @@ struct FusedDropout : torch::autograd::Function<FusedDropout> {
 
 at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose) {
   if (suits_gpu_kernels(x)) {
-    return dropout_on_gpu(x, rate, {core::stream_key(pass.seed, purpose), pass.first_row, pass.step});
+    const auto place = pass.place.defined() ? pass.place : mask_place(pass.first_row, pass.step, x.device());
+    return dropout_on_gpu(x, rate, {core::stream_key(pass.seed, purpose), place});
   }
   // Drawn as [n, h, w, c], the order in memory of x.
   const auto rows = tensor::index_range(pass.first_row, pass.first_row + x.size(0));

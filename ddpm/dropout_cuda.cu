@@ -26,7 +26,7 @@ __device__ __forceinline__ __nv_bfloat16 scaled(__nv_bfloat16 x, float factor) {
 /// be the same.
 template <class Number, bool Whole>
 __global__ void __launch_bounds__(kThreads)
-    scale_kept(uint64_t key, int64_t first_row, uint32_t step, int64_t rows, int64_t length, uint32_t limit,
+    scale_kept(uint64_t key, const int64_t* __restrict__ place, int64_t rows, int64_t length, uint32_t limit,
                float factor, const Number* x, Number* y) {
   constexpr int kVector = 16 / sizeof(Number);
   struct alignas(16) Vector {
@@ -37,6 +37,8 @@ __global__ void __launch_bounds__(kThreads)
   if (begin >= length) {
     return;
   }
+  const int64_t first_row = place[0];
+  const auto step = static_cast<uint32_t>(place[1]);
   for (int64_t r = blockIdx.y; r < rows; r += gridDim.y) {
     const int64_t at = r * length + begin;
     Vector numbers;
@@ -72,8 +74,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class Number>
-void run(uint64_t key, int64_t first_row, uint32_t step, int64_t rows, int64_t length, double rate,
-         const void* x, void* y, cudaStream_t stream) {
+void run(uint64_t key, const int64_t* place, int64_t rows, int64_t length, double rate, const void* x,
+         void* y, cudaStream_t stream) {
   constexpr int64_t kVector = 16 / sizeof(Number);
   // uniform01(word) >= rate, in integers: both sides times 2^24 are exact.
   const auto limit = static_cast<uint32_t>(std::ceil(static_cast<float>(rate) * 0x1p24F)) << 8;
@@ -86,20 +88,20 @@ void run(uint64_t key, int64_t first_row, uint32_t step, int64_t rows, int64_t l
   const auto* from = static_cast<const Number*>(x);
   auto* to = static_cast<Number*>(y);
   if (aligned && length % kVector == 0) {
-    scale_kept<Number, true><<<grid, static_cast<unsigned>(threads), 0, stream>>>(
-        key, first_row, step, rows, length, limit, factor, from, to);
+    scale_kept<Number, true><<<grid, static_cast<unsigned>(threads), 0, stream>>>(key, place, rows, length,
+                                                                                  limit, factor, from, to);
   } else {
-    scale_kept<Number, false><<<grid, static_cast<unsigned>(threads), 0, stream>>>(
-        key, first_row, step, rows, length, limit, factor, from, to);
+    scale_kept<Number, false><<<grid, static_cast<unsigned>(threads), 0, stream>>>(key, place, rows, length,
+                                                                                   limit, factor, from, to);
   }
   tensor::cuda::check_launch("dropout");
 }
 
 }  // namespace
 
-void dropout(uint64_t key, int64_t first_row, int64_t step, int64_t rows, int64_t length, double rate,
-             bool bfloat16, const void* x, void* y, cudaStream_t stream) {
-  tensor::cuda::check_stream("dropout", step, length);
+void dropout(uint64_t key, const int64_t* place, int64_t rows, int64_t length, double rate, bool bfloat16,
+             const void* x, void* y, cudaStream_t stream) {
+  tensor::cuda::check_stream("dropout", /*step=*/0, length);
   if (!(rate >= 0 && static_cast<float>(rate) < 1)) {
     throw std::runtime_error("dropout: rate " + std::to_string(rate) + " is out of range");
   }
@@ -107,7 +109,7 @@ void dropout(uint64_t key, int64_t first_row, int64_t step, int64_t rows, int64_
     return;
   }
   const auto launch = bfloat16 ? run<__nv_bfloat16> : run<float>;
-  launch(key, first_row, static_cast<uint32_t>(step), rows, length, rate, x, y, stream);
+  launch(key, place, rows, length, rate, x, y, stream);
 }
 
 }  // namespace ddpm_eval::ddpm::cuda

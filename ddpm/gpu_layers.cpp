@@ -86,9 +86,9 @@ struct GpuNorm : torch::autograd::Function<GpuNorm> {
   }
 };
 
-at::Tensor masked(const at::Tensor& x, double rate, const MaskKey& key) {
+at::Tensor masked(const at::Tensor& x, double rate, uint64_t stream, const at::Tensor& place) {
   at::Tensor y = torch::empty_like(x);
-  cuda::dropout(key.stream, key.first_row, key.step, x.size(0), x.numel() / x.size(0), rate,
+  cuda::dropout(stream, place.data_ptr<int64_t>(), x.size(0), x.numel() / x.size(0), rate,
                 x.scalar_type() == torch::kBFloat16, x.data_ptr(), y.data_ptr(),
                 at::cuda::getCurrentCUDAStream());
   return y;
@@ -96,18 +96,19 @@ at::Tensor masked(const at::Tensor& x, double rate, const MaskKey& key) {
 
 struct GpuDropout : torch::autograd::Function<GpuDropout> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, double rate, int64_t stream,
-                            int64_t first_row, int64_t step) {
+                            const at::Tensor& place) {
+    context->save_for_backward({place});
     context->saved_data["rate"] = rate;
-    context->saved_data["key"] = std::vector<int64_t>{stream, first_row, step};
-    return masked(x, rate, {static_cast<uint64_t>(stream), first_row, step});
+    context->saved_data["stream"] = stream;
+    return masked(x, rate, static_cast<uint64_t>(stream), place);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     tensor::refuse_second_derivative("dropout");
-    const auto key = context->saved_data["key"].toIntVector();
     const at::Tensor dx = masked(gradients[0].contiguous(kLast), context->saved_data["rate"].toDouble(),
-                                 {static_cast<uint64_t>(key[0]), key[1], key[2]});
-    return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+                                 static_cast<uint64_t>(context->saved_data["stream"].toInt()),
+                                 context->get_saved_variables()[0]);
+    return {dx, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -127,7 +128,7 @@ at::Tensor group_norm_on_gpu(const at::Tensor& x, int64_t groups, const at::Tens
 }
 
 at::Tensor dropout_on_gpu(const at::Tensor& x, double rate, const MaskKey& key) {
-  return GpuDropout::apply(x, rate, static_cast<int64_t>(key.stream), key.first_row, key.step);
+  return GpuDropout::apply(x, rate, static_cast<int64_t>(key.stream), key.place);
 }
 
 #else
@@ -144,5 +145,11 @@ at::Tensor dropout_on_gpu(const at::Tensor& x, double, const MaskKey&) {
 }
 
 #endif
+
+at::Tensor mask_place(int64_t first_row, int64_t step, at::Device device) {
+  DDPM_CHECK(step >= 0 && step < (int64_t{1} << 31), "noise step {} is out of range", step);
+  // CUDA has copied pageable memory before the call returns.
+  return torch::tensor({first_row, step}, torch::kInt64).to(device, /*non_blocking=*/true);
+}
 
 }  // namespace ddpm_eval::ddpm

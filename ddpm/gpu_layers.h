@@ -20,10 +20,13 @@ at::Tensor group_norm_on_gpu(const at::Tensor& x, int64_t groups, const at::Tens
 
 /// Where a mask of dropout begins in its stream of noise.
 struct MaskKey {
-  uint64_t stream;  ///< core::stream_key() of seed and purpose
-  int64_t first_row;
-  int64_t step;
+  uint64_t stream;   ///< core::stream_key() of seed and purpose
+  at::Tensor place;  ///< from mask_place()
 };
+
+/// The first row and the step where a kernel reads them, int64 [2] on `device`: a recorded pass (see
+/// tensor::ReplayedFunction) is replayed with those of another step.
+at::Tensor mask_place(int64_t first_row, int64_t step, at::Device device);
 
 /// dropout() for such an x. The mask is made anew in the backward pass, not kept.
 at::Tensor dropout_on_gpu(const at::Tensor& x, double rate, const MaskKey& key);

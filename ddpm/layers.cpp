@@ -67,12 +67,9 @@ at::Tensor Conv::operator()(const at::Tensor& x, at::ScalarType result) const {
   return frozen ? (*frozen)(x, result) : tensor::convolution(x, weight, bias, shape(), result);
 }
 
-at::Tensor Conv::with_bias(const at::Tensor& other, const at::Tensor& x) const {
-  if (!frozen) {
-    return tensor::convolution(x, weight, other, shape(), x.scalar_type());
-  }
-  const at::Tensor y = frozen->without_bias(x);
-  return other.defined() ? y + other.to(y.scalar_type()).view({-1, 1, 1}) : y;
+at::Tensor Conv::with_bias(const at::Tensor& other, const at::Tensor& x, const at::Tensor& residual) const {
+  return frozen ? frozen->with_bias(other, x, residual)
+                : tensor::convolution(x, weight, other, shape(), x.scalar_type(), residual);
 }
 
 at::Tensor Conv::added_to(at::Tensor sum, const at::Tensor& x) const {
@@ -125,7 +122,7 @@ at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& shift,
 }
 
 /// Memory is what a GPU waits for: the bias of conv1 goes with the shift that norm2 adds anyway, and those of
-/// conv2 and of the shortcut are one.
+/// conv2 and of the shortcut are one and go with the sum.
 at::Tensor ResnetBlock::run_on_gpu(const at::Tensor& x, const at::Tensor& shift,
                                    const BlockContext& context) const {
   at::Tensor h = conv1_.with_bias({}, norm1_(x, Activation::kSwish));
@@ -134,9 +131,9 @@ at::Tensor ResnetBlock::run_on_gpu(const at::Tensor& x, const at::Tensor& shift,
     h = dropout(h, context.dropout, *context.training, dropout_purpose_);
   }
   if (nin_shortcut_) {
-    return conv2_.with_bias(conv2_.bias + nin_shortcut_->bias, h).add_(nin_shortcut_->with_bias({}, x));
+    return conv2_.with_bias(conv2_.bias + nin_shortcut_->bias, h, nin_shortcut_->with_bias({}, x));
   }
-  return conv2_(h).add_(x);
+  return conv2_.with_bias(conv2_.bias, h, x);
 }
 
 void ResnetBlock::freeze() {
@@ -172,6 +169,9 @@ at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
   const at::Tensor all = (joined_ ? *joined_ : joined())(norm_(x, Activation::kNone));
   const at::Tensor mixed = attend(all.permute({0, 2, 3, 1}).reshape({n, height * width, 3 * channels}));
   const at::Tensor image = mixed.view({n, height, width, channels}).permute({0, 3, 1, 2});
+  if (x.is_cuda()) {
+    return proj_out_.with_bias(proj_out_.bias, image, x);
+  }
   // A frozen block ends a chain of its own: nothing else reads x.
   return joined_ ? proj_out_.added_to(x, image) : proj_out_(image).add_(x);
 }

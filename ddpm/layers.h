@@ -42,8 +42,9 @@ struct Conv {
   /// In the dtype of x, or in another.
   at::Tensor operator()(const at::Tensor& x) const { return (*this)(x, x.scalar_type()); }
   at::Tensor operator()(const at::Tensor& x, at::ScalarType result) const;
-  /// The convolution with `other` for its bias, or with none where that is undefined; on GPUs.
-  at::Tensor with_bias(const at::Tensor& other, const at::Tensor& x) const;
+  /// The convolution with `other` for its bias, or with none where that is undefined, and `residual` added to
+  /// it if there is one; on GPUs.
+  at::Tensor with_bias(const at::Tensor& other, const at::Tensor& x, const at::Tensor& residual = {}) const;
   /// sum + (*this)(x), in the memory of `sum`, whose old values must not be needed any more.
   at::Tensor added_to(at::Tensor sum, const at::Tensor& x) const;
   void freeze();

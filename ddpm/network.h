@@ -18,6 +18,7 @@ struct TrainingPass {
   int64_t step = 0;
   int64_t first_row = 0;  ///< where in the step's batch this pass begins
   tensor::Precision precision = tensor::Precision::kFloat32;
+  at::Tensor place = {};  ///< a network's own: step and first_row where a GPU reads them (mask_place())
 };
 
 /// The function of (x_t, t) that is learned. What its output means is the business of the objective

@@ -1,7 +1,9 @@
 #include "ddpm/unet.h"
 
 #include "base/core/error.h"
+#include "base/tensor/gpu_memory.h"
 #include "base/tensor/shape.h"
+#include "ddpm/gpu_layers.h"
 #include "ddpm/layers.h"
 #include "ddpm/time_embedding.h"
 
@@ -258,6 +260,11 @@ UNet::UNet(const UNetConfig& config, const UNetShape& shape, ParameterMaker make
   check(config, shape);
   layers_ = std::make_unique<Layers>(maker, config, shape);
   parameters_ = maker.take();
+  std::vector<at::Tensor> leaves;
+  for (const auto& [name, parameter] : parameters_) {
+    leaves.push_back(parameter);
+  }
+  replayed_ = std::make_unique<tensor::ReplayedFunction>(std::move(leaves));
 }
 
 UNet::~UNet() = default;
@@ -266,8 +273,23 @@ at::Tensor UNet::run(const at::Tensor& x_t, const at::Tensor& t,
                      const std::optional<TrainingPass>& pass) const {
   tensor::expect(x_t, torch::kFloat32, {-1, shape_.in_channels, shape_.image_side, shape_.image_side}, "x_t");
   tensor::expect(t, torch::kInt64, {x_t.size(0)}, "t");
+  if (pass && x_t.is_cuda()) {
+    return train_on_gpu(x_t, t, *pass);
+  }
   const auto dtype = pass ? tensor::dtype_of(pass->precision) : torch::kFloat32;
   return layers_->run(x_t, layers_->shifts(t, config_.base_channels), dtype, {config_.dropout, pass});
+}
+
+at::Tensor UNet::train_on_gpu(const at::Tensor& x_t, const at::Tensor& t, const TrainingPass& pass) const {
+  const auto body = [&](const std::vector<at::Tensor>& inputs) {
+    TrainingPass there = pass;
+    there.place = inputs[2];
+    return layers_->run(inputs[0], layers_->shifts(inputs[1], config_.base_channels),
+                        tensor::dtype_of(pass.precision), {config_.dropout, there});
+  };
+  const auto place = mask_place(pass.first_row, pass.step, x_t.device());
+  const auto variant = fmt::format("seed {} precision {}", pass.seed, static_cast<int>(pass.precision));
+  return (*replayed_)(variant, {x_t, t, place}, body);
 }
 
 /// Rows go through the network in tiles, one thread each: a core works on activations in its own cache, and
@@ -292,10 +314,10 @@ struct UNet::Frozen final : DiffusionNetwork {
     tensor::expect(x_t, torch::kFloat32, {-1, shape.in_channels, shape.image_side, shape.image_side}, "x_t");
     tensor::expect(t, torch::kInt64, {x_t.size(0)}, "t");
     const at::NoGradGuard no_grad;
-    const auto shifts = layers.shifts(t, config.base_channels);
     if (!x_t.device().is_cpu()) {
-      return layers.run(x_t, shifts, dtype, {});
+      return run_on_gpu(x_t, t);
     }
+    const auto shifts = layers.shifts(t, config.base_channels);
     const int64_t rows = x_t.size(0);
     const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
     at::Tensor output = torch::empty({rows, shape.out_channels, shape.image_side, shape.image_side});
@@ -314,12 +336,24 @@ struct UNet::Frozen final : DiffusionNetwork {
     return output;
   }
 
+  at::Tensor run_on_gpu(const at::Tensor& x_t, const at::Tensor& t) const {
+    const auto body = [this](const std::vector<at::Tensor>& inputs) {
+      return layers.run(inputs[0], layers.shifts(inputs[1], config.base_channels), dtype, {});
+    };
+    const auto outputs = halved_when_full({x_t, t}, [&](const std::vector<at::Tensor>& inputs) {
+      return std::vector<at::Tensor>{(*replayed)("", inputs, body)};
+    });
+    return outputs.front();
+  }
+
   UNetConfig config;
   UNetShape shape;
   at::ScalarType dtype;
   tensor::NamedTensors weights;
   ParameterMaker maker;
   Layers layers;
+  std::unique_ptr<tensor::ReplayedFunction> replayed = std::make_unique<tensor::ReplayedFunction>();
+  tensor::HalvedWhenFull halved_when_full;
 };
 
 std::unique_ptr<const DiffusionNetwork> UNet::prepare(tensor::Precision precision) const {

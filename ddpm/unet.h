@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/core/config.h"
+#include "base/tensor/gpu_graph.h"
 #include "ddpm/network.h"
 #include "ddpm/parameter_maker.h"
 
@@ -55,10 +56,13 @@ class UNet final : public DiffusionNetwork {
   struct Layers;
   struct Frozen;
 
+  at::Tensor train_on_gpu(const at::Tensor& x_t, const at::Tensor& t, const TrainingPass& pass) const;
+
   UNetConfig config_;
   UNetShape shape_;
   std::unique_ptr<const Layers> layers_;
   tensor::NamedTensors parameters_;
+  std::unique_ptr<tensor::ReplayedFunction> replayed_;  ///< the training pass on a GPU
 };
 
 }  // namespace ddpm_eval::ddpm

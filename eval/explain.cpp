@@ -1,7 +1,9 @@
 #include "eval/explain.h"
 
 #include "base/core/error.h"
+#include "base/tensor/gpu_memory.h"
 #include "base/tensor/runtime.h"
+#include "base/tensor/send.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/side.h"
@@ -35,7 +37,11 @@ class OtherPreset final : public metrics::FeatureNet {
   const metrics::FeatureNetInfo& info() const override { return info_; }
   int64_t micro_batch() const override { return net_.micro_batch(); }
   at::Tensor prepare(const at::Tensor& images_u8) const override {
-    return metrics::preprocess(preset_, images_u8.to(tensor::compute_device()), metrics::kInceptionSide);
+    const auto sent = tensor::send(images_u8, tensor::compute_device());
+    const auto rows = halved_when_full_({sent}, [&](const auto& inputs) {
+      return std::vector<at::Tensor>{metrics::preprocess(preset_, inputs.front(), metrics::kInceptionSide)};
+    });
+    return rows.front();
   }
   metrics::NetOutput forward(const at::Tensor& input) const override { return net_.forward(input); }
 
@@ -43,6 +49,7 @@ class OtherPreset final : public metrics::FeatureNet {
   const metrics::FeatureNet& net_;
   const Preset& preset_;
   metrics::FeatureNetInfo info_;
+  tensor::HalvedWhenFull halved_when_full_;
 };
 
 /// What the images are put through before the network.
@@ -190,7 +197,7 @@ std::vector<PassResult> results_of(const std::vector<PassSums>& real, const std:
   for (size_t pass = 0; pass < real.size(); ++pass) {
     const auto& logits = fake[pass].logits;
     results.push_back({metrics::frechet_distance(real[pass].moments.finish(), fake[pass].moments.finish()),
-                       logits.empty() ? at::Tensor() : torch::cat(logits)});
+                       logits.empty() ? at::Tensor() : torch::cat(logits).cpu()});
   }
   return results;
 }

@@ -1,6 +1,7 @@
 #include "base/core/build_info.h"
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
+#include "base/tensor/gpu_memory.h"
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
 #include "eval/command_line.h"
@@ -72,6 +73,11 @@ int run(const Session& session) {
     return fail(ExitCode::kInterrupted, "interrupted before anything was done");
   }
   session.action();
+  if (ddpm_eval::tensor::batches_were_halved()) {
+    ddpm_eval::eval::print_note(
+        "the GPU's memory did not suffice for whole micro-batches: they were halved, which can change last "
+        "bits");
+  }
   return finish_output();
 }
 

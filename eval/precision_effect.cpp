@@ -68,7 +68,8 @@ core::Json precision_effect(const PrecisionControl* real, const PrecisionControl
   }
   if (options.inception_score && fake.count() >= 1) {
     effect["inception_score"] = in_both([&](auto precision) {
-      return metrics::inception_score((fake.*precision).logits, {.splits = 1, .shuffle_seed = std::nullopt})
+      return metrics::inception_score((fake.*precision).logits.cpu(),
+                                      {.splits = 1, .shuffle_seed = std::nullopt})
           .mean;
     });
   }

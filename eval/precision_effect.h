@@ -12,7 +12,7 @@ namespace ddpm_eval::eval {
 /// So many images of a side go through the network in float32 as well.
 inline constexpr int64_t kControlImages = 32;
 
-/// Outputs for the same images.
+/// Outputs for the same images, on the device of the network.
 struct PrecisionControl {
   metrics::NetOutput rounded;
   metrics::NetOutput exact;

@@ -63,7 +63,7 @@ void require_enough(const SideRequest& request, int64_t count) {
   }
 }
 
-/// Rows that come in batches, in one array.
+/// Rows that come in batches, in one array on their own device: a GPU is not waited for.
 class KeptRows {
  public:
   explicit KeptRows(int64_t expected) : capacity_(std::max<int64_t>(expected, 1)) {}
@@ -192,10 +192,10 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
   side.record = side_record(request, images, report);
   side.moments = moments.finish();
   if (request.keep_logits) {
-    side.logits = torch::cat(logits);
+    side.logits = torch::cat(logits).cpu();
   }
   if (request.keep_features) {
-    side.features = features.rows();
+    side.features = features.rows().cpu();
   }
   return side;
 }

@@ -9,7 +9,8 @@
 
 namespace ddpm_eval::metrics {
 
-/// What extract() did and where its time went, in seconds.
+/// What extract() did and where its time went, in seconds. A GPU works while the processor reads on: what the
+/// processor waits for at the end is counted as the network's.
 struct ExtractReport {
   int64_t images = 0;
   double source_seconds = 0;   ///< reading and decoding
@@ -20,7 +21,7 @@ struct ExtractReport {
 };
 
 /// Receives the outputs of one micro-batch, in the order of the source: [n, dim] with 1 <= n <=
-/// micro_batch().
+/// micro_batch(), on the network's device. To read them on the CPU at once is to wait for a GPU.
 using OutputConsumer = std::function<void(const NetOutput&)>;
 
 /// Sees each micro-batch as the network does, before the consumer its outputs; `count` of its rows are
@@ -32,8 +33,8 @@ using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
 
 /// Drains `source` through `net` in one pass. Images are gathered into micro-batches of the network's fixed
 /// size, the last one filled up with zeros whose outputs are dropped, so that the i-th output does not depend
-/// on how the source chunks its images. Memory does not grow with their number. Throws InterruptedError
-/// between batches, and what the source throws.
+/// on how the source chunks its images. Memory does not grow with their number. A GPU has done all of it when
+/// this returns. Throws InterruptedError between batches, and what the source throws.
 ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
                       const ExtractProgress& progress = {}, const InputWitness& witness = {});
 

@@ -9,7 +9,8 @@
 
 namespace ddpm_eval::metrics {
 
-/// What one batch of images becomes.
+/// What one batch of images becomes, on the device where the network computes: a GPU may still be at work on
+/// it, and whoever reads a value on the CPU waits.
 struct NetOutput {
   at::Tensor features;  ///< float32 [n, dim]
   at::Tensor

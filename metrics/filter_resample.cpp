@@ -1,6 +1,7 @@
 #include "metrics/filter_resample.h"
 
 #include "base/core/error.h"
+#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 #include "metrics/filter_kernel.h"
 
@@ -164,7 +165,8 @@ at::Tensor filter_along(const at::Tensor& x, int64_t dim, const Filter<Number>& 
       weight.push_back(filter.weights[static_cast<size_t>(o * filter.width + j)]);
     }
     const auto taps = torch::tensor(weight, c10::CppTypeToScalarType<Number>::value).view(shape);
-    auto term = x.index_select(dim, torch::tensor(index).to(x.device())).mul_(taps.to(x.device()));
+    auto term = x.index_select(dim, tensor::send(torch::tensor(index), x.device()))
+                    .mul_(tensor::send(taps, x.device()));
     sum = sum.defined() ? sum.add_(term) : std::move(term);
   }
   return sum.to(at::kFloat);
@@ -176,8 +178,7 @@ at::Tensor filter_by_operators(const at::Tensor& images_u8, int64_t out_h, int64
   constexpr auto kType = c10::CppTypeToScalarType<Number>::value;
   const auto wide = filter_along(images_u8.to(kType), 3, make_filter<Rule>(images_u8.size(3), out_w));
   return filter_along(wide.to(kType), 2, make_filter<Rule>(images_u8.size(2), out_h))
-      .clamp_(Rule::kBounds.low, Rule::kBounds.high)
-      .contiguous(at::MemoryFormat::ChannelsLast);
+      .clamp_(Rule::kBounds.low, Rule::kBounds.high);
 }
 
 template <class Rule>

@@ -25,7 +25,8 @@ at::Tensor resample_antialiased_bilinear(const at::Tensor& images_u8, int64_t ou
 
 namespace detail {
 
-/// The same rules by LibTorch's operators, on the device of the images: what a GPU runs. The same bits.
+/// The same rules by LibTorch's operators, on the device of the images: what a GPU runs. The same
+/// bits, in a layout of no promise.
 at::Tensor pillow_bicubic_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
 at::Tensor antialiased_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
 

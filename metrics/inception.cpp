@@ -2,12 +2,16 @@
 
 #include "base/core/error.h"
 #include "base/tensor/convolution.h"
+#include "base/tensor/gpu_memory.h"
 #include "base/tensor/runtime.h"
+#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
+#include "metrics/pool.h"
 #include "metrics/preprocess.h"
 
 #include <unordered_map>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
@@ -17,7 +21,7 @@ namespace {
 constexpr double kBatchNormEps = 0.001;
 constexpr int64_t kTileRows = 2;  ///< images that a processor's thread takes through at once
 constexpr int64_t kTilesPerThread = 2;
-constexpr int64_t kGpuMicroBatch = 128;  ///< a GPU is not filled by less
+constexpr int64_t kGpuMicroBatch = 256;  ///< with less a GPU is slower
 
 using tensor::FrozenConvolution;
 
@@ -29,27 +33,12 @@ struct FoldedBranch {
 
 using FoldedBlock = std::vector<FoldedBranch>;
 
-at::Tensor apply(Pool pool, const at::Tensor& x) {
-  switch (pool) {
-    case Pool::kNone:
-      return x;
-    case Pool::kAverage:
-      return at::avg_pool2d(x, 3, /*stride=*/1, /*padding=*/1, /*ceil_mode=*/false,
-                            /*count_include_pad=*/false);
-    case Pool::kMax:
-      return at::max_pool2d(x, 3, /*stride=*/1, /*padding=*/1);
-    case Pool::kMaxStride2:
-      return at::max_pool2d(x, 3, /*stride=*/2);
-  }
-  return x;
-}
-
 /// Each convolution multiplies in the type of what it is given: the first, whose input is float32, in
 /// float32.
 at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input, at::ScalarType dtype) {
   std::vector<at::Tensor> parts;
   for (const FoldedBranch& branch : block) {
-    at::Tensor x = apply(branch.pool, input);
+    at::Tensor x = pooled(branch.pool, input);
     for (const auto& unit : branch.chain) {
       x = unit(x, x.scalar_type()).to(dtype);
     }
@@ -61,6 +50,13 @@ at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input, at::Scal
     }
   }
   return parts.size() == 1 ? parts.front() : at::cat(parts, 1);
+}
+
+/// How activations lie in memory. Without TF32 cuDNN is half as fast again with plain ones, with it several
+/// times slower; oneDNN and ours want channels-last.
+at::MemoryFormat layout_on(at::Device device) {
+  const bool plain = device.is_cuda() && !at::globalContext().allowTF32CuDNN();
+  return plain ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast;
 }
 
 /// The spatial features of a map whose first channels they are.
@@ -76,6 +72,7 @@ class Inception final : public FeatureNet {
       : blocks_(std::move(blocks)),
         classifier_(std::move(classifier)),
         device_(tensor::compute_device()),
+        layout_(layout_on(device_)),
         micro_batch_(device_.is_cuda() ? kGpuMicroBatch
                                        : kTilesPerThread * kTileRows * at::get_num_threads()),
         dtype_(tensor::dtype_of(options.precision)),
@@ -103,16 +100,21 @@ class Inception final : public FeatureNet {
 
   at::Tensor prepare(const at::Tensor& images) const override {
     const at::NoGradGuard no_grad;
-    return preprocess(preset_, images.to(device_), kInceptionSide);
+    const auto rows = halved_when_full_({tensor::send(images, device_)}, [&](const auto& inputs) {
+      return std::vector<at::Tensor>{preprocess(preset_, inputs.front(), kInceptionSide)};
+    });
+    return rows.front();
   }
 
   NetOutput forward(const at::Tensor& input) const override {
     tensor::expect(input, at::kFloat, {micro_batch_, 3, kInceptionSide, kInceptionSide}, "input");
     const at::NoGradGuard no_grad;
     if (device_.is_cuda()) {
-      const NetOutput output = run(input);
-      const auto fetched = [](const at::Tensor& x) { return x.defined() ? x.cpu() : x; };
-      return {fetched(output.features), fetched(output.logits), fetched(output.spatial)};
+      const auto outputs = halved_when_full_({input}, [&](const auto& inputs) {
+        const NetOutput part = run(inputs.front());
+        return std::vector<at::Tensor>{part.features, part.logits, part.spatial};
+      });
+      return {outputs[0], outputs[1], outputs[2]};
     }
     // A thread takes its images through the whole network: what a layer leaves stays in its cache, and none
     // waits for another after every layer. Bits depend on no more than the tile.
@@ -140,7 +142,7 @@ class Inception final : public FeatureNet {
   /// The outputs for the images of `input`, on the network's device.
   NetOutput run(const at::Tensor& input) const {
     NetOutput output;
-    at::Tensor x = input.contiguous(at::MemoryFormat::ChannelsLast);
+    at::Tensor x = input.contiguous(layout_);
     for (size_t i = 0; i < blocks_.size(); ++i) {
       x = run_block(blocks_[i], x, dtype_);
       if (spatial_ && i + 1 == layer_info(InceptionLayer::kSpatial).blocks) {
@@ -158,12 +160,14 @@ class Inception final : public FeatureNet {
   std::vector<FoldedBlock> blocks_;
   at::Tensor classifier_;
   at::Device device_;
+  at::MemoryFormat layout_;
   int64_t micro_batch_;
   at::ScalarType dtype_;
   Preset preset_;
   InceptionLayer layer_;
   bool spatial_;
   FeatureNetInfo info_;
+  tensor::HalvedWhenFull halved_when_full_;
 };
 
 /// The state dict by name, checked against what the network needs.

@@ -11,7 +11,18 @@ namespace {
 
 constexpr int64_t kBlock = 512;  ///< rows per rank-k update: enough for BLAS to run at full speed
 
-at::Tensor zero_matrix(int64_t dim) { return torch::zeros({dim, dim}, at::kDouble); }
+at::Tensor zero_matrix(int64_t dim, at::Device device) {
+  return torch::zeros({dim, dim}, torch::dtype(at::kDouble).device(device));
+}
+
+/// gram += rows^T rows, on the upper triangle at least.
+void add_gram(at::Tensor& gram, const at::Tensor& rows) {
+  if (rows.device().is_cpu()) {
+    dense::add_gram(gram, rows);
+  } else {
+    gram.addmm_(rows.t(), rows);
+  }
+}
 
 }  // namespace
 
@@ -29,23 +40,20 @@ void merge(Moments& all, const Moments& part) {
   all.centred = at::Tensor();
 }
 
-MomentsAccumulator::MomentsAccumulator(int64_t dim) : dim_(dim) {
-  DDPM_CHECK(dim > 0, "dim is {}", dim);
-  pending_ = torch::empty({std::max(dim, kBlock), dim}, at::kFloat);
-}
+MomentsAccumulator::MomentsAccumulator(int64_t dim) : dim_(dim) { DDPM_CHECK(dim > 0, "dim is {}", dim); }
 
 /// `block` holds the centred rows and one spare row, into which goes the shift between the two means.
 void MomentsAccumulator::Folded::add_block(const at::Tensor& block, int64_t block_count,
                                            const at::Tensor& block_mean) {
   if (!scatter.defined()) {
-    scatter = zero_matrix(block.size(1));
-    mean = torch::zeros({block.size(1)}, at::kDouble);
+    scatter = zero_matrix(block.size(1), block.device());
+    mean = torch::zeros({block.size(1)}, block.options());
   }
   const auto total = static_cast<double>(count + block_count);
   const double share = static_cast<double>(block_count) / total;
   const auto shift = block_mean - mean;
   block.select(0, block.size(0) - 1).copy_(shift * std::sqrt(static_cast<double>(count) * share));
-  dense::add_gram(scatter, block);
+  add_gram(scatter, block);
   mean.add_(shift, share);
   count += block_count;
 }
@@ -53,7 +61,7 @@ void MomentsAccumulator::Folded::add_block(const at::Tensor& block, int64_t bloc
 void MomentsAccumulator::Folded::fold(const at::Tensor& rows) {
   for (int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
     const int64_t size = std::min(kBlock, rows.size(0) - begin);
-    auto block = torch::empty({size + 1, rows.size(1)}, at::kDouble);
+    auto block = torch::empty({size + 1, rows.size(1)}, rows.options().dtype(at::kDouble));
     auto centred = block.narrow(0, 0, size);
     centred.copy_(rows.narrow(0, begin, size));
     const auto block_mean = centred.mean(0);
@@ -62,10 +70,17 @@ void MomentsAccumulator::Folded::fold(const at::Tensor& rows) {
   }
 }
 
-at::Tensor MomentsAccumulator::pending_rows() const { return pending_.narrow(0, 0, pending_count_); }
+at::Tensor MomentsAccumulator::pending_rows() const {
+  return pending_.defined() ? pending_.narrow(0, 0, pending_count_) : torch::empty({0, dim_}, at::kFloat);
+}
 
 void MomentsAccumulator::add(const at::Tensor& features) {
   tensor::expect(features, at::kFloat, {-1, dim_}, "features");
+  if (!pending_.defined() && features.size(0) > 0) {
+    // Where something was merged already, that is where it goes on.
+    const auto device = folded_.count > 0 ? folded_.scatter.device() : features.device();
+    pending_ = torch::empty({std::max(dim_, kBlock), dim_}, torch::dtype(at::kFloat).device(device));
+  }
   int64_t done = 0;
   while (done < features.size(0)) {
     const int64_t taken = std::min(pending_.size(0) - pending_count_, features.size(0) - done);
@@ -83,13 +98,33 @@ void MomentsAccumulator::merge(const MomentsAccumulator& other) {
   DDPM_CHECK(other.dim_ == dim_, "moments of {} and of {} features", dim_, other.dim_);
   if (other.folded_.count > 0) {
     if (folded_.count == 0) {
-      folded_ = {other.folded_.count, other.folded_.mean.clone(), other.folded_.scatter.clone()};
+      const auto device = pending_.defined() ? pending_.device() : other.folded_.mean.device();
+      const auto copy = [&](const at::Tensor& x) {
+        return x.to(device, at::kDouble, /*non_blocking=*/false, /*copy=*/true);
+      };
+      folded_ = {other.folded_.count, copy(other.folded_.mean), copy(other.folded_.scatter)};
     } else {
-      folded_.scatter.add_(other.folded_.scatter);
-      folded_.add_block(torch::empty({1, dim_}, at::kDouble), other.folded_.count, other.folded_.mean);
+      const auto device = folded_.scatter.device();
+      folded_.scatter.add_(other.folded_.scatter.to(device));
+      folded_.add_block(torch::empty({1, dim_}, folded_.mean.options()), other.folded_.count,
+                        other.folded_.mean.to(device));
     }
   }
   add(other.pending_rows());
+}
+
+/// Fewer rows than features, none of them folded.
+Moments MomentsAccumulator::of_pending_rows() const {
+  Moments moments;
+  auto rows = pending_rows().to(at::kDouble);
+  const auto mean = rows.mean(0);
+  rows.sub_(mean).div_(std::sqrt(static_cast<double>(count() - 1)));
+  auto covariance = zero_matrix(dim_, rows.device());
+  add_gram(covariance, rows);
+  moments.mean = mean.cpu();
+  moments.covariance = covariance.cpu();
+  moments.centred = rows.cpu();
+  return moments;
 }
 
 Moments MomentsAccumulator::finish() const {
@@ -98,24 +133,18 @@ Moments MomentsAccumulator::finish() const {
                           count() == 1 ? "is" : "are", count());
   }
   Moments moments;
-  moments.count = count();
-  const auto divisor = static_cast<double>(count() - 1);
   if (folded_.count == 0 && count() < dim_) {
-    auto rows = pending_rows().to(at::kDouble);
-    moments.mean = rows.mean(0);
-    rows.sub_(moments.mean).div_(std::sqrt(divisor));
-    moments.covariance = zero_matrix(dim_);
-    dense::add_gram(moments.covariance, rows);
-    moments.centred = rows;
+    moments = of_pending_rows();
   } else {
     Folded all{folded_.count, {}, {}};
     if (folded_.count > 0) {
       all = {folded_.count, folded_.mean.clone(), folded_.scatter.clone()};
     }
     all.fold(pending_rows());
-    moments.mean = all.mean;
-    moments.covariance = all.scatter.div_(divisor);
+    moments.mean = all.mean.cpu();
+    moments.covariance = all.scatter.cpu().div_(static_cast<double>(count() - 1));
   }
+  moments.count = count();
   dense::mirror_upper(moments.covariance);
   if (!std::isfinite(moments.mean.sum().item<double>())) {
     throw core::DataError(

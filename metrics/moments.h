@@ -23,12 +23,13 @@ void merge(Moments& all, const Moments& part);
 /// Streaming moments in float64, in memory that does not depend on how many vectors there are: one d x d
 /// matrix and max(d, 512) rows of float32. Rows are folded in fixed blocks by the pairwise update of Chan,
 /// Golub & LeVeque (1979), so that the result depends on the order of the rows alone, bit for bit, not on how
-/// callers cut them into batches. A common offset of the features costs no precision.
+/// callers cut them into batches. A common offset of the features costs no precision. All of it is done on
+/// the device of the first rows that are added, and a GPU is not waited for before finish().
 class MomentsAccumulator {
  public:
   explicit MomentsAccumulator(int64_t dim);
 
-  /// Adds float32 [n, d]; n may be 0.
+  /// Adds float32 [n, d], of any device; n may be 0.
   void add(const at::Tensor& features);
 
   /// Adds all that `other` (of the same d) has seen. The result differs from one pass over all rows by
@@ -38,7 +39,8 @@ class MomentsAccumulator {
   int64_t count() const { return folded_.count + pending_count_; }
   int64_t dim() const { return dim_; }
 
-  /// Throws DataError below two vectors, which have no covariance, and if a feature was NaN or infinite.
+  /// On the CPU. Throws DataError below two vectors, which have no covariance, and if a feature was NaN or
+  /// infinite.
   Moments finish() const;
 
  private:
@@ -52,10 +54,11 @@ class MomentsAccumulator {
   };
 
   at::Tensor pending_rows() const;
+  Moments of_pending_rows() const;
 
   int64_t dim_;
   int64_t pending_count_ = 0;
-  at::Tensor pending_;  ///< float32 [max(d, 512), d]: rows not yet folded
+  at::Tensor pending_;  ///< float32 [max(d, 512), d]: rows not yet folded; undefined before the first
   Folded folded_;
 };
 

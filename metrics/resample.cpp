@@ -1,6 +1,7 @@
 #include "metrics/resample.h"
 
 #include "base/core/error.h"
+#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 
 #include <array>
@@ -138,26 +139,25 @@ at::Tensor blend_along(const at::Tensor& x, int64_t dim, const std::vector<Tap>&
   }
   shape[static_cast<size_t>(dim)] = static_cast<int64_t>(taps.size());
   const auto from = [&](const std::vector<int64_t>& index) {
-    return x.index_select(dim, torch::tensor(index).to(x.device()));
+    return x.index_select(dim, tensor::send(torch::tensor(index), x.device()));
   };
   const auto share = [&](const std::vector<float>& values) {
-    return torch::tensor(values).view(shape).to(x.device());
+    return tensor::send(torch::tensor(values).view(shape), x.device());
   };
   return Rule::blend(from(lo), from(hi), share(t), share(rest));
 }
 
-/// The same on the device of `images_u8`, for GPUs.
+/// The same on the device of `images_u8`, for GPUs; the layout is left to the network.
 template <class Rule>
 at::Tensor resample_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
   std::vector<float> values;
   for (int byte = 0; byte < 256; ++byte) {
     values.push_back(Rule::value(byte));
   }
-  const auto table = torch::tensor(values).to(images_u8.device());
+  const auto table = tensor::send(torch::tensor(values), images_u8.device());
   const auto x = table.index_select(0, images_u8.flatten().to(at::kInt)).view(images_u8.sizes());
   const auto wide = blend_along<Rule>(x, 3, make_taps<Rule>(images_u8.size(3), out_w));
-  return blend_along<Rule>(wide, 2, make_taps<Rule>(images_u8.size(2), out_h))
-      .contiguous(at::MemoryFormat::ChannelsLast);
+  return blend_along<Rule>(wide, 2, make_taps<Rule>(images_u8.size(2), out_h));
 }
 
 template <class Rule>

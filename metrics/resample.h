@@ -28,7 +28,8 @@ at::Tensor resample_half_pixel_of_bytes(const at::Tensor& images_u8, int64_t out
 
 namespace detail {
 
-/// The same rules by LibTorch's operators, on the device of the images: what a GPU runs. The same bits.
+/// The same rules by LibTorch's operators, on the device of the images: what a GPU runs. The same
+/// bits, in a layout of no promise.
 at::Tensor tf1_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
 at::Tensor half_pixel_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
 

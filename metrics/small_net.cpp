@@ -3,6 +3,7 @@
 #include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/tensor/runtime.h"
+#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 #include "metrics/small_net_layout.h"
 
@@ -57,8 +58,8 @@ class SmallNet final : public FeatureNet {
       return at::conv2d(x, weight, bias, unit.stride, unit.kernel / 2).relu_();
     };
     const auto& classifier = weights_.back().tensor;
-    const auto features = small_net::run(layout_, input.to(classifier.device()), apply);
-    return {features.cpu(), at::linear(features, classifier).cpu()};
+    const auto features = small_net::run(layout_, tensor::send(input, classifier.device()), apply);
+    return {features, at::linear(features, classifier)};
   }
 
  private:
@@ -195,7 +196,7 @@ double accuracy(const FeatureNet& net, const at::Tensor& images_u8, const at::Te
     if (size < net.micro_batch()) {
       input = at::constant_pad_nd(input, {0, 0, 0, 0, 0, 0, 0, net.micro_batch() - size});
     }
-    const auto guess = net.forward(input).logits.narrow(0, 0, size).argmax(1);
+    const auto guess = net.forward(input).logits.narrow(0, 0, size).argmax(1).cpu();
     right += guess.eq(labels.narrow(0, begin, size)).sum().item<int64_t>();
   }
   return static_cast<double>(right) / static_cast<double>(count);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what ddpm-eval needs to build, run and test, from Debian 12's own packages. Does nothing when all is there.
-# Usage: tools/install-deps.sh [browser]; with `browser`, what `make test-browser` needs instead.
+# Usage: tools/install-deps.sh [browser | libtorch2]; with a word, what `make test-browser` or tools/check-libtorch2.sh needs instead.
 set -euo pipefail
 
 packages=(
@@ -15,7 +15,9 @@ packages=(
   dataset-fashion-mnist
 )
 
-if [ "${1:-}" = browser ]; then
+if [ "${1:-}" = libtorch2 ]; then
+  packages=(python3-venv)
+elif [ "${1:-}" = browser ]; then
   packages=(chromium chromium-driver curl jq)
 fi
 

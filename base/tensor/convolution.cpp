@@ -105,26 +105,22 @@ struct Convolution : torch::autograd::Function<Convolution> {
 }  // namespace
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                       const ConvolutionShape& shape, at::ScalarType result) {
+                       const ConvolutionShape& shape, at::ScalarType result, const at::Tensor& residual) {
   if (x.is_cuda()) {
-    return gpu::convolution(x, weight, bias, shape, result);
+    return gpu::convolution(x, weight, bias, shape, result, residual);
   }
-  DDPM_CHECK(bias.defined(), "a convolution without bias is for GPUs");
+  DDPM_CHECK(bias.defined() && !residual.defined(), "no bias, or a residual, is for GPUs");
   return suits_onednn(x, weight) ? Convolution::apply(x, weight, bias, shape, result)
                                  : by_operators(x, weight, bias, shape, result);
 }
 
 /// Layouts differ between shapes of input, though rarely: one copy for each that was met. Winograd's filters
-/// are of any shape; a GPU has one copy for each dtype.
+/// are of any shape; a GPU has one copy for each dtype and layout.
 struct FrozenConvolution::Packed {
-  struct Operands {
-    at::Tensor weight, bias;
-  };
-
   std::mutex mutex;
   std::vector<std::pair<onednn::Problem, onednn::PackedWeight>> met;
   at::Tensor winograd_filters;
-  std::map<at::ScalarType, Operands> on_gpu;
+  std::map<std::pair<at::ScalarType, at::MemoryFormat>, Operands> on_gpu;
 };
 
 FrozenConvolution::FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias,
@@ -140,7 +136,9 @@ FrozenConvolution::~FrozenConvolution() = default;
 
 at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType result) const {
   if (x.is_cuda()) {
-    return run_on_gpu(x, result, /*biased=*/true);
+    const auto [weight, bias] = on_gpu(x, gpu::operand_dtype(x, result));
+    return rectifier_ == Rectifier::kRelu ? gpu::forward_relu(x, weight, bias, shape_, result)
+                                          : gpu::forward(x, weight, bias, shape_, result);
   }
   if (!suits_onednn(x, weight_)) {
     auto y = by_operators(x, weight_, bias_, shape_, result);
@@ -153,15 +151,16 @@ at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType res
   return y;
 }
 
-at::Tensor FrozenConvolution::without_bias(const at::Tensor& x) const {
-  DDPM_CHECK(x.is_cuda(), "a convolution without bias is for GPUs");
-  return run_on_gpu(x, x.scalar_type(), /*biased=*/false);
+at::Tensor FrozenConvolution::with_bias(const at::Tensor& bias, const at::Tensor& x,
+                                        const at::Tensor& residual) const {
+  DDPM_CHECK(x.is_cuda(), "another bias is for GPUs");
+  return gpu::forward(x, on_gpu(x, x.scalar_type()).weight, bias, shape_, x.scalar_type(), residual);
 }
 
 void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
   DDPM_CHECK(rectifier_ == Rectifier::kNone, "a rectified convolution is not added");
   if (x.is_cuda()) {
-    sum.add_(run_on_gpu(x, sum.scalar_type(), /*biased=*/true));
+    sum.add_((*this)(x, sum.scalar_type()));
     return;
   }
   if (!suits_onednn(x, weight_)) {
@@ -173,21 +172,14 @@ void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
   run(problem, x, sum);
 }
 
-at::Tensor FrozenConvolution::run_on_gpu(const at::Tensor& x, at::ScalarType result, bool biased) const {
-  const auto dtype = gpu::operand_dtype(x, result);
-  Packed::Operands operands;
-  {
-    const std::lock_guard lock(packed_->mutex);
-    auto& kept = packed_->on_gpu[dtype];
-    if (!kept.weight.defined()) {
-      kept = {gpu::pack(weight_, dtype), bias_.to(dtype)};
-    }
-    operands = kept;
+FrozenConvolution::Operands FrozenConvolution::on_gpu(const at::Tensor& x, at::ScalarType dtype) const {
+  const auto layout = gpu::layout_of(x);
+  const std::lock_guard lock(packed_->mutex);
+  auto& kept = packed_->on_gpu[{dtype, layout}];
+  if (!kept.weight.defined()) {
+    kept = {gpu::pack(weight_, dtype, layout), bias_.to(dtype)};
   }
-  if (biased && rectifier_ == Rectifier::kRelu) {
-    return gpu::forward_relu(x, operands.weight, operands.bias, shape_, result);
-  }
-  return gpu::forward(x, operands.weight, biased ? operands.bias : at::Tensor(), shape_, result);
+  return kept;
 }
 
 void FrozenConvolution::run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const {

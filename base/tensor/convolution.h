@@ -39,12 +39,14 @@ enum class Rectifier {
 
 /// x [n, in, h, w], weight float32 [out, in, k, l], bias float32 [out]; returns [n, out, ...] of dtype
 /// `result`, channels-last. Differentiable once; the gradients of weight and bias are float32, that of x has
-/// x's dtype. `bias` may be undefined on a GPU, where adding it is a pass over memory.
+/// x's dtype. On a GPU, where each addition is a pass over memory, `bias` may be undefined and `residual`, as
+/// the result is, be given: it is added with the bias.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                       const ConvolutionShape& shape, at::ScalarType result);
+                       const ConvolutionShape& shape, at::ScalarType result, const at::Tensor& residual = {});
 
 /// The same for many evaluations with weights that stay: they are laid out as the processor wants them once
-/// per dtype. Not differentiable. May be called from several threads.
+/// per dtype. On a GPU x may be contiguous as plain [n, in, h, w] too, and the result is then: float32 alone
+/// is faster so. Not differentiable. May be called from several threads.
 class FrozenConvolution {
  public:
   FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias, const ConvolutionShape& shape,
@@ -54,14 +56,18 @@ class FrozenConvolution {
   ~FrozenConvolution();
 
   at::Tensor operator()(const at::Tensor& x, at::ScalarType result) const;
-  /// In x's dtype, its bias and rectifier left out; on GPUs.
-  at::Tensor without_bias(const at::Tensor& x) const;
+  /// In x's dtype, with another bias and a residual for its own bias and rectifier, either or both undefined;
+  /// on GPUs.
+  at::Tensor with_bias(const at::Tensor& bias, const at::Tensor& x, const at::Tensor& residual = {}) const;
   /// Adds the convolution to `sum`, which has the shape and layout of the result. Not with a rectifier.
   void add_to(at::Tensor& sum, const at::Tensor& x) const;
 
  private:
   struct Packed;
-  at::Tensor run_on_gpu(const at::Tensor& x, at::ScalarType result, bool biased) const;
+  struct Operands {
+    at::Tensor weight, bias;
+  };
+  Operands on_gpu(const at::Tensor& x, at::ScalarType dtype) const;
   void run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const;
 
   at::Tensor weight_, bias_;

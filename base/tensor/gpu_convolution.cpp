@@ -9,6 +9,7 @@
 #include <torch/types.h>
 
 #ifdef DDPM_EVAL_WITH_CUDA
+#include "base/tensor/add_bias_cuda.h"
 #include "base/tensor/column_sum_cuda.h"
 
 #include <ATen/cuda/CUDAContext.h>
@@ -23,17 +24,43 @@ using torch::autograd::variable_list;
 constexpr auto kChannelsLast = torch::MemoryFormat::ChannelsLast;
 
 /// x as it meets a packed weight.
-at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape) {
-  return Padding(shape).around(given.to(packed.scalar_type()).contiguous(kChannelsLast));
+at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape,
+                     at::MemoryFormat layout) {
+  return Padding(shape).around(given.to(packed.scalar_type()).contiguous(layout));
 }
 
-/// `bias` may be empty or undefined.
-at::Tensor convolve(const at::Tensor& input, const at::Tensor& packed, const at::Tensor& bias,
-                    const ConvolutionShape& shape, at::ScalarType result) {
-  at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside());
-  if (bias.defined() && bias.numel() > 0) {
-    y.add_(bias.to(y.scalar_type()).view({-1, 1, 1}));
+bool is_given(const at::Tensor& tensor) { return tensor.defined() && tensor.numel() > 0; }
+
+/// y + bias + residual in the memory of y [n, c, h, w]; either may be empty or undefined.
+void add(at::Tensor& y, const at::Tensor& given_bias, const at::Tensor& residual) {
+  const at::Tensor bias = is_given(given_bias) ? given_bias.to(y.scalar_type()) : at::Tensor();
+#ifdef DDPM_EVAL_WITH_CUDA
+  const bool bfloat16 = y.scalar_type() == torch::kBFloat16;
+  const auto fits = [&](const at::Tensor& x) {
+    return !is_given(x) || (x.scalar_type() == y.scalar_type() && x.is_contiguous(kChannelsLast));
+  };
+  if ((bfloat16 || y.scalar_type() == torch::kFloat32) && fits(y) && fits(residual)) {
+    if (is_given(bias) || is_given(residual)) {
+      cuda::add_bias(y.numel() / y.size(1), y.size(1), bfloat16, is_given(bias) ? bias.data_ptr() : nullptr,
+                     is_given(residual) ? residual.data_ptr() : nullptr, y.data_ptr(),
+                     at::cuda::getCurrentCUDAStream());
+    }
+    return;
   }
+#endif
+  if (is_given(bias)) {
+    y.add_(bias.view({-1, 1, 1}));
+  }
+  if (is_given(residual)) {
+    y.add_(residual);
+  }
+}
+
+/// `bias` and `residual` may be empty or undefined.
+at::Tensor convolve(const at::Tensor& input, const at::Tensor& packed, const at::Tensor& bias,
+                    const ConvolutionShape& shape, at::ScalarType result, const at::Tensor& residual) {
+  at::Tensor y = at::conv2d(input, packed, {}, shape.stride, Padding(shape).inside());
+  add(y, bias, residual);
   return y.to(result);
 }
 
@@ -55,14 +82,16 @@ at::Tensor sum_of_channels(const at::Tensor& dy) {
 
 struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias, const ConvolutionShape& shape, at::ScalarType result) {
-    const at::Tensor packed = pack(weight, operand_dtype(x, result));
-    const at::Tensor input = input_for(packed, x, shape);
+                            const at::Tensor& bias, const ConvolutionShape& shape, at::ScalarType result,
+                            const at::Tensor& residual) {
+    const at::Tensor packed = pack(weight, operand_dtype(x, result), kChannelsLast);
+    const at::Tensor input = input_for(packed, x, shape, kChannelsLast);
     context->save_for_backward({input, packed});
     context->saved_data["shape"] = to_numbers(shape);
     context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
     context->saved_data["biased"] = bias.numel() > 0;
-    return convolve(input, packed, bias, shape, result);
+    context->saved_data["added"] = residual.numel() > 0;
+    return convolve(input, packed, bias, shape, result, residual);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -85,15 +114,21 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
         torch::empty(rounded.sizes(), torch::dtype(torch::kFloat32).device(rounded.device()));
     dweight.copy_(rounded);
     const bool biased = context->saved_data["biased"].toBool();
-    return {dx, dweight, biased ? sum_of_channels(dy) : at::Tensor(), at::Tensor(), at::Tensor()};
+    const bool added = context->saved_data["added"].toBool();
+    return {dx,           dweight,      biased ? sum_of_channels(dy) : at::Tensor(),
+            at::Tensor(), at::Tensor(), added ? gradients[0] : at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor pack(const at::Tensor& weight, at::ScalarType dtype) {
-  at::Tensor packed =
-      torch::empty(weight.sizes(), torch::dtype(dtype).device(weight.device()), kChannelsLast);
+at::MemoryFormat layout_of(const at::Tensor& x) {
+  const bool plain = x.is_contiguous() && !x.is_contiguous(kChannelsLast);
+  return plain ? torch::MemoryFormat::Contiguous : kChannelsLast;
+}
+
+at::Tensor pack(const at::Tensor& weight, at::ScalarType dtype, at::MemoryFormat layout) {
+  at::Tensor packed = torch::empty(weight.sizes(), torch::dtype(dtype).device(weight.device()), layout);
   return packed.copy_(weight);
 }
 
@@ -102,15 +137,15 @@ at::ScalarType operand_dtype(const at::Tensor& x, at::ScalarType result) {
 }
 
 at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
-                   const ConvolutionShape& shape, at::ScalarType result) {
-  return convolve(input_for(packed, x, shape), packed, bias, shape, result);
+                   const ConvolutionShape& shape, at::ScalarType result, const at::Tensor& residual) {
+  return convolve(input_for(packed, x, shape, layout_of(x)), packed, bias, shape, result, residual);
 }
 
 at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
-  const at::Tensor input = input_for(packed, x, shape);
+  const at::Tensor input = input_for(packed, x, shape, layout_of(x));
   if (input.scalar_type() != torch::kFloat32) {
-    return convolve(input, packed, bias, shape, result).relu_();
+    return convolve(input, packed, bias, shape, result, {}).relu_();
   }
   return at::cudnn_convolution_relu(input, packed, bias, {shape.stride, shape.stride},
                                     Padding(shape).inside(), {1, 1}, /*groups=*/1)
@@ -118,9 +153,12 @@ at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at:
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                       const ConvolutionShape& shape, at::ScalarType result) {
+                       const ConvolutionShape& shape, at::ScalarType result, const at::Tensor& residual) {
   // A custom function takes no undefined tensor.
-  return GpuConvolution::apply(x, weight, bias.defined() ? bias : weight.new_empty({0}), shape, result);
+  const auto given = [&](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor : weight.new_empty({0});
+  };
+  return GpuConvolution::apply(x, weight, given(bias), shape, result, given(residual));
 }
 
 }  // namespace ddpm_eval::tensor::gpu

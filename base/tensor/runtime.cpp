@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/processor_quota.h"
+#include "base/tensor/gpu_memory.h"
 
 #include <algorithm>
 #include <charconv>
@@ -173,6 +174,9 @@ nlohmann::ordered_json runtime_context() {
                                  {"libtorch", info.libtorch}, {"cpu_capability", info.cpu_capability}};
   if (chosen_device.is_cuda()) {
     context["tf32"] = info.tf32;
+  }
+  if (batches_were_halved()) {
+    context["halved_batches"] = true;
   }
   return context;
 }

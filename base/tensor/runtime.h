@@ -43,7 +43,8 @@ void synchronize();
 
 RuntimeInfo runtime_info();
 
-/// runtime_info() as the part of a record's context.
+/// runtime_info() as the part of a record's context, with "halved_batches" if batches_were_halved()
+/// (gpu_memory.h).
 nlohmann::ordered_json runtime_context();
 
 /// What the last bits of a result depend on beside the program: "threads" and, on a GPU, "device" and "tf32".

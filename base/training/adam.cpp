@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/training/adam_kernel.h"
 #include "base/training/blocks.h"
+#include "base/training/gpu_update.h"
 
 #include <cmath>
 
@@ -29,19 +30,14 @@ detail::AdamCoefficients<Real> coefficients(const AdamOptions& options, int64_t 
 }
 
 /// One parameter with what goes with it.
-struct Slot {
-  at::Tensor parameter;
-  at::Tensor grad;
-  at::Tensor exp_avg;
-  at::Tensor exp_avg_sq;
+using Slot = gpu::AdamTensors;
 
-  /// Whether the four can be walked side by side as plain arrays.
-  bool aligned() const {
-    return detail::is_plain(parameter) && detail::same_storage_order(parameter, grad) &&
-           detail::same_storage_order(parameter, exp_avg) &&
-           detail::same_storage_order(parameter, exp_avg_sq);
-  }
-};
+/// Whether the four can be walked side by side as arrays.
+bool in_one_order(const Slot& slot) {
+  return detail::same_storage_order(slot.parameter, slot.grad) &&
+         detail::same_storage_order(slot.parameter, slot.exp_avg) &&
+         detail::same_storage_order(slot.parameter, slot.exp_avg_sq);
+}
 
 template <class Real>
 void update_block(const Slot& slot, const detail::Block& block, const detail::AdamCoefficients<Real>& c) {
@@ -50,8 +46,7 @@ void update_block(const Slot& slot, const detail::Block& block, const detail::Ad
                      slot.exp_avg_sq.data_ptr<Real>() + block.begin, block.end - block.begin, c);
 }
 
-/// The same arithmetic by LibTorch's operators, for other devices, dtypes and tensors with gaps. Many tensors
-/// at a time: a GPU takes longer to be told of a small kernel than to run it.
+/// The same arithmetic by LibTorch's operators, for other devices, dtypes and tensors with gaps.
 void update_by_operators(const std::vector<Slot>& slots, const detail::AdamCoefficients<double>& c) {
   std::vector<at::Tensor> parameters, exp_avgs, exp_avg_sqs, grads;
   for (const auto& slot : slots) {
@@ -95,7 +90,7 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
   const auto narrow = coefficients<float>(options_, step, learning_rate, grad_scale);
   std::vector<Slot> slots(parameters.size());
   std::vector<bool> plain(parameters.size(), false);
-  std::vector<Slot> others;
+  std::vector<Slot> on_gpu, others;
   for (size_t i = 0; i < parameters.size(); ++i) {
     DDPM_CHECK(parameters[i].name == exp_avg_[i].name, "parameter '{}' where '{}' was", parameters[i].name,
                exp_avg_[i].name);
@@ -103,11 +98,13 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
     if (!slots[i].grad.defined()) {
       continue;
     }
-    plain[i] = slots[i].aligned();
+    plain[i] = detail::is_plain(slots[i].parameter) && in_one_order(slots[i]);
     if (!plain[i]) {
-      others.push_back(slots[i]);
+      const bool by_kernel = gpu::suits(slots[i].parameter) && in_one_order(slots[i]);
+      (by_kernel ? on_gpu : others).push_back(slots[i]);
     }
   }
+  gpu::adam(on_gpu, narrow);
   if (!others.empty()) {
     update_by_operators(others, wide);
   }

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/training/adam_kernel.h"
 #include "base/training/blocks.h"
+#include "base/training/gpu_update.h"
 
 #include <ATen/Parallel.h>
 
@@ -36,7 +37,7 @@ void move_towards(const tensor::NamedTensors& shadows, const tensor::NamedTensor
   DDPM_CHECK(shadows.size() == targets.size(), "{} averages for {} tensors", shadows.size(), targets.size());
   std::vector<Pair> pairs(targets.size());
   std::vector<bool> plain(targets.size(), false);
-  std::vector<at::Tensor> gpu_averages, gpu_values;
+  std::vector<gpu::AverageTensors> on_gpu;
   for (size_t i = 0; i < targets.size(); ++i) {
     DDPM_CHECK(shadows[i].name == targets[i].name, "tensor '{}' where '{}' was", targets[i].name,
                shadows[i].name);
@@ -45,19 +46,15 @@ void move_towards(const tensor::NamedTensors& shadows, const tensor::NamedTensor
     if (plain[i]) {
       continue;
     }
-    if (pairs[i].average.is_cuda() && pairs[i].average.is_floating_point()) {
-      gpu_averages.push_back(pairs[i].average);
-      gpu_values.push_back(pairs[i].value);
+    if (gpu::suits(pairs[i].average) && detail::same_storage_order(pairs[i].average, pairs[i].value)) {
+      on_gpu.push_back({pairs[i].average, pairs[i].value});
     } else if (pairs[i].average.is_floating_point()) {
       pairs[i].average.lerp_(pairs[i].value, weight);
     } else {
       pairs[i].average.copy_(pairs[i].value);
     }
   }
-  if (!gpu_averages.empty()) {  // all in two kernels instead of one for each
-    torch::_foreach_mul_(gpu_averages, 1 - weight);
-    torch::_foreach_add_(gpu_averages, gpu_values, weight);
-  }
+  gpu::average(on_gpu, static_cast<float>(weight));
   const auto blocks = detail::cut_into_blocks(targets, [&](size_t i) { return plain[i]; });
   at::parallel_for(0, static_cast<int64_t>(blocks.size()), detail::kBlockGrain,
                    [&](int64_t begin, int64_t end) {

@@ -2,6 +2,7 @@
 
 #include "base/training/adam_kernel.h"
 #include "base/training/blocks.h"
+#include "base/training/gpu_update.h"
 
 #include <cmath>
 
@@ -15,19 +16,15 @@ double block_sum(const at::Tensor& grad, const detail::Block& block) {
   return detail::sum_of_squares(grad.data_ptr<Real>() + block.begin, block.end - block.begin);
 }
 
-/// One number back from the device for all gradients; their own sums are float32 there, and that of these
-/// float64.
+/// One number back from the device for all gradients.
 double norm_on_gpu(const tensor::NamedTensors& parameters) {
   std::vector<at::Tensor> grads;
   for (const auto& [name, parameter] : parameters) {
-    if (parameter.grad().defined()) {
-      grads.push_back(parameter.grad());
+    if (const at::Tensor& grad = parameter.grad(); grad.defined()) {
+      grads.push_back(gpu::suits(grad) ? grad : grad.to(torch::kFloat32).contiguous());
     }
   }
-  if (grads.empty()) {
-    return 0;
-  }
-  return torch::stack(torch::_foreach_norm(grads, 2)).to(torch::kFloat64).norm().item<double>();
+  return gpu::norm(grads);
 }
 
 }  // namespace

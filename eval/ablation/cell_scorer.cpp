@@ -190,7 +190,7 @@ class ImageCells final : public CellScorer {
         console_progress("scoring", "samples", quiet_));
     scores.metrics[frechet_] = metrics::frechet_distance(real_.moments, moments.finish()).distance;
     if (rule_) {
-      const auto result = metrics::inception_score(torch::cat(logits), *rule_);
+      const auto result = metrics::inception_score(torch::cat(logits).cpu(), *rule_);
       scores.metrics[inception_ + "_mean"] = result.mean;
       if (result.std) {
         scores.metrics[inception_ + "_std"] = *result.std;

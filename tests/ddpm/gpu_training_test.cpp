@@ -5,6 +5,8 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 
 namespace ddpm_eval::ddpm {
@@ -106,6 +108,29 @@ TEST(GpuTraining, IsTheSameEveryTimeAndNearInBfloat16) {
   const auto narrow = train(config, folder.path() / "3");
   for (size_t i = 0; i < once.losses.size(); ++i) {
     EXPECT_NEAR(narrow.losses[i], once.losses[i], 0.05 * once.losses[i]) << i;
+  }
+}
+
+/// Recorded passes (tensor::ReplayedFunction) give the bits of the same passes told one by one.
+TEST(GpuTraining, ReplayedStepsAreTheSame) {
+  SKIP_WITHOUT_GPU(gpu);
+  const testing::TempDir folder;
+  for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
+    for (const int64_t accumulate : {1, 2}) {
+      auto config = config_of(Loss::kHybrid, ModelVariance::kLearnedRange);
+      config.train.precision = precision;
+      config.train.loop.accumulate = accumulate;
+      const auto replayed = train(config, folder.path() / "replayed");
+      ::setenv("DDPM_EVAL_CUDA_GRAPHS", "off", 1);
+      const auto told = train(config, folder.path() / "told");
+      ::unsetenv("DDPM_EVAL_CUDA_GRAPHS");
+      EXPECT_EQ(replayed.losses, told.losses);
+      for (size_t i = 0; i < told.averages.size(); ++i) {
+        EXPECT_TRUE(torch::equal(replayed.averages[i].tensor, told.averages[i].tensor))
+            << told.averages[i].name;
+      }
+      EXPECT_TRUE(torch::equal(replayed.samples, told.samples));
+    }
   }
 }
 

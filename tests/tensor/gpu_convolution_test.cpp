@@ -1,3 +1,5 @@
+#include "base/tensor/gpu_convolution.h"
+
 #include "base/tensor/convolution.h"
 #include "base/tensor/noise.h"
 #include "tests/support/gpu.h"
@@ -9,6 +11,7 @@
 namespace ddpm_eval::tensor {
 namespace {
 
+using ddpm_eval::testing::TensorEq;
 using ddpm_eval::testing::TensorNear;
 
 using testing::Case;
@@ -54,9 +57,50 @@ TEST(GpuConvolution, ValueAndGradientsEqualLibTorchsInFloat64) {
         }
         const at::NoGradGuard no_grad;
         const FrozenConvolution frozen(weight, bias, c.shape);
-        const auto kept = biased ? frozen(x, dtype) : frozen.without_bias(x);
+        const auto kept = biased ? frozen(x, dtype) : frozen.with_bias({}, x);
         EXPECT_THAT(kept.cpu(), near(want.detach(), once));
       }
+    }
+  }
+}
+
+TEST(LayoutOfAConvolution, IsPlainWhereTheInputIsInNoOtherWay) {
+  constexpr auto kPlain = torch::MemoryFormat::Contiguous, kLast = torch::MemoryFormat::ChannelsLast;
+  const auto x = torch::zeros({2, 4, 5, 6});
+  EXPECT_EQ(gpu::layout_of(x), kPlain);
+  EXPECT_EQ(gpu::layout_of(x.narrow(0, 0, 1)), kPlain);
+  EXPECT_EQ(gpu::layout_of(x.contiguous(kLast)), kLast);
+  EXPECT_EQ(gpu::layout_of(x.narrow(1, 0, 3)), kLast) << "in neither way";
+  EXPECT_EQ(gpu::layout_of(torch::zeros({2, 4, 1, 1})), kLast) << "in both ways";
+  EXPECT_EQ(gpu::layout_of(torch::zeros({2, 1, 5, 6})), kLast) << "in both ways";
+  const auto weight = draws("weight", {4, 3, 3, 3});
+  for (const auto layout : {kPlain, kLast}) {
+    const auto packed = gpu::pack(weight, torch::kFloat32, layout);
+    EXPECT_TRUE(packed.is_contiguous(layout));
+    EXPECT_THAT(packed, TensorEq(weight));
+  }
+}
+
+/// float32 by one kernel, in the layout of what is given, with one object for both.
+TEST(GpuConvolution, FollowsTheLayoutOfItsInput) {
+  SKIP_WITHOUT_GPU(gpu);
+  const at::NoGradGuard no_grad;
+  const auto device = compute_device();
+  for (const Case& c : kCases) {
+    const auto x = draws("x", {3, c.in, c.side, c.side}), weight = c.weight(), bias = c.bias();
+    const auto d = torch::kFloat64;
+    const auto exact =
+        torch::conv2d(torch::constant_pad_nd(x.to(d), c.padding()), weight.to(d), bias.to(d), c.shape.stride);
+    const FrozenConvolution rectified(weight.to(device), bias.to(device), c.shape, Rectifier::kRelu);
+    const FrozenConvolution frozen(weight.to(device), bias.to(device), c.shape);
+    for (const auto layout : {torch::MemoryFormat::Contiguous, torch::MemoryFormat::ChannelsLast}) {
+      const auto given = x.to(device).contiguous(layout);
+      const auto y = rectified(given, torch::kFloat32), z = frozen(given, torch::kFloat32);
+      EXPECT_TRUE(y.is_contiguous(gpu::layout_of(given)));
+      EXPECT_TRUE(z.is_contiguous(gpu::layout_of(given)));
+      const double bound = 1e-5 * exact.abs().max().item<double>();
+      EXPECT_THAT(y.cpu(), TensorNear(exact.relu(), bound));
+      EXPECT_THAT(z.cpu(), TensorNear(exact, bound));
     }
   }
 }
@@ -91,6 +135,42 @@ TEST(GpuConvolution, AWiderResultIsExact) {
   const auto got = convolution(x.to(device).contiguous(torch::MemoryFormat::ChannelsLast), weight.to(device),
                                bias.to(device), padded(1, 1), torch::kFloat32);
   EXPECT_THAT(got.cpu(), TensorNear(want, 1e-5 * want.abs().max().item<double>()));
+}
+
+/// Added with the bias and rounded once; its gradient is that of the sum.
+TEST(GpuConvolution, AddsAResidual) {
+  SKIP_WITHOUT_GPU(gpu);
+  const auto device = compute_device();
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const int64_t channels : {3, 8, 20, 256, 300}) {
+      const auto image = [&](const char* purpose, int64_t width) {
+        return draws(purpose, {2, width, 5, 7})
+            .to(dtype)
+            .to(device)
+            .contiguous(torch::MemoryFormat::ChannelsLast);
+      };
+      const auto x = image("x", 4);
+      const auto residual = image("residual", channels).requires_grad_(true);
+      const auto weight = draws("weight", {channels, 4, 3, 3}).to(dtype).to(torch::kFloat32).to(device);
+      const auto bias = draws("bias", {channels, 1}).flatten().to(dtype).to(torch::kFloat32).to(device);
+      const auto shape = padded(1, 1);
+      const auto d = torch::kFloat64;
+      const auto want = torch::conv2d(x.to(d), weight.to(d), bias.to(d), 1, 1) + residual.detach().to(d);
+      const auto near =
+          TensorNear(want, (dtype == torch::kBFloat16 ? 0x1p-7 : 1e-5) * want.abs().max().item<double>());
+      const auto leaf = weight.clone().requires_grad_(true);
+      const auto y = convolution(x, leaf, bias, shape, dtype, residual);
+      EXPECT_THAT(y.detach(), near) << channels;
+      const auto dy = image("dy", channels);
+      y.backward(dy);
+      EXPECT_TRUE(torch::equal(residual.grad(), dy)) << channels;
+      const at::NoGradGuard no_grad;
+      const FrozenConvolution frozen(weight, bias, shape);
+      EXPECT_THAT(frozen.with_bias(bias, x, residual.detach()), near) << channels;
+      EXPECT_THAT(frozen.with_bias({}, x, residual.detach()),
+                  TensorNear(want - bias.to(d).view({-1, 1, 1}), 0x1p-7 * want.abs().max().item<double>()));
+    }
+  }
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 
 #include "base/core/error.h"
 #include "base/tensor/named_tensor.h"
+#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 #include "tests/support/errors.h"
+#include "tests/support/gpu.h"
 #include "tests/support/tensor_matchers.h"
 
 #include <ATen/Parallel.h>
@@ -39,6 +41,28 @@ TEST(Runtime, OurOwnParallelLoopsRunInParallel) {
 
 TEST(Runtime, NegativeThreadsAreRefused) {
   EXPECT_THAT(message_of<core::UsageError>([] { configure_runtime(-1); }), HasSubstr("--threads -1"));
+}
+
+TEST(Send, ToTheCpuIsTheTensorItself) {
+  const auto x = torch::arange(6.0).view({2, 3});
+  EXPECT_TRUE(send(x, at::kCPU).is_same(x));
+}
+
+TEST(GpuSend, TakesWhatIsThereNow) {
+  SKIP_WITHOUT_GPU(gpu);
+  const auto x = torch::arange(24.0).view({2, 3, 2, 2});
+  for (const auto& sent : {x.clone(), x.contiguous(torch::MemoryFormat::ChannelsLast), x.transpose(0, 1),
+                           x.narrow(0, 0, 1).expand({4, 3, 2, 2})}) {
+    const auto wanted = sent.clone();
+    const auto there = send(sent, compute_device());
+    if (sent.is_non_overlapping_and_dense()) {
+      sent.zero_();
+    }
+    EXPECT_TRUE(there.is_cuda());
+    EXPECT_THAT(there.cpu(), testing::TensorEq(wanted));
+    EXPECT_TRUE(send(there, compute_device()).is_same(there));
+    x.copy_(torch::arange(24.0).view({2, 3, 2, 2}));
+  }
 }
 
 TEST(NamedTensors, CopyExactlyRefusesEveryDifference) {
