@@ -128,7 +128,9 @@ std::optional<std::string> unknown_option(const CLI::App& program) {
   }
   const auto& command = innermost(program);
   std::vector<std::string> known;
+  std::string words;
   for (const CLI::App* app = &command; app != nullptr; app = app->get_parent()) {
+    words = prefix_of(*app) + words;
     for (const auto* option : app->get_options()) {
       for (const auto& name : option->get_lnames()) {
         known.push_back("--" + name);
@@ -136,9 +138,8 @@ std::optional<std::string> unknown_option(const CLI::App& program) {
     }
   }
   const auto flag = word->substr(0, word->find('='));
-  const auto words = prefix_of(command);
   return fmt::format("unknown option '{}'{}{}", flag,
-                     command.get_parent() == nullptr ? "" : " of " + words.substr(0, words.size() - 1),
+                     words.empty() ? "" : " of " + words.substr(0, words.size() - 1),
                      core::did_you_mean(flag, known));
 }
 

@@ -173,9 +173,14 @@ TEST_F(ImageZip, AProgramBeforeTheArchiveIsPassedOver) {
 
 // Refused by the size that it states, before memory is taken.
 TEST_F(ImageZip, AMemberThatIsLargerThanImagesAreIsListed) {
+  const at::Tensor noise = torch::randint(0, 256, {300'000}, torch::kUInt8);
+  const std::string content(static_cast<const char*>(noise.data_ptr()), 300'000);
   const auto path =
-      write_zip("bomb.zip", {{"1.png", plain_png(1)}, {"2.png", std::string((size_t{1} << 28) + 1, '\0')}},
-                "compression=deflate");
+      write_zip("bomb.zip", {{"1.png", plain_png(1)}, {"2.png", content}}, "compression=deflate");
+  // The size unpacked stands at byte 24 of the member's entry in the directory, the last one.
+  auto bytes = core::read_text(path);
+  bytes.replace(bytes.rfind("PK\x01\x02") + 24, 4, std::string("\x01\x00\x00\x10", 4));
+  core::write_file(path, bytes);
   const auto source = open_image_zip(path);
   EXPECT_THAT(drain(*source), ElementsAre(1));
   EXPECT_THAT(source->report().unreadable,

@@ -1,4 +1,5 @@
 #include "base/core/error.h"
+#include "base/core/json.h"
 #include "eval/report/record_parts.h"
 #include "tests/support/errors.h"
 
