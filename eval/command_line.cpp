@@ -3,6 +3,7 @@
 #include "base/core/file_io.h"
 #include "base/core/text.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -70,6 +71,13 @@ std::optional<std::string> problem_of(const std::string& type, const std::string
   return std::nullopt;
 }
 
+/// Whether it names what is written, to a place that is not standard output: of those that may be it, - is.
+bool is_output(const CLI::App& command, const CLI::Option& option) {
+  const auto name = option.get_name();
+  return name == "--out" || name == "--strip" || name == "--gif" ||
+         (name == "--grid" && command.get_name() == "sample");
+}
+
 /// `above`: the words before the command's own, as the parser hands them on.
 void write_help_below(const CLI::App& command, const std::string& above,
                       const std::filesystem::path& folder) {
@@ -111,18 +119,41 @@ std::optional<std::string> unknown_command(const CLI::App& program) {
                      hint.empty() ? "; choose " + core::join_or(names) : hint);
 }
 
+std::optional<std::string> unknown_option(const CLI::App& program) {
+  const auto unread = program.remaining(/*recurse=*/true);
+  const auto word = std::ranges::find_if(
+      unread, [](const std::string& one) { return one.size() > 1 && one.starts_with('-'); });
+  if (word == unread.end()) {
+    return std::nullopt;
+  }
+  const auto& command = innermost(program);
+  std::vector<std::string> known;
+  std::string words;
+  for (const CLI::App* app = &command; app != nullptr; app = app->get_parent()) {
+    words = prefix_of(*app) + words;
+    for (const auto* option : app->get_options()) {
+      for (const auto& name : option->get_lnames()) {
+        known.push_back("--" + name);
+      }
+    }
+  }
+  const auto flag = word->substr(0, word->find('='));
+  return fmt::format("unknown option '{}'{}{}", flag,
+                     words.empty() ? "" : " of " + words.substr(0, words.size() - 1),
+                     core::did_you_mean(flag, known));
+}
+
 std::optional<std::string> command_problem(const CLI::App& program) {
   if (auto unknown = unknown_command(program)) {
+    return unknown;
+  }
+  if (auto unknown = unknown_option(program)) {
     return unknown;
   }
   const auto& command = innermost(program);
   const auto names = names_below(command);
   if (names.empty()) {
     return std::nullopt;
-  }
-  const auto unread = program.remaining(/*recurse=*/true);
-  if (!unread.empty()) {
-    return fmt::format("unknown option '{}'", unread.front());
   }
   return command.get_parent() == nullptr ? "a command is needed"
                                          : fmt::format("a command is needed: {}", core::join_or(names));
@@ -133,6 +164,11 @@ std::optional<std::string> value_problem(const CLI::App& program) {
     for (const auto& value : option->results()) {
       if (const auto problem = problem_of(option->get_type_name(), value)) {
         return fmt::format("{}{}{}: {}", option->get_name(), value.empty() ? "" : " ", value, *problem);
+      }
+      if (value == "-" && is_output(program, *option)) {
+        return fmt::format(
+            "{} -: nothing goes to standard output by it; name a file or folder, or ./- if that is its name",
+            option->get_name());
       }
     }
   }

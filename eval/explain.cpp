@@ -87,7 +87,7 @@ std::vector<Preset> wanted_presets(const ExplainOptions& options) {
   }
   std::vector<Preset> wanted;
   for (const auto& name : options.presets) {
-    const auto& preset = metrics::find_preset(name);
+    const auto& preset = preset_given("--presets", name);
     if (std::any_of(wanted.begin(), wanted.end(), [&](const Preset& other) { return other.name == name; })) {
       throw core::UsageError("--presets: {} is there twice", name);
     }

@@ -56,6 +56,9 @@ metrics::InceptionLayer parse_layer(const std::string& features) {
     }
     words.push_back(features_word(info));
   }
+  if (features == "inception:2048" || features == "inception:pool3") {
+    throw core::UsageError("--features {}: these are inception itself; write --features inception", features);
+  }
   throw core::UsageError("--features {}: the FID Inception has no such layer{}; choose {}", features,
                          core::did_you_mean(features, words), core::join_or(words));
 }
@@ -138,6 +141,14 @@ void require_classifier(const FeatureRequest& request) {
         "--features {}: an Inception Score needs the classifier, which is above this layer; use --features "
         "{}",
         request.features, kInceptionName);
+  }
+}
+
+const metrics::Preset& preset_given(const char* flag, const std::string& name) {
+  try {
+    return metrics::find_preset(name);
+  } catch (const core::UsageError& error) {
+    throw core::UsageError("{} {}: {}", flag, name, error.what());
   }
 }
 

@@ -9,6 +9,10 @@
 #include <string_view>
 #include <vector>
 
+namespace ddpm_eval::metrics {
+struct Preset;
+}
+
 namespace ddpm_eval::eval {
 
 /// Which features a score is to be made on.
@@ -39,6 +43,9 @@ bool are_spatial(const std::string& features);
 /// Throws UsageError if the features that are asked for are a layer of the FID Inception below its
 /// classifier.
 void require_classifier(const FeatureRequest& request);
+
+/// metrics::find_preset() of what `flag` was given; a UsageError names it.
+const metrics::Preset& preset_given(const char* flag, const std::string& name);
 
 /// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
 /// command that fetches it: nothing is ever replaced silently. Throws UsageError for a layer that the FID

@@ -122,6 +122,8 @@ int main(int argc, char** argv) {
     return finish_output();
   } catch (const CLI::RequiredError& error) {
     return fail_usage(ddpm_eval::eval::command_problem(program).value_or(first_line(error.what())));
+  } catch (const CLI::ExtrasError& error) {
+    return fail_usage(ddpm_eval::eval::unknown_option(program).value_or(first_line(error.what())));
   } catch (const CLI::ParseError& error) {
     return fail_usage(first_line(error.what()));
   }

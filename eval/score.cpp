@@ -229,7 +229,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
 
   // Everything that can be refused is refused before the network is loaded, and the rest before it runs.
   if (!options.preset.empty()) {
-    metrics::find_preset(options.preset);
+    preset_given("--preset", options.preset);
   }
   refuse_idle_options(options);
   if (!options.wanted.pairs() && !options.real.empty()) {

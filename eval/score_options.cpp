@@ -45,8 +45,10 @@ void require_own_place(const std::string& json, const ScoreOptions& options) {
 
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides) {
   const bool both = sides == SidesNeeded::kBoth;
-  if (both) {
-    command.add_option("--real", options.real, "Reference: a source or a statistics .npz")
+  if (sides != SidesNeeded::kFake) {
+    command
+        .add_option("--real", options.real,
+                    both ? "Reference: a source or a statistics .npz" : "Reference: a source of images")
         ->required()
         ->check(refuse_empty);
   }

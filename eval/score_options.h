@@ -4,7 +4,11 @@
 
 namespace ddpm_eval::eval {
 
-enum class SidesNeeded { kBoth, kFake };
+enum class SidesNeeded {
+  kBoth,        ///< of which either may be statistics
+  kBothImages,  ///< which are compared one by one
+  kFake,
+};
 
 /// The options that every scoring command has.
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides);

@@ -5,12 +5,15 @@
 #include "base/core/file_io.h"
 #include "base/core/paths.h"
 #include "base/core/temporary_name.h"
+#include "base/core/text.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <mutex>
 #include <string_view>
@@ -42,6 +45,27 @@ core::Json context_of(const metrics::FeatureNetInfo& net) {
           {"program_sha256", program_sha256()}};
 }
 
+/// Whether SideCache::path_of() gives such names. Other files in the folder are not ours to remove.
+bool is_entry_name(const std::string& name) {
+  constexpr size_t kLength = 2 * (kShortDigits + 1) + 64;
+  if (name.size() != kLength + 4 || !name.ends_with(".npz")) {
+    return false;
+  }
+  for (size_t i = 0; i < kLength; ++i) {
+    const bool dash = i == kShortDigits || i == 2 * kShortDigits + 1;
+    const char c = name[i];
+    if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool is_off(std::string_view word) {
+  constexpr std::array<std::string_view, 4> kWords{"off", "0", "false", "no"};
+  return std::ranges::find(kWords, core::ascii_lower(word)) != kWords.end();
+}
+
 bool is_set(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0';
@@ -56,8 +80,7 @@ void warn_once(const std::string& text) {
 
 bool cache_is_on(const Session& session) {
   const char* word = std::getenv("DDPM_EVAL_CACHE");
-  return session.cache && (word == nullptr || std::string_view(word) != "off") &&
-         (is_set("DDPM_EVAL_HOME") || is_set("HOME"));
+  return session.cache && (word == nullptr || !is_off(word)) && (is_set("DDPM_EVAL_HOME") || is_set("HOME"));
 }
 
 fs::path moments_cache_folder() { return core::home_folder() / "cache" / "moments"; }
@@ -131,13 +154,19 @@ void SideCache::keep(const ImagesKey& images, const metrics::Moments& moments,
 std::vector<CacheEntry> cache_entries() {
   std::vector<CacheEntry> entries;
   std::error_code error;
+  // Clocks of machines that share a cache differ a little.
+  const auto latest = fs::file_time_type::clock::now() + std::chrono::days(1);
   for (fs::directory_iterator it(moments_cache_folder(), error), end; !error && it != end;
        it.increment(error)) {
     std::error_code no_size, no_time;  // of one that another process has removed
     CacheEntry entry{it->path(), it->file_size(no_size), it->last_write_time(no_time)};
-    if (!no_size && !no_time && entry.path.extension() == ".npz") {
-      entries.push_back(std::move(entry));
+    if (no_size || no_time || !is_entry_name(entry.path.filename().string())) {
+      continue;
     }
+    if (entry.used > latest) {
+      entry.used = CacheEntry::kUnknown;
+    }
+    entries.push_back(std::move(entry));
   }
   std::ranges::sort(entries, [](const CacheEntry& a, const CacheEntry& b) {
     return a.used != b.used ? a.used > b.used : a.path < b.path;

@@ -18,8 +18,9 @@
 // entry is a statistics file that appears whole and never changes, so that several processes may share them.
 namespace ddpm_eval::eval {
 
-/// Whether what is measured is kept and looked for: unless --no-cache or $DDPM_EVAL_CACHE=off say otherwise,
-/// and where there is a home to keep it in ($DDPM_EVAL_HOME or $HOME).
+/// Whether what is measured is kept and looked for: unless --no-cache or $DDPM_EVAL_CACHE (off, 0,
+/// false or no, in any case) say otherwise, and where there is a home to keep it in ($DDPM_EVAL_HOME or
+/// $HOME).
 bool cache_is_on(const Session& session);
 
 /// cache/moments below core::home_folder().
@@ -60,10 +61,13 @@ class SideCache {
 struct CacheEntry {
   std::filesystem::path path;
   uint64_t bytes = 0;
-  std::filesystem::file_time_type used;  ///< when it was made or last found
+  std::filesystem::file_time_type used;  ///< when it was made or last found, or kUnknown
+
+  /// Of one whose file is of the future: a clock was wrong.
+  static constexpr auto kUnknown = std::filesystem::file_time_type::min();
 };
 
-/// Those of all networks, the last used first.
+/// Those of all networks, the last used first. Files of other names than entries have are none.
 std::vector<CacheEntry> cache_entries();
 
 /// Removes entries, the least recently used first, as long as `goes` is true of one and of the bytes that it

@@ -81,9 +81,12 @@ Json extrapolation_json(const metrics::Extrapolation& fit) {
 
 void add_extrapolation(const std::string& name, const metrics::Extrapolation& fit, SideScores& scores) {
   scores.metrics[name] = fit.intercept;
-  scores.uncertainty[name] = {{"standard_error", fit.intercept_deviation},
-                              {"estimand", "the score of infinitely many images of the fake side"},
-                              {"method", "least squares in 1 / N, of nested subsets"}};
+  scores.uncertainty[name] = {
+      {"standard_error", fit.intercept_deviation},
+      {"estimand", "the score of infinitely many images of the fake side"},
+      {"method",
+       "of the intercept of a line in 1 / N through nested subsets, with the increments "
+       "from one to the next taken as independent"}};
   scores.parts[name] = extrapolation_json(fit);
   for (const auto& note : fit.notes) {
     scores.notes.push_back(name + ": " + note);
@@ -118,6 +121,11 @@ void add_frechet_interval(const Side& real, const Side& fake, const SideRules& r
                : metrics::frechet_interval(real.moments, fake.features, options, progress);
   });
   add_uncertainty(rules.frechet_key, found, scores);
+  if (real.features.defined() && at::equal(real.features, fake.features)) {
+    scores.notes.push_back(rules.frechet_key +
+                           ": both sides are the same images, and intervals are of sets drawn independently: "
+                           "these do not hold");
+  }
   scores.uncertainty[rules.frechet_key]["seconds"] = core::seconds_since(start);
 }
 

@@ -29,6 +29,10 @@ constexpr std::array<Name, 6> kNames{{{"fid", &WantedScores::frechet},
   for (const auto& name : kNames) {
     names.emplace_back(name.text);
   }
+  if (word.empty()) {
+    throw core::UsageError("a name is empty; separate them by single commas; choose from {}",
+                           core::join_or(names));
+  }
   throw core::UsageError("there is no score '{}'{}; choose from {}", word, core::did_you_mean(word, names),
                          core::join_or(names));
 }

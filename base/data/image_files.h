@@ -27,6 +27,10 @@ struct ImageFileOptions {
 /// Larger files are no images.
 inline constexpr uint64_t kMaxImageFileBytes = uint64_t{1} << 30;
 
+/// The folder in which macOS keeps what belongs to files beside their bytes, under the same names; in an
+/// archive made there, and unpacked elsewhere. Nothing in it counts as an image.
+inline constexpr auto kResourceForks = "__MACOSX";
+
 /// Whether a file of that name counts as an image: png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm or
 /// pnm, in any case.
 bool is_image_name(const std::filesystem::path& path);

@@ -5,6 +5,7 @@
 #include "base/core/text.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string_view>
 
@@ -19,6 +20,7 @@ namespace {
 using core::DataError;
 
 constexpr uint64_t kMaxListBytes = uint64_t{1} << 30;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // of UTF-8, as Windows' editors write it
 
 /// Pipes, sockets and devices: opening one may wait forever. A file that is missing is told when it is read.
 bool is_special(const fs::path& path) {
@@ -48,6 +50,9 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
             [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
   for (const auto& entry : entries) {
     if (fs::is_directory(entry, error)) {
+      if (entry.filename() == kResourceForks) {
+        continue;
+      }
       collect(entry, visited, files, unreadable);
     } else if (is_image_name(entry)) {
       files.push_back(entry);
@@ -98,9 +103,10 @@ std::vector<fs::path> list_images(const fs::path& folder, std::vector<std::strin
   collect(folder, visited, files, unreadable);
   if (files.empty()) {
     throw DataError("{}: no image files in it or below; looked for {}{}", folder.string(), kImageExtensions,
-                    unreadable.empty() ? ""
-                                       : fmt::format("; {} places cannot be read, the first: {}",
-                                                     unreadable.size(), unreadable.front()));
+                    unreadable.empty()
+                        ? ""
+                        : fmt::format("; {} place{} cannot be read, the first: {}", unreadable.size(),
+                                      unreadable.size() == 1 ? "" : "s", unreadable.front()));
   }
   std::sort(files.begin(), files.end(),
             [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
@@ -118,7 +124,9 @@ std::vector<fs::path> listed_images(const fs::path& list) {
   const auto text = core::read_text(list, kMaxListBytes);
   std::vector<fs::path> files;
   std::set<std::string_view> seen;
-  for (size_t begin = 0, number = 1; begin < text.size(); ++number) {
+  std::map<std::pair<dev_t, ino_t>, std::pair<size_t, std::string_view>> lines;  // by file
+  const size_t after_mark = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  for (size_t begin = after_mark, number = 1; begin < text.size(); ++number) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     auto line = std::string_view(text).substr(begin, end - begin);
     begin = end + 1;
@@ -135,6 +143,17 @@ std::vector<fs::path> listed_images(const fs::path& list) {
       throw DataError("{}: line {}: '{}' is in it twice", list.string(), number, core::excerpt(line));
     }
     files.push_back(list.parent_path() / line);
+    // Two names of one file would count it twice; one that is not there is told when it is read.
+    struct stat status {};
+    if (::stat(files.back().c_str(), &status) != 0) {
+      continue;
+    }
+    const auto [first, is_new] =
+        lines.emplace(std::pair{status.st_dev, status.st_ino}, std::pair{number, line});
+    if (!is_new) {
+      throw DataError("{}: line {}: '{}' is the file of line {}, '{}', once more", list.string(), number,
+                      core::excerpt(line), first->second.first, core::excerpt(first->second.second));
+    }
   }
   if (files.empty()) {
     throw DataError("{}: no paths in it; a list has one a line", list.string());

@@ -11,13 +11,21 @@ namespace {
 
 using core::DataError;
 
+/// Unpacked. Several are held at once, and a small file may promise far more than any image is.
+constexpr uint64_t kMaxMemberBytes = uint64_t{1} << 28;
+
+bool is_resource_fork(const std::filesystem::path& name) {
+  const auto folder = name.parent_path();
+  return std::ranges::find(folder, kResourceForks) != folder.end();
+}
+
 class ZippedImages final : public ImageFiles {
  public:
   explicit ZippedImages(const std::filesystem::path& path)
       : name_(path.string()), zip_(path, ".zip archive") {
     const auto& names = zip_.names();
     for (uint64_t i = 0; i < names.size(); ++i) {
-      if (is_image_name(names[i]) && !names[i].starts_with("__MACOSX/")) {
+      if (is_image_name(names[i]) && !is_resource_fork(names[i])) {
         members_.push_back(i);
       }
     }
@@ -39,8 +47,9 @@ class ZippedImages final : public ImageFiles {
   std::vector<char> read(int64_t index) const override {
     const std::lock_guard lock(mutex_);
     const auto stream = zip_.open(member(index));
-    if (stream->remaining() > kMaxImageFileBytes) {
-      throw DataError("{}: {} bytes are too many for an image file", path(index), stream->remaining());
+    if (stream->remaining() > kMaxMemberBytes) {
+      throw DataError("{}: {} bytes unpacked, where {} are the most of an image in an archive; unpack it",
+                      path(index), stream->remaining(), kMaxMemberBytes);
     }
     std::vector<char> bytes(stream->remaining());
     stream->read(bytes.data(), bytes.size());

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/json.h"
+#include "base/core/record.h"
 #include "base/data/npz.h"
 #include "base/tensor/shape.h"
 #include "base/tensor/symmetry.h"
@@ -53,6 +54,15 @@ void check_symmetric(const at::Tensor& sigma, const std::string& key, const std:
   }
 }
 
+void check_variances(const at::Tensor& sigma, const std::string& key, const std::string& origin) {
+  const auto variances = sigma.diagonal();
+  const auto at = variances.argmin().item<int64_t>();
+  if (const auto least = variances[at].item<double>(); least < 0) {
+    throw DataError("{}: '{}' holds {} at ({}, {}), a negative variance; it is no covariance", origin, key,
+                    least, at, at);
+  }
+}
+
 void check_keys(const NpzReader& archive, const std::string& mu, const std::string& sigma,
                 const std::string& origin) {
   for (const auto& key : {mu, sigma}) {
@@ -72,11 +82,16 @@ void check_provenance(const std::string& text, int64_t dim, const std::string& o
                       fault);
     }
   };
-  const auto is_count = [](const Json& value, int64_t least) {
-    return value.is_number_integer() && value.get<int64_t>() >= least;
-  };
   const auto json = core::parse_json(text, core::kMaxEmbeddedJsonDepth);
   require(json.is_object(), "is no JSON object");
+  if (json.contains("schema")) {
+    require(core::has_integer(json, "schema"), "has a schema that is no whole number");
+    if (const auto schema = json["schema"].get<int64_t>();
+        schema > core::kRecordSchema) {  // as read_record()
+      throw DataError("{}: written by a newer ddpm-eval (schema {}, this one reads {})", origin, schema,
+                      core::kRecordSchema);
+    }
+  }
   require(json.contains("features") && json["features"].is_object(), "does not say which features were used");
   const auto& features = json["features"];
   for (const char* key : {"name", "weights_sha256", "preset"}) {
@@ -86,7 +101,16 @@ void check_provenance(const std::string& text, int64_t dim, const std::string& o
   require(features.contains("name"), "does not name the features");
   require(!features.contains("dim") || features["dim"] == dim,
           fmt::format("speaks of other features than the {} of mu", dim));
-  require(!json.contains("count") || is_count(json["count"], 1), "has a count that is no positive number");
+  if (!json.contains("count")) {
+    return;
+  }
+  const auto& count = json["count"];
+  require(count.is_number_integer() && count.get<int64_t>() > 0, "has a count that is no positive number");
+  require(count.get<int64_t>() <= kMostCounted,
+          fmt::format("has a count of {}, beyond {}", count.get<int64_t>(), kMostCounted));
+  if (count.get<int64_t>() == 1) {
+    throw DataError("{}: is of 1 image, which has no covariance; make the statistics of two or more", origin);
+  }
 }
 
 }  // namespace
@@ -128,6 +152,7 @@ Statistics read_statistics(const std::filesystem::path& path, StatisticsPart par
   check_finite(statistics.mu, mu, statistics.name);
   check_finite(statistics.sigma, sigma, statistics.name);
   check_symmetric(statistics.sigma, sigma, statistics.name);
+  check_variances(statistics.sigma, sigma, statistics.name);
   if (!beside && archive.has_member(kProvenance)) {
     statistics.provenance_json = archive.read_text(kProvenance);
     check_provenance(statistics.provenance_json, mu_shape[0], statistics.name);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -9,9 +10,12 @@
 // the keys `mu` and `sigma`.
 namespace ddpm_eval::data {
 
+/// The most images that statistics may be said to be of. A count beyond is damage.
+inline constexpr int64_t kMostCounted = INT64_C(1'000'000'000'000);
+
 struct Statistics {
   at::Tensor mu;                ///< float64 [d]
-  at::Tensor sigma;             ///< float64 [d, d], symmetric, finite
+  at::Tensor sigma;             ///< float64 [d, d], symmetric, finite, no negative variance
   std::string provenance_json;  ///< how it was made, as written by this program: an object with "features",
                                 ///< an object with "name", and "count"; empty for other tools' files
   std::string name;             ///< the file's path
@@ -28,8 +32,9 @@ bool is_statistics_file(const std::filesystem::path& path);
 
 /// Reads float32 or float64 in any mix; other keys are ignored. What the file says of its making is of `mu`,
 /// and left out beside `mu_s`. Throws DataError for a missing key, shapes that do not belong together, a
-/// value that is not finite, or a sigma that is not symmetric to tensor::kSymmetryTolerance, and for a
-/// provenance that is there but says no features, or others than mu has.
+/// value that is not finite, or a sigma that is not symmetric to tensor::kSymmetryTolerance or has a negative
+/// variance, and for a provenance that is there but says no features, others than mu has or a count outside
+/// 2 .. kMostCounted, or is of a newer schema.
 Statistics read_statistics(const std::filesystem::path& path, StatisticsPart part = StatisticsPart::kMain);
 
 /// The provenance of a statistics file, without its numbers; empty where it has none. Throws DataError.

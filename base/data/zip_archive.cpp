@@ -2,6 +2,8 @@
 
 #include "base/core/error.h"
 
+#include <algorithm>
+
 #include <zip.h>
 
 namespace ddpm_eval::data {
@@ -64,6 +66,53 @@ class MemberStream final : public ByteStream {
 
 }  // namespace
 
+namespace {
+
+uint32_t little_endian(const std::string& bytes, size_t at, int count) {
+  uint32_t value = 0;
+  for (int i = count; i-- > 0;) {
+    value = value << 8 | static_cast<uint8_t>(bytes[at + static_cast<size_t>(i)]);
+  }
+  return value;
+}
+
+/// How many bytes stand before the archive, as a program that unpacks it does, where offsets do not count
+/// them; 0 if none, or if that cannot be told (zip64).
+uint64_t bytes_before_archive(FileStream& file) {
+  constexpr uint64_t kEndRecord = 22, kLongestComment = 0xffff;
+  const uint64_t tail = std::min(file.size(), kEndRecord + kLongestComment);
+  std::string bytes(tail, '\0');
+  file.seek(file.size() - tail);
+  file.read(bytes.data(), bytes.size());
+  const size_t end = bytes.rfind("PK\x05\x06");
+  if (end == std::string::npos || bytes.size() - end < kEndRecord) {
+    return 0;
+  }
+  const uint64_t named = uint64_t{little_endian(bytes, end + 12, 4)} + little_endian(bytes, end + 16, 4);
+  const uint64_t place = file.size() - tail + end;  // where the directory, which it follows, should end
+  return named < place ? place - named : 0;
+}
+
+zip_t* open_zip(const std::filesystem::path& path, FileStream& file, zip_error_t& error) {
+  int code = 0;
+  if (zip_t* zip = ::zip_open(path.c_str(), ZIP_RDONLY, &code); zip != nullptr) {
+    return zip;
+  }
+  ::zip_error_init_with_code(&error, code);
+  const uint64_t before = code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS ? bytes_before_archive(file) : 0;
+  if (before == 0) {
+    return nullptr;
+  }
+  zip_source_t* source = ::zip_source_file_create(path.c_str(), before, -1, nullptr);
+  zip_t* zip = source == nullptr ? nullptr : ::zip_open_from_source(source, ZIP_RDONLY, nullptr);
+  if (zip == nullptr && source != nullptr) {
+    ::zip_source_free(source);
+  }
+  return zip;
+}
+
+}  // namespace
+
 struct ZipArchive::Archive {
   zip_t* zip = nullptr;
   uint64_t file_bytes = 0;
@@ -76,12 +125,12 @@ struct ZipArchive::Archive {
 
 ZipArchive::ZipArchive(const std::filesystem::path& path, std::string_view kind)
     : path_(path), archive_(std::make_unique<Archive>()) {
-  archive_->file_bytes = FileStream(path).size();
-  int code = 0;
-  archive_->zip = ::zip_open(path.c_str(), ZIP_RDONLY, &code);
+  FileStream file(path);
+  archive_->file_bytes = file.size();
+  zip_error_t error{};
+  archive_->zip = open_zip(path, file, error);
   if (archive_->zip == nullptr) {
-    zip_error_t error;
-    ::zip_error_init_with_code(&error, code);
+    const int code = ::zip_error_code_zip(&error);
     const std::string reason = ::zip_error_strerror(&error);
     ::zip_error_fini(&error);
     // What makes a file a zip archive stands at its end.

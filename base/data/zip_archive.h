@@ -12,7 +12,8 @@
 
 namespace ddpm_eval::data {
 
-/// Reads a zip archive through libzip, stored or deflated members. Every call throws DataError naming the
+/// Reads a zip archive through libzip, stored or deflated members; bytes before the archive, as
+/// of a program that unpacks it, are passed over. Every call throws DataError naming the
 /// file and the member for an archive that is damaged, encrypted or not a zip. Not thread-safe.
 class ZipArchive {
  public:

@@ -6,9 +6,13 @@
 #include "eval/output.h"
 #include "eval/side_cache.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <optional>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
@@ -17,15 +21,26 @@ namespace {
 constexpr double kSecondsOfDay = 24 * 3600;
 constexpr int64_t kMostDays = 36'500;
 
-double days_unused(const CacheEntry& entry) {
+/// "1 entry", "2 entries".
+std::string counted(int64_t count, const char* one, const char* many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+/// Nothing where it is not known; of an entry that was just made, 0 whatever the file system's clock says.
+std::optional<double> days_unused(const CacheEntry& entry) {
+  if (entry.used == CacheEntry::kUnknown) {
+    return std::nullopt;
+  }
   const auto age = std::filesystem::file_time_type::clock::now() - entry.used;
-  return std::chrono::duration<double>(age).count() / kSecondsOfDay;
+  return std::max(0.0, std::chrono::duration<double>(age).count() / kSecondsOfDay);
 }
 
 /// What an entry is of; a damaged one says so.
 core::Json entry_record(const CacheEntry& entry) {
-  core::Json record{
-      {"file", entry.path.string()}, {"bytes", entry.bytes}, {"days_unused", days_unused(entry)}};
+  core::Json record{{"file", entry.path.string()}, {"bytes", entry.bytes}};
+  if (const auto days = days_unused(entry)) {
+    record["days_unused"] = *days;
+  }
   try {
     const auto provenance = core::parse_json(data::read_provenance(entry.path), core::kMaxEmbeddedJsonDepth);
     record["source"] = text_field(provenance.at("data"), "source");
@@ -55,20 +70,25 @@ void list(const std::string& json) {
       print_line("{}: damaged", entry["file"].get<std::string>());
       continue;
     }
-    print_line("{} images of {}, {} ({}): {:.1f} MB, used {:.0f} days ago", entry["count"].get<int64_t>(),
+    const auto days = entry.find("days_unused");
+    const auto used = days == entry.end()
+                          ? std::string("last used at an unknown time (the file is of the future)")
+                          : "used " + counted(std::llround(days->get<double>()), "day", "days") + " ago";
+    print_line("{} images of {}, {} ({}): {:.1f} MB, {}", entry["count"].get<int64_t>(),
                entry["source"].get<std::string>(), text_field(entry["features"], "name"),
-               text_field(entry["features"], "preset"), entry["bytes"].get<double>() / 1e6,
-               entry["days_unused"].get<double>());
+               text_field(entry["features"], "preset"), entry["bytes"].get<double>() / 1e6, used);
   }
-  print_line("{}: {} entries, {:.1f} MB", moments_cache_folder().string(), record["entries"].size(),
+  print_line("{}: {}, {:.1f} MB", moments_cache_folder().string(),
+             counted(static_cast<int64_t>(record["entries"].size()), "entry", "entries"),
              static_cast<double>(bytes) / 1e6);
 }
 
 void prune(int64_t days) {
   const auto removed = remove_cache_entries([&](const CacheEntry& entry, uint64_t) {
-    return days == 0 || days_unused(entry) >= static_cast<double>(days);
+    const auto unused = days_unused(entry);
+    return days == 0 || !unused || *unused >= static_cast<double>(days);
   });
-  print_line("{}: {} entries removed", moments_cache_folder().string(), removed);
+  print_line("{}: {} removed", moments_cache_folder().string(), counted(removed, "entry", "entries"));
 }
 
 }  // namespace
@@ -83,7 +103,7 @@ void add_cache_command(CLI::App& program, Session& session) {
   all->callback([json, &session] { session.action = [json] { list(*json); }; });
   auto* remove = cache->add_subcommand("prune", "Remove what was not used for long");
   auto days = std::make_shared<int64_t>(30);
-  remove->add_option("--unused-for", *days, "Days; 0 removes all")
+  remove->add_option("--unused-for", *days, "Days; 0 removes all. What is of the future goes in any case")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{0}, kMostDays));
   remove->callback([days, &session] { session.action = [days] { prune(*days); }; });

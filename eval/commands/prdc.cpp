@@ -9,7 +9,7 @@ void add_prdc_command(CLI::App& program, Session& session) {
       program.add_subcommand("prdc", "Precision, recall, density and coverage between two sets of images");
   auto options = std::make_shared<ScoreOptions>();
   options->wanted.neighbours = true;
-  add_score_options(*command, *options, SidesNeeded::kBoth);
+  add_score_options(*command, *options, SidesNeeded::kBothImages);
   add_yardstick_option(*command, *options);
   add_neighbour_options(*command, *options);
   add_scoring_command(*command, options, session);

@@ -67,6 +67,9 @@ void add_report_command(CLI::App& program, Session& session) {
       const auto target = options->out.empty() ? default_page(options->path) : options->out;
       require_distinct({{"--out", target}}, report_inputs(options->path));
       require_page(target);
+      if (!options->out.empty()) {
+        core::require_writable(target);
+      }
       const auto page = make_report(options->path, target);
       if (page.lacks_plots) {
         print_warning(fmt::format("{}: no plots: {}", target.string(), kNoGnuplot));

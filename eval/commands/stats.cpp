@@ -41,6 +41,9 @@ void run_stats(const StatsOptions& options, const Session& session) {
   require_distinct({{"--out", options.out}, {"--json", options.json}}, inputs);
   require_json_target(options.json);
   core::require_writable(options.out);
+  if (!options.preset.empty()) {
+    preset_given("--preset", options.preset);
+  }
   const SideRequest request{"data", options.data, options.strict, false};
   const auto images = open_images(request);
   const FeatureRequest wanted{options.features, options.weights, options.preset,

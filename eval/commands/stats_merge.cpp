@@ -1,3 +1,4 @@
+#include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/record.h"
@@ -14,6 +15,7 @@
 #include <map>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace ddpm_eval::eval {
@@ -31,21 +33,77 @@ Side read_part(const std::string& file) {
   if (part.provenance.is_null() || part.moments.count == 0) {
     throw core::DataError("{}: does not say how many images it is of; make it with `ddpm-eval stats`", file);
   }
-  if (part.moments.count < 2) {
-    throw core::DataError("{}: is of 1 image, which has no covariance", file);
-  }
   return part;
 }
 
-Json part_record(const std::string& file, const Side& part) {
-  Json record{{"file", file}, {"count", part.moments.count}};
-  for (const char* key : {"data", "parts"}) {
-    if (part.provenance.contains(key)) {
-      record[key] = part.provenance[key];
+std::string mean_sha256(const at::Tensor& mean) {
+  const auto bytes = mean.contiguous();
+  return core::sha256_hex({static_cast<const char*>(bytes.data_ptr()), bytes.nbytes()});
+}
+
+/// Appends what `stats` once measured and `file` is made of: its parts, and theirs, or itself. Flat, because
+/// what grows by one part a day would nest beyond what is read.
+void add_measured(const Json& from, const std::string& file, Json& measured) {
+  if (const auto parts = from.find("parts"); parts != from.end()) {
+    if (!parts->is_array() || parts->empty()) {
+      throw core::DataError("{}: the parts in its provenance.json are no list; merge its parts anew", file);
+    }
+    for (const auto& part : *parts) {
+      if (!part.is_object()) {
+        throw core::DataError("{}: a part in its provenance.json is no object; merge its parts anew", file);
+      }
+      add_measured(part, file, measured);
+    }
+    return;
+  }
+  Json one = Json::object();
+  for (const char* key : {"file", "count", "mu_sha256", "data"}) {
+    if (from.contains(key)) {
+      one[key] = from[key];
     }
   }
-  return record;
+  measured.push_back(std::move(one));
 }
+
+/// The measurements in a file, as its part of the record has them.
+Json measured_in(const std::string& file, const Side& part) {
+  auto from = part.provenance;
+  from["file"] = file;
+  from["mu_sha256"] = mean_sha256(part.moments.mean);
+  Json measured = Json::array();
+  add_measured(from, file, measured);
+  return measured;
+}
+
+/// No measurement counts twice, be it by another name or within what was merged before.
+class Repeats {
+ public:
+  void refuse(const std::string& file, const Json& measured) {
+    for (const auto& one : measured) {
+      const auto own = text_field(one, "file");
+      const auto name = own.empty() || own == file ? file : own + " in " + file;
+      if (const auto mean = text_field(one, "mu_sha256"); !mean.empty()) {
+        refuse(name, "mean:" + mean, "by its mean");
+      }
+      // Of files that were merged before means were kept. The times in it make it one measurement's own.
+      if (const auto data = one.find("data");
+          data != one.end() && data->is_object() && data->contains("seconds") && one.contains("count")) {
+        refuse(name, fmt::format("data:{} {}", one["count"].dump(), core::json_text(*data)),
+               "by what both say of their data");
+      }
+    }
+  }
+
+ private:
+  void refuse(const std::string& name, const std::string& key, const char* by) {
+    const auto [first, is_new] = seen_.emplace(key, name);
+    if (!is_new) {
+      throw core::DataError("{}: is of the images of {}, {}; each part counts once", name, first->second, by);
+    }
+  }
+
+  std::map<std::string, std::string> seen_;
+};
 
 /// A part that is there twice would count twice.
 void require_no_repeats(const std::vector<std::string>& parts) {
@@ -71,12 +129,13 @@ void run_merge(const MergeOptions& options) {
   auto record = core::new_record("statistics");
   Side all;
   Json parts = Json::array();
-  std::vector<at::Tensor> means;
+  Repeats repeats;
   for (const auto& file : options.parts) {
     auto part = read_part(file);
-    parts.push_back(part_record(file, part));
-    if (parts.size() == 1) {
-      means.push_back(part.moments.mean.clone());  // that of `all` changes
+    const auto measured = measured_in(file, part);
+    parts.insert(parts.end(), measured.begin(), measured.end());
+    if (all.moments.count == 0) {
+      repeats.refuse(file, measured);
       all = std::move(part);
       continue;
     }
@@ -90,13 +149,11 @@ void run_merge(const MergeOptions& options) {
       throw core::NotComparableError("{} is of {} features, {} of {}", first, all.moments.mean.size(0), file,
                                      part.moments.mean.size(0));
     }
-    for (size_t i = 0; i < means.size(); ++i) {
-      if (at::equal(means[i], part.moments.mean)) {
-        throw core::DataError("{}: is of the images of {}, by its mean; each part counts once", file,
-                              options.parts[i]);
-      }
+    repeats.refuse(file, measured);
+    if (all.moments.count > data::kMostCounted - part.moments.count) {
+      throw core::DataError("{}: with its {} images there are more than the {} that statistics may be of",
+                            file, part.moments.count, data::kMostCounted);
     }
-    means.push_back(part.moments.mean);
     metrics::merge(all.moments, part.moments);
   }
   record["features"] = provenance_features(all);

@@ -2,11 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/json.h"
-#include "eval/ablation/grid_table.h"
-#include "eval/ablation/table_metrics.h"
 #include "eval/report/curves.h"
-
-#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -15,44 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using core::Json;
-
-const TableMetric* known_metric(const std::string& key) {
-  const auto found =
-      std::ranges::find_if(table_metrics(), [&](const TableMetric& one) { return one.key == key; });
-  return found == table_metrics().end() ? nullptr : &*found;
-}
-
-bool ends_in(const std::string& text, std::string_view end) { return text.ends_with(end); }
-
-/// "frechet_distance" or "classifier_score_mean": not the deviation that is shown beside its mean.
-std::vector<std::string> shown_metrics(const Json& metrics) {
-  std::vector<std::string> keys;
-  for (const auto& [key, unused] : metrics.items()) {
-    const auto stem = key.substr(0, key.rfind('_'));
-    if (!(ends_in(key, "_std") && metrics.contains(stem + "_mean"))) {
-      keys.push_back(key);
-    }
-  }
-  return keys;
-}
-
-std::string metric_text(const Json& metrics, const std::string& key) {
-  if (!metrics.is_object() || !metrics.contains(key)) {
-    return "–";
-  }
-  auto text = shown_value(metrics[key]);
-  const auto stem = key.substr(0, key.rfind('_'));
-  if (ends_in(key, "_mean") && core::has_number(metrics, (stem + "_std").c_str()) &&
-      metrics[key].is_number()) {
-    text = with_deviation(metrics[key].get<double>(), metrics[stem + "_std"].get<double>());
-  }
-  return text;
-}
-
-std::string metric_head(const std::string& key) {
-  const auto* known = known_metric(key);
-  return known == nullptr ? key : fmt::format("{} {}", known->name, known->higher_is_better ? "↑" : "↓");
-}
 
 std::string field(const Json& record, const char* section, const char* key) {
   if (!record.contains(section) || !record[section].is_object() || !record[section].contains(key)) {
@@ -80,60 +38,6 @@ double RecordPlace::number() const {
     throw core::DataError("{}: not a {} record: {} is no number", file_, kind_, path_);
   }
   return value_.get<double>();
-}
-
-std::string metric_name(const std::string& key) {
-  const auto* known = known_metric(key);
-  return known == nullptr ? key : std::string(known->name);
-}
-
-Html score_part(const Json& json, const std::string& file) {
-  const RecordPlace record(json, file, "score");
-  const auto metrics = record.at("metrics");
-  const auto keys = shown_metrics(metrics.value().is_object() ? metrics.value() : Json::object());
-  PageTable table{"Samples and yardsticks", {"images", "N"}, {}};
-  for (const auto& key : keys) {
-    table.head.push_back(metric_head(key));
-  }
-  const auto add = [&](const std::string& what, const RecordPlace& side, const Json& values) {
-    std::vector<Html> row = {text_piece(fmt::format("{}: {}", what, side.at("source").text())),
-                             text_piece(side.has("count") ? side.at("count").text() : "?")};
-    for (const auto& key : keys) {
-      row.push_back(text_piece(metric_text(values, key)));
-    }
-    table.rows.push_back(std::move(row));
-  };
-  add("samples", record.at("fake"), metrics.value());
-  if (record.has("yardsticks")) {
-    const auto yardsticks = record.at("yardsticks");
-    for (const auto& one : yardsticks.value()) {
-      const auto yardstick = yardsticks.element(one);
-      add("yardstick", yardstick, yardstick.at("metrics").value());
-    }
-  }
-  if (record.has("floor")) {
-    std::vector<Html> row = {text_piece("floor: fresh real points, median"), text_piece("")};
-    for (const auto& key : keys) {
-      row.push_back(text_piece(metric_text(record.at("floor").value(), key)));
-    }
-    table.rows.push_back(std::move(row));
-  }
-  Html part = table_element(table);
-  if (record.has("real")) {
-    const auto real = record.at("real");
-    auto text = fmt::format("Against {}, N = {}.", real.at("source").text(),
-                            real.has("count") ? real.at("count").text() : "?");
-    if (const auto features = field(json, "features", "name"); !features.empty()) {
-      text += fmt::format(" Features: {}.", features);
-    }
-    part.add(element("p", {}, text));
-  }
-  if (record.has("notes")) {
-    for (const auto& note : record.at("notes").value()) {
-      part.add(element("p", {{"class", "soft"}}, "Note: " + shown_value(note)));
-    }
-  }
-  return part;
 }
 
 Html likelihood_part(const Json& json, const std::string& file, const fs::path& curve, Page& page) {

@@ -33,7 +33,8 @@ class RecordPlace {
   std::string path_;
 };
 
-/// The samples beside their yardsticks and floor, with what they are measured against.
+/// The samples beside their yardsticks and floor, with their standard errors and intervals and what they are
+/// measured against. What is missing or of another type is a DataError that names file and field.
 Html score_part(const nlohmann::ordered_json& record, const std::string& file);
 
 /// The parts of a bound, its curve if `curve` is there, and progressive coding.

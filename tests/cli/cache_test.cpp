@@ -12,6 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::ProgramResult;
@@ -158,17 +159,53 @@ TEST_F(Cache, IsListedAndPruned) {
   const auto record = json::parse(call({"cache", "list", "--json", "-"}).out, nullptr, false);
   ASSERT_EQ(record["entries"].size(), 2U);
   EXPECT_EQ(record["entries"][0]["count"], 150);
-  testing::put_file(path("home/cache/moments/x.npz"), "PK");
-  EXPECT_THAT(call({"cache", "list"}).out, HasSubstr("x.npz: damaged"));
+  const auto damaged = "home/cache/moments/" + std::string(16, '0') + "-" + std::string(16, 'a') + "-" +
+                       std::string(64, 'f') + ".npz";
+  testing::put_file(path(damaged), "PK");
+  EXPECT_THAT(call({"cache", "list"}).out, HasSubstr(".npz: damaged"));
   EXPECT_THAT(call({"cache", "prune"}).out, HasSubstr("cache/moments: 0 entries removed"));
-  const auto old = fs::file_time_type::clock::now() - std::chrono::hours(31 * 24);
-  fs::last_write_time(path("home/cache/moments/x.npz"), old);
-  EXPECT_THAT(call({"cache", "prune"}).out, HasSubstr("cache/moments: 1 entries removed"));
+  const auto now = fs::file_time_type::clock::now();
+  fs::last_write_time(path(damaged), now - std::chrono::hours(31 * 24));
+  EXPECT_THAT(call({"cache", "prune"}).out, HasSubstr("cache/moments: 1 entry removed"));
   EXPECT_EQ(entries().size(), 2U);
-  EXPECT_THAT(call({"cache", "prune", "--unused-for", "0"}).out, HasSubstr("2 entries removed"));
+  // A file of the future, by a clock that was wrong, would else be the last to go.
+  fs::last_write_time(entries()[0], now + std::chrono::hours(400 * 24));
+  fs::last_write_time(entries()[1], now + std::chrono::minutes(10));
+  EXPECT_THAT(call({"cache", "list"}).out,
+              AllOf(HasSubstr("last used at an unknown time"), HasSubstr("used 0 days ago")));
+  EXPECT_THAT(call({"cache", "prune"}).out, HasSubstr("cache/moments: 1 entry removed"));
+  EXPECT_THAT(call({"cache", "list"}).out, HasSubstr("cache/moments: 1 entry, "));
+  EXPECT_THAT(call({"cache", "prune", "--unused-for", "0"}).out, HasSubstr("1 entry removed"));
   EXPECT_EQ(entries().size(), 0U);
   refused(2, {"cache", "prune", "--unused-for", "-1"}, "--unused-for");
   refused(2, {"cache"}, "a command is needed: cache list or cache prune");
+}
+
+TEST_F(Cache, WhatItDidNotWriteIsLeftAlone) {
+  score(kReal, kFake);
+  const auto files = entries();
+  ASSERT_EQ(files.size(), 2U);
+  testing::put_file(path("home/cache/moments/mine.npz"), "PK");
+  fs::copy_file(files[0], path("home/cache/moments/copy-" + files[0].filename().string()));
+  fs::remove(files[1]);
+  fs::create_directories(files[1] / "below");  // in an entry's place
+  EXPECT_THAT(call({"cache", "list"}).out, HasSubstr("cache/moments: 1 entry, "));
+  score(kReal, kFake);
+  EXPECT_THAT(said_, HasSubstr("warning: the cache does not keep these moments"));
+  const auto pruned = call({"cache", "prune", "--unused-for", "0"});
+  EXPECT_EQ(pruned.exit_code, 0) << pruned.err;
+  EXPECT_THAT(pruned.out, HasSubstr("cache/moments: 1 entry removed"));
+  EXPECT_EQ(entries().size(), 3U);
+}
+
+TEST_F(Cache, IsOffByAnyCommonWord) {
+  for (const char* word : {"off", "OFF", "Off", "0", "false", "no"}) {
+    const auto result = run_program(
+        {"fid", "--real", kReal, "--fake", kFake, "--features", "fashion-mnist-small"},
+        {.environment = {std::string("DDPM_EVAL_CACHE=") + word, "DDPM_EVAL_HOME=" + path("home")}});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_TRUE(entries().empty()) << word;
+  }
 }
 
 }  // namespace

@@ -61,6 +61,14 @@ TEST(IntervalProgram, AgainstStatisticsIsConditionalOnThem) {
   EXPECT_THAT(error_line(refused), HasSubstr("--fake " + stats + ": a statistics file has no images"));
 }
 
+TEST(IntervalProgram, OfASetAgainstItselfIsToldNotToHold) {
+  const auto same = run_program(command("fid", kReal, kReal, {"--interval", "delta"}));
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_THAT(same.err, HasSubstr("note: frechet_distance: both sides are the same images"));
+  const auto other = run_program(command("fid", kReal, kFake, {"--interval", "delta"}));
+  EXPECT_THAT(other.err, ::testing::Not(HasSubstr("the same images")));
+}
+
 TEST(IntervalProgram, IsWithheldWhereThereAreTooFewImages) {
   const auto result = run_program(command("fid", kReal, kFew, {"--interval", "jackknife"}));
   EXPECT_EQ(result.exit_code, 0);

@@ -115,7 +115,8 @@ TEST_F(PairScores, WhatCannotBeScoredIsRefused) {
   };
   refuse(command("score", other_, {"--metrics", "fid,kld"}),
          "--metrics fid,kld: there is no score 'kld'; did you mean 'kid'?");
-  refuse(command("score", other_, {"--metrics", "fid,"}), "--metrics fid,: there is no score ''");
+  refuse(command("score", other_, {"--metrics", "fid,"}),
+         "--metrics fid,: a name is empty; separate them by single commas");
   refuse(command("score", other_, {"--metrics", "is"}),
          "an Inception Score has no reference; use `ddpm-eval is`");
   refuse(command("prdc", other_, {"--neighbours", "200"}), "a neighbourhood takes at least 201");

@@ -120,7 +120,9 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
 TEST(Program, HelpSaysWhereStatisticsServe) {
   const std::string statistics = "What is scored: a source or a statistics .npz";
   EXPECT_THAT(run_program({"fid", "--help"}).out, HasSubstr(statistics));
-  EXPECT_THAT(run_program({"is", "--help"}).out, Not(HasSubstr("statistics")));
+  for (const char* command : {"is", "kid", "prdc"}) {
+    EXPECT_THAT(run_program({command, "--help"}).out, Not(HasSubstr("statistics"))) << command;
+  }
 }
 
 TEST(Program, UsageErrorsAreOneLineAndExitCode2) {
@@ -148,6 +150,16 @@ void expect_usage_error(const std::vector<std::string>& arguments, const std::st
   EXPECT_EQ(result.out, "");
 }
 
+TEST(Program, AnUnknownOptionIsToldBeforeWhatIsMissing) {
+  expect_usage_error({"fid", "--reel", "cifar", "--fake", "x"},
+                     "unknown option '--reel' of fid; did you mean '--real'? (see ddpm-eval --help)");
+  expect_usage_error({"fid", "--real", "x", "--fake", "y", "--thread=2"},
+                     "unknown option '--thread' of fid; did you mean '--threads'? (see ddpm-eval --help)");
+  expect_usage_error({"cache", "prune", "--days", "3"},
+                     "unknown option '--days' of cache prune (see ddpm-eval --help)");
+  expect_usage_error({"kid", "-x"}, "unknown option '-x' of kid (see ddpm-eval --help)");
+}
+
 TEST(Program, EmptyValuesAreUsageErrorsThatNameTheFlag) {
   const auto expect_empty = [](const std::vector<std::string>& arguments, const std::string& flag) {
     expect_usage_error(arguments, flag + ": the value is empty (see ddpm-eval --help)");
@@ -165,6 +177,41 @@ TEST(Program, EmptyValuesAreUsageErrorsThatNameTheFlag) {
   expect_empty({"data", "fetch", ""}, "NAME");
   expect_empty({"info", "--json", ""}, "--json");
   expect_empty({"info", "--threads", ""}, "--threads");
+}
+
+TEST(Program, WhatIsNoStandardOutputIsNoFileNamedByADash) {
+  const std::string why =
+      " -: nothing goes to standard output by it; name a file or folder, or ./- if that is its name (see "
+      "ddpm-eval --help)";
+  expect_usage_error({"stats", "--data", "moons", "--out", "-"}, "--out" + why);
+  expect_usage_error({"stats", "merge", "a.npz", "b.npz", "--out", "-"}, "--out" + why);
+  expect_usage_error({"report", "r", "--out", "-"}, "--out" + why);
+  expect_usage_error({"sample", "--run", "r", "--num", "1", "--out", "o", "--grid", "-"}, "--grid" + why);
+}
+
+TEST(Program, MessagesNameTheFlagTheyAreAbout) {
+  const auto expect_start = [](const std::vector<std::string>& arguments, const std::string& start) {
+    const auto result = run_program(arguments);
+    EXPECT_EQ(result.exit_code, 2) << start;
+    EXPECT_THAT(error_line(result), StartsWith(start));
+  };
+  const std::vector<std::string> sides = {"--real", "gaussian-noise:8x8x3?num=20", "--fake",
+                                          "gaussian-noise:8x8x3?num=20&seed=1"};
+  const auto with = [&](const std::string& command, const std::string& flag, const std::string& value) {
+    std::vector<std::string> words = {command, flag, value};
+    words.insert(words.end(), sides.begin(), sides.end());
+    return words;
+  };
+  expect_start(with("fid", "--preset", "adn"), "--preset adn: there is no preset 'adn'; did you mean 'adm'?");
+  expect_start({"stats", "--data", sides[1], "--out", "s.npz", "--preset", "adn"},
+               "--preset adn: there is no");
+  expect_start(with("explain", "--presets", "adm,adn"), "--presets adn: there is no preset 'adn'");
+  expect_start(with("score", "--metrics", "fid,"),
+               "--metrics fid,: a name is empty; separate them by single commas; choose from fid, is");
+  expect_start(with("fid", "--features", "inception:2048"),
+               "--features inception:2048: these are inception itself; write --features inception");
+  expect_start(with("fid", "--features", "inception:pool3"),
+               "--features inception:pool3: these are inception itself");
 }
 
 TEST(Program, WholeNumbersDoNotWrapAround) {

@@ -71,5 +71,80 @@ TEST_F(StatsMerge, WhatCannotBeMergedIsRefusedByFile) {
   EXPECT_FALSE(std::filesystem::exists(path("out.npz")));
 }
 
+TEST_F(StatsMerge, AMeasurementWithinAPartCountsOnceToo) {
+  const auto first = stats("1.npz", "&num=7"), second = stats("2.npz", "&first=7&num=20");
+  const auto rest = stats("3.npz", "&first=27&num=33");
+  const auto two = path("two.npz"), three = path("three.npz");
+  done({"stats", "merge", first, second, "--out", two});
+  const auto record = record_of({"stats", "merge", two, rest, "--out", three});
+  ASSERT_EQ(record["parts"].size(), 3U) << "flat, so that growing by a part a day stays readable";
+  EXPECT_EQ(record["parts"][1]["file"], second);
+  EXPECT_EQ(record["parts"][1]["count"], 20);
+  const auto out = path("out.npz");
+  refused(3, {"stats", "merge", two, first, "--out", out},
+          "1.npz: is of the images of " + first + " in " + two + ", by its mean; each part counts once");
+  refused(3, {"stats", "merge", second, three, "--out", out},
+          second + " in " + three + ": is of the images of " + second + ", by its mean");
+  refused(3, {"stats", "merge", three, two, "--out", out}, "is of the images of " + first + " in " + three);
+  // As files merged by earlier versions say it: nested, without the means.
+  auto merged = data::read_statistics(three);
+  auto provenance = nlohmann::ordered_json::parse(merged.provenance_json);
+  for (auto& part : provenance["parts"]) {
+    part.erase("mu_sha256");
+  }
+  const auto leaves = provenance["parts"];
+  provenance["parts"] = {{{"file", two}, {"count", 27}, {"parts", {leaves[0], leaves[1]}}}, leaves[2]};
+  merged.provenance_json = provenance.dump();
+  data::write_statistics(path("old.npz"), merged);
+  refused(3, {"stats", "merge", path("old.npz"), second, "--out", out}, "by what both say of their data");
+  provenance["parts"] = {leaves[0], leaves[0]};
+  merged.provenance_json = provenance.dump();
+  data::write_statistics(path("twice.npz"), merged);
+  const auto other = stats("4.npz", "&first=60&num=9");
+  refused(3, {"stats", "merge", path("twice.npz"), other, "--out", out}, "each part counts once");
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+// Merging and scoring read statistics by the same rules.
+TEST_F(StatsMerge, DamagedStatisticsAreRefusedHereAndInScores) {
+  const auto good = stats("good.npz", "&num=9");
+  const auto bad = path("bad.npz");
+  const auto refused_everywhere = [&](const std::string& substance) {
+    refused(3, {"stats", "merge", good, bad, "--out", path("out.npz")}, "bad.npz: " + substance);
+    refused(3, {"fid", "--real", good, "--fake", bad}, "bad.npz: " + substance);
+  };
+  const auto read = data::read_statistics(good);
+  const auto saying = [&](const char* key, const nlohmann::ordered_json& value) {
+    auto other = read;
+    auto provenance = nlohmann::ordered_json::parse(read.provenance_json);
+    provenance[key] = value;
+    other.provenance_json = provenance.dump();
+    data::write_statistics(bad, other);
+  };
+  saying("count", INT64_MAX);
+  refused_everywhere("its provenance.json has a count of 9223372036854775807, beyond 1000000000000");
+  saying("count", INT64_C(1'000'000'000'000'000'000));
+  refused_everywhere("its provenance.json has a count of 1000000000000000000, beyond");
+  saying("count", 1);
+  refused_everywhere("is of 1 image, which has no covariance");
+  saying("schema", 2);
+  refused_everywhere("written by a newer ddpm-eval (schema 2, this one reads 1)");
+  auto negative = read;
+  negative.sigma = read.sigma.clone();
+  negative.sigma[3][3] = -1;
+  data::write_statistics(bad, negative);
+  refused_everywhere("'sigma' holds -1 at (3, 3), a negative variance");
+  // Counts that are sound one by one.
+  saying("count", data::kMostCounted);
+  auto shifted = data::read_statistics(bad);
+  shifted.mu = shifted.mu + 1;
+  auto provenance = nlohmann::ordered_json::parse(shifted.provenance_json);
+  provenance.erase("data");
+  shifted.provenance_json = provenance.dump();
+  data::write_statistics(bad, shifted);
+  refused(3, {"stats", "merge", good, bad, "--out", path("out.npz")},
+          "bad.npz: with its 1000000000000 images there are more than");
+}
+
 }  // namespace
 }  // namespace ddpm_eval

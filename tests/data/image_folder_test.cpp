@@ -155,6 +155,20 @@ TEST_F(ImageFolder, LoopsOfLinksEnd) {
   EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("dangling.png: cannot be opened")));
 }
 
+// As in archives made by macOS.
+TEST_F(ImageFolder, ResourceForksAreNoImages) {
+  put("__MACOSX.png", 1);
+  put("a/2.png", 2);
+  put_text("a/x.txt", "");
+  std::filesystem::create_directories(dir_ / "__MACOSX");
+  std::filesystem::create_directories(dir_ / "a/__MACOSX/more");
+  put_text("__MACOSX/._1.png", "resource fork");
+  put_text("a/__MACOSX/more/._2.png", "resource fork");
+  const auto source = open_image_folder(dir_.path());
+  EXPECT_THAT(drain(*source), ElementsAre(ElementsAre(1, 2)));
+  EXPECT_THAT(source->report().unreadable, IsEmpty());
+}
+
 TEST_F(ImageFolder, PipesAndDevicesAreListedAndNeverOpened) {
   put("1.png", 1);
   ASSERT_EQ(::mkfifo((dir_ / "2.png").c_str(), 0600), 0);
@@ -202,7 +216,7 @@ TEST_F(ImageFolder, AFolderThatCannotBeReadIsListedAndTheOthersAreRead) {
       HasSubstr("File name too long; mend or remove it"));
   EXPECT_THAT(
       message_of<DataError>([&] { open_image_folder(dir_ / name); }),
-      ::testing::AllOf(HasSubstr("no image files in it or below"), HasSubstr("1 places cannot be read")));
+      ::testing::AllOf(HasSubstr("no image files in it or below"), HasSubstr("1 place cannot be read")));
 }
 
 TEST_F(ImageFolder, NotesTellWhatAReaderOfTheScoreShouldKnow) {
@@ -286,6 +300,14 @@ TEST_F(ImageFolder, AListGivesItsFilesInItsOrder) {
     write(text);
     EXPECT_EQ(message_of<DataError>([&] { open_image_list(list); }), list.string() + ": " + reason);
   };
+  write(
+      "\xef\xbb\xbf"
+      "1.png\n../b.png\n");
+  EXPECT_THAT(drain(*open_image_list(list)), ElementsAre(ElementsAre(1, 2)))
+      << "a byte-order mark is no part of a path";
+  std::filesystem::create_symlink("1.png", dir_ / "a" / "link.png");
+  refused("1.png\n./1.png\n", "line 2: './1.png' is the file of line 1, '1.png', once more");
+  refused("none.png\nlink.png\n1.png\n", "line 3: '1.png' is the file of line 2, 'link.png', once more");
   refused("\n\r\n", "no paths in it; a list has one a line");
   refused("1.png\n\n1.png", "line 3: '1.png' is in it twice");
   refused(std::string("1.png\n\0", 7), "line 2 holds a NUL; a list has one path a line");

@@ -66,6 +66,7 @@ TEST_F(ImageZip, GivesItsImagesSortedByNameStoredOrDeflated) {
                            {"dataset.json", R"({"labels": [["b.png", 1]]})"},
                            {"a/z.PNG", plain_png(2)},
                            {"__MACOSX/._b.png", "resource fork"},
+                           {"a/__MACOSX/._z.PNG", "resource fork"},
                            {"a.png", plain_png(1)}};
   for (const char* options : {"compression=store", "compression=deflate"}) {
     const auto path = write_zip("images.zip", members, options);
@@ -161,6 +162,29 @@ TEST_F(ImageZip, WhatIsNoArchiveOfImagesIsRefused) {
               }),
               HasSubstr("text.zip: no image files in it; looked for png, jpg"));
   EXPECT_THAT(message_of<DataError>([&] { open_image_zip(dir_ / "none.zip"); }), HasSubstr("none.zip"));
+}
+
+TEST_F(ImageZip, AProgramBeforeTheArchiveIsPassedOver) {
+  const Members members = {{"1.png", plain_png(1)}, {"2.png", plain_png(2)}};
+  const auto bytes = core::read_text(write_zip("images.zip", members, "compression=deflate"));
+  core::write_file(dir_ / "sfx.zip", "#!/bin/sh\nexec unpack PK\x03\x04\n" + bytes);
+  EXPECT_THAT(drain(*open_image_zip(dir_ / "sfx.zip")), ElementsAre(1, 2));
+}
+
+// Refused by the size that it states, before memory is taken.
+TEST_F(ImageZip, AMemberThatIsLargerThanImagesAreIsListed) {
+  const at::Tensor noise = torch::randint(0, 256, {300'000}, torch::kUInt8);
+  const std::string content(static_cast<const char*>(noise.data_ptr()), 300'000);
+  const auto path =
+      write_zip("bomb.zip", {{"1.png", plain_png(1)}, {"2.png", content}}, "compression=deflate");
+  // The size unpacked stands at byte 24 of the member's entry in the directory, the last one.
+  auto bytes = core::read_text(path);
+  bytes.replace(bytes.rfind("PK\x01\x02") + 24, 4, std::string("\x01\x00\x00\x10", 4));
+  core::write_file(path, bytes);
+  const auto source = open_image_zip(path);
+  EXPECT_THAT(drain(*source), ElementsAre(1));
+  EXPECT_THAT(source->report().unreadable,
+              ElementsAre(HasSubstr("2.png: 268435457 bytes unpacked, where 268435456 are the most")));
 }
 
 TEST_F(ImageZip, IsASourceWithPartsAndFraming) {

@@ -118,6 +118,12 @@ TEST_F(StatisticsFile, SigmaMustBeSymmetricToOnePartInAHundredThousand) {
   EXPECT_THAT(error(mu_, sigma_), HasSubstr("'sigma' is not symmetric: entries (90, 10) and (10, 90)"));
 }
 
+TEST_F(StatisticsFile, NoVarianceIsNegative) {
+  sigma_[7][7] = -1e-9;
+  EXPECT_THAT(error(mu_, sigma_),
+              HasSubstr("'sigma' holds -1e-09 at (7, 7), a negative variance; it is no covariance"));
+}
+
 TEST_F(StatisticsFile, CovariancesComputedInFloat32AreSymmetricEnough) {
   const at::Tensor x = torch::rand({20'000, 64}) * 3;
   const at::Tensor mean = x.mean(0);
@@ -149,10 +155,22 @@ TEST_F(StatisticsFile, ProvenanceThatIsThereMustBeUsable) {
     EXPECT_THAT(problem(fmt::format(R"({{"features":{{"name":"net","dim":{}}}}})", dim)),
                 HasSubstr("other features than the 100 of mu"));
   }
+  const auto of_count = [&](const char* count) {
+    return problem(fmt::format(R"({{"features":{{"name":"net"}},"count":{}}})", count));
+  };
   for (const auto* count : {"0", "-5", "2.5", "\"200\"", "18446744073709551615", "null"}) {
-    EXPECT_THAT(problem(fmt::format(R"({{"features":{{"name":"net"}},"count":{}}})", count)),
-                HasSubstr("has a count that is no positive number"));
+    EXPECT_THAT(of_count(count), HasSubstr("has a count that is no positive number"));
   }
+  EXPECT_THAT(of_count("1"), HasSubstr("s.npz: is of 1 image, which has no covariance"));
+  for (const auto* count : {"1000000000001", "9223372036854775807"}) {
+    EXPECT_THAT(of_count(count), HasSubstr(fmt::format("s.npz: its provenance.json has a count of {}, beyond "
+                                                       "1000000000000",
+                                                       count)));
+  }
+  EXPECT_THAT(problem(R"({"schema":2,"features":{"name":"net"}})"),
+              HasSubstr("s.npz: written by a newer ddpm-eval (schema 2, this one reads 1)"));
+  EXPECT_THAT(problem(R"({"schema":"1","features":{"name":"net"}})"),
+              HasSubstr("has a schema that is no whole number"));
 }
 
 TEST_F(StatisticsFile, CutAnywhereIsADataError) {
