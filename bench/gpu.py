@@ -127,7 +127,8 @@ def main():
               "commit": options.commit, "data": options.data, "peak_tflop_per_second": peaks, "rows": bench.rows}
     options.out.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
     lines = ["| work | precision | images/s | TFLOP/s | share of the peak | measured |", "|---|---|--:|--:|--:|---|"]
-    lines += [f"| {r['work']} | {r['precision']} | {r['images_per_second']:,.4g} | {r['tflop_per_second']:.1f} | "
+    rate = lambda number: f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"  # noqa: E731
+    lines += [f"| {r['work']} | {r['precision']} | {rate(r['images_per_second'])} | {r['tflop_per_second']:.1f} | "
               f"{100 * r['share_of_peak']:.0f} % | {r['note']} |" for r in bench.rows]
     options.out.with_suffix(".md").write_text("\n".join(lines) + "\n")
 

@@ -27,12 +27,21 @@ bool suits_onednn(const at::Tensor& x, const at::Tensor& weight) {
           (x.scalar_type() == torch::kBFloat16 && onednn::computes_bfloat16()));
 }
 
+/// `weight` rounded as `dtype` has it, in `wide`; its gradient is not rounded.
+at::Tensor rounded(const at::Tensor& weight, at::ScalarType dtype, at::ScalarType wide) {
+  if (weight.scalar_type() == dtype) {
+    return weight.to(wide);
+  }
+  const at::Tensor same = weight.to(wide);
+  return same + (weight.to(dtype).to(wide) - same).detach();
+}
+
 /// In x's dtype throughout, but that bfloat16, rounded, goes through float32.
 at::Tensor by_operators(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
   const auto dtype = x.scalar_type() == torch::kBFloat16 ? torch::kFloat32 : x.scalar_type();
   const Padding padding(shape);
-  return torch::conv2d(padding.around(x.to(dtype)), weight.to(x.scalar_type()).to(dtype), bias.to(dtype),
+  return torch::conv2d(padding.around(x.to(dtype)), rounded(weight, x.scalar_type(), dtype), bias.to(dtype),
                        shape.stride, padding.inside())
       .to(result);
 }

@@ -153,7 +153,8 @@ RuntimeInfo runtime_info() {
       info.blas_threads = count();
     }
   } else {
-    info.blas = "reference BLAS (slow): install libopenblas-openmp-dev";
+    info.blas =
+        at::hasMKL() ? "MKL, within LibTorch" : "reference BLAS (slow): install libopenblas-openmp-dev";
   }
   info.libtorch = TORCH_VERSION;
   info.cpu_capability = cpu_capability();

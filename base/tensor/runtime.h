@@ -14,8 +14,8 @@ struct RuntimeInfo {
   int blas_threads = 0;    ///< OpenBLAS's; 0 where another BLAS is loaded
   int opencv_threads = 1;  ///< 1: files are decoded side by side, never one file by several threads
   int eigen_threads = 1;
-  std::string blas;            ///< OpenBLAS's own description, or "reference BLAS (slow)"
-  std::string libtorch;        ///< "1.13.1"
+  std::string blas;      ///< OpenBLAS's own description, "MKL, within LibTorch" or "reference BLAS (slow)"
+  std::string libtorch;  ///< "1.13.1"
   std::string cpu_capability;  ///< the instruction set LibTorch's kernels were chosen for: "AVX2", "AVX512",
                                ///< "DEFAULT"
   std::string device = "cpu";  ///< "cuda:0 (NVIDIA H100 80GB HBM3)"

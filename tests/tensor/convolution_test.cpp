@@ -61,6 +61,15 @@ TEST(Convolution, ValueAndGradientsEqualLibTorchsInFloat64) {
   }
 }
 
+/// The same bits, where the convolutions are ours to choose; LibTorch's own choose by the number of rows.
+::testing::Matcher<const at::Tensor&> same_as(const at::Tensor& want) {
+  if (onednn::available()) {
+    return TensorEq(want);
+  }
+  const double once = want.scalar_type() == torch::kBFloat16 ? 0x1p-8 : 1e-5;
+  return TensorNear(want, once * want.abs().max().item<double>());
+}
+
 TEST(Convolution, FrozenIsTheSameAndAdds) {
   const at::NoGradGuard no_grad;
   for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
@@ -72,9 +81,9 @@ TEST(Convolution, FrozenIsTheSameAndAdds) {
         const auto x =
             draws("x", {rows, c.in, c.side, c.side}).contiguous(torch::MemoryFormat::ChannelsLast).to(dtype);
         const auto want = convolution(x, weight, bias, c.shape, dtype);
-        EXPECT_THAT(frozen(x, dtype), TensorEq(want));
+        EXPECT_THAT(frozen(x, dtype), same_as(want));
         EXPECT_THAT(frozen(x, torch::kFloat32),
-                    TensorEq(convolution(x, weight, bias, c.shape, torch::kFloat32)));
+                    same_as(convolution(x, weight, bias, c.shape, torch::kFloat32)));
         auto sum = draws("sum", want.sizes()).to(dtype).contiguous(torch::MemoryFormat::ChannelsLast);
         const auto exact = sum.to(torch::kFloat64) +
                            convolution(x, weight, bias, c.shape, torch::kFloat32).to(torch::kFloat64);
@@ -116,7 +125,7 @@ TEST(Convolution, ARowDependsOnNoOther) {
     const auto x = draws("x", {5, c.in, c.side, c.side}).contiguous(torch::MemoryFormat::ChannelsLast);
     const auto all = frozen(x, torch::kFloat32);
     for (int64_t row = 0; row < x.size(0); ++row) {
-      EXPECT_THAT(frozen(x.narrow(0, row, 1), torch::kFloat32), TensorEq(all.narrow(0, row, 1)));
+      EXPECT_THAT(frozen(x.narrow(0, row, 1), torch::kFloat32), same_as(all.narrow(0, row, 1)));
     }
   }
 }
