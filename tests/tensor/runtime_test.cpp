@@ -14,6 +14,7 @@
 namespace ddpm_eval::tensor {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using testing::message_of;
 
