@@ -106,15 +106,18 @@ double norm(const std::vector<at::Tensor>& tensors) {
 
 bool suits(const at::Tensor& /*tensor*/) { return false; }
 
-void adam(const std::vector<AdamTensors>&, const detail::AdamCoefficients<float>&) {
-  DDPM_CHECK(false, "a kernel of a build without CUDA");
+void adam(const std::vector<AdamTensors>& tensors, const detail::AdamCoefficients<float>&) {
+  DDPM_CHECK(tensors.empty(), "a kernel of a build without CUDA");
 }
 
-void average(const std::vector<AverageTensors>&, float) {
-  DDPM_CHECK(false, "a kernel of a build without CUDA");
+void average(const std::vector<AverageTensors>& tensors, float) {
+  DDPM_CHECK(tensors.empty(), "a kernel of a build without CUDA");
 }
 
-double norm(const std::vector<at::Tensor>&) { DDPM_CHECK(false, "a kernel of a build without CUDA"); }
+double norm(const std::vector<at::Tensor>& tensors) {
+  DDPM_CHECK(tensors.empty(), "a kernel of a build without CUDA");
+  return 0;
+}
 
 #endif
 
