@@ -7,6 +7,7 @@
 #include "base/tensor/shape.h"
 #include "base/tensor/symmetry.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -54,10 +55,13 @@ void check_symmetric(const at::Tensor& sigma, const std::string& key, const std:
   }
 }
 
+/// Sums of squares less the square of the mean, as some tools have them, may leave a feature that hardly
+/// varies a little below zero.
 void check_variances(const at::Tensor& sigma, const std::string& key, const std::string& origin) {
   const auto variances = sigma.diagonal();
   const auto at = variances.argmin().item<int64_t>();
-  if (const auto least = variances[at].item<double>(); least < 0) {
+  const auto rounding = tensor::kSymmetryTolerance * variances.max().item<double>();
+  if (const auto least = variances[at].item<double>(); least < -std::max(0.0, rounding)) {
     throw DataError("{}: '{}' holds {} at ({}, {}), a negative variance; it is no covariance", origin, key,
                     least, at, at);
   }
