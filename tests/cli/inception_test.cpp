@@ -233,24 +233,24 @@ TEST_F(SlowInceptionProgramTest, LowerLayersHaveNamesOfTheirOwn) {
 /// One pass gives both distances, as two would.
 TEST_F(SlowInceptionProgramTest, SpatialDistancesComeBesideOthers) {
   const auto score = [&](const std::string& real, const std::string& metrics) {
-    return record_of(
-        {"score", "--real", path(real), "--fake", path("fake"), "--preset", "adm", "--metrics", metrics});
+    return record_of({"score", "--real", path(real), "--fake", path("mixed-fake"), "--preset", "adm",
+                      "--metrics", metrics});
   };
-  const auto both = score("real.npz", "fid,sfid");
+  const auto both = score("mixed-real", "fid,sfid");
   EXPECT_EQ(both["metrics"].size(), 2u);
   const auto wanted = testing::presets_golden()["sets"]["distances"]["adm"];
   const double spatial = wanted["spatial"], pooled = wanted["2048"];
   EXPECT_NEAR(both["metrics"]["spatial_frechet_inception_distance"].get<double>(), spatial, 1e-5 * spatial);
   EXPECT_NEAR(both["metrics"]["frechet_inception_distance"].get<double>(), pooled, 1e-5 * pooled);
   EXPECT_EQ(both["parts"]["spatial_frechet"].size(), both["parts"]["frechet"].size());
-  const auto alone = score("real.npz", "sfid");
+  const auto alone = score("mixed-real", "sfid");
   EXPECT_EQ(alone["metrics"].size(), 1u);
   EXPECT_EQ(alone["metrics"]["spatial_frechet_inception_distance"],
             both["metrics"]["spatial_frechet_inception_distance"]);
 
   // Of files of both kinds, against images and against each other.
-  record_of({"stats", "--data", path("real.npz"), "--out", path("pooled.npz"), "--preset", "adm"});
-  record_of({"stats", "--data", path("real.npz"), "--out", path("spatial.npz"), "--preset", "adm",
+  record_of({"stats", "--data", path("mixed-real"), "--out", path("pooled.npz"), "--preset", "adm"});
+  record_of({"stats", "--data", path("mixed-real"), "--out", path("spatial.npz"), "--preset", "adm",
              "--features", "inception:spatial"});
   const data::NpzReader own(path("pooled.npz")), beside(path("spatial.npz"));
   data::write_npz(path("adm.npz"), {{"mu", own.read("mu")},
@@ -267,14 +267,15 @@ TEST_F(SlowInceptionProgramTest, SpatialDistancesComeBesideOthers) {
   EXPECT_LT(itself["spatial_frechet_inception_distance"].get<double>(), 1e-6 * spatial);
 
   const auto refused = [&](const std::string& real, std::vector<std::string> more) {
-    more.insert(more.begin(), {"score", "--real", path(real), "--fake", path("fake"), "--metrics", "sfid"});
+    more.insert(more.begin(),
+                {"score", "--real", path(real), "--fake", path("mixed-fake"), "--metrics", "sfid"});
     return refusal(more);
   };
   EXPECT_THAT(refused("pooled.npz", {}),
               HasSubstr("holds no statistics of spatial features (mu_s and sigma_s"));
-  EXPECT_THAT(refused("real.npz", {"--features", "inception:spatial"}), HasSubstr("sfid is what fid is"));
+  EXPECT_THAT(refused("mixed-real", {"--features", "inception:spatial"}), HasSubstr("sfid is what fid is"));
   EXPECT_THAT(
-      refused("real.npz", {"--features", "inception:192"}),
+      refused("mixed-real", {"--features", "inception:192"}),
       HasSubstr(
           "only the FID Inception has spatial features beside its own, not the features 'inception:192'"));
 }
