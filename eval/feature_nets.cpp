@@ -159,7 +159,8 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
       request.features.empty() ? default_features(reference_source) : request.features;
   if (request.spatial && features != kInceptionName) {
     throw core::UsageError(
-        "--metrics sfid: only the FID Inception has spatial features beside its own, not the features '{}'",
+        "sfid and --spatial: only the FID Inception has spatial features beside its own, not the features "
+        "'{}'",
         features);
   }
   if (names_inception(features)) {

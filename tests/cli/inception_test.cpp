@@ -5,6 +5,7 @@
 #include "tests/support/records.h"
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/tensor_matchers.h"
 
 #include <filesystem>
 #include <fstream>
@@ -26,6 +27,7 @@ using nlohmann::json;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::run_program;
+using testing::TensorEq;
 
 class SlowInceptionProgramTest : public ::testing::Test {
  protected:
@@ -252,17 +254,20 @@ TEST_F(SlowInceptionProgramTest, SpatialDistancesComeBesideOthers) {
   record_of({"stats", "--data", path("mixed-real"), "--out", path("pooled.npz"), "--preset", "adm"});
   record_of({"stats", "--data", path("mixed-real"), "--out", path("spatial.npz"), "--preset", "adm",
              "--features", "inception:spatial"});
-  const data::NpzReader own(path("pooled.npz")), beside(path("spatial.npz"));
-  data::write_npz(path("adm.npz"), {{"mu", own.read("mu")},
-                                    {"sigma", own.read("sigma")},
-                                    {"mu_s", beside.read("mu")},
-                                    {"sigma_s", beside.read("sigma")}});
+  record_of(
+      {"stats", "--data", path("mixed-real"), "--out", path("adm.npz"), "--preset", "adm", "--spatial"});
+  const data::NpzReader pooled_file(path("pooled.npz")), spatial_file(path("spatial.npz")),
+      file(path("adm.npz"));
+  EXPECT_THAT(file.read("mu"), TensorEq(pooled_file.read("mu")));
+  EXPECT_THAT(file.read("sigma"), TensorEq(pooled_file.read("sigma")));
+  EXPECT_THAT(file.read("mu_s"), TensorEq(spatial_file.read("mu")));
+  EXPECT_THAT(file.read("sigma_s"), TensorEq(spatial_file.read("sigma")));
   // Without its count, a distance of statistics is computed another way.
   const auto followed = score("adm.npz", "fid,sfid")["metrics"];
   for (const auto& [key, value] : both["metrics"].items()) {
     EXPECT_NEAR(followed[key].get<double>(), value.get<double>(), 1e-6 * value.get<double>()) << key;
   }
-  const auto itself = record_of(
+  const auto itself = testing::record_of(  // without weights, which nothing needs
       {"score", "--real", path("adm.npz"), "--fake", path("adm.npz"), "--metrics", "fid,sfid"})["metrics"];
   EXPECT_LT(itself["spatial_frechet_inception_distance"].get<double>(), 1e-6 * spatial);
 
