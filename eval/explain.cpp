@@ -1,6 +1,7 @@
 #include "eval/explain.h"
 
 #include "base/core/error.h"
+#include "base/tensor/runtime.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/side.h"

@@ -1,22 +1,20 @@
 #include "eval/side_cache.h"
 
 #include "base/core/digest.h"
+#include "base/core/environment.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/paths.h"
 #include "base/core/temporary_name.h"
-#include "base/core/text.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
-#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
