@@ -1,8 +1,10 @@
 #include "ddpm/dropout.h"
 
+#include "base/core/error.h"
 #include "base/core/seeds.h"
 #include "base/tensor/derivative.h"
 #include "base/tensor/noise.h"
+#include "base/tensor/shape.h"
 #include "ddpm/dropout_kernel.h"
 #include "ddpm/gpu_layers.h"
 
@@ -54,11 +56,14 @@ struct FusedDropout : torch::autograd::Function<FusedDropout> {
 
 }  // namespace
 
-at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose) {
+at::Tensor dropout(const at::Tensor& x, double rate, const TrainingPass& pass, const std::string& purpose,
+                   const at::Tensor& given_place) {
   if (suits_gpu_kernels(x)) {
-    const auto place = pass.place.defined() ? pass.place : mask_place(pass.first_row, pass.step, x.device());
+    const auto place =
+        given_place.defined() ? given_place : mask_place(pass.first_row, pass.step, x.device());
     return dropout_on_gpu(x, rate, {core::stream_key(pass.seed, purpose), place});
   }
+  DDPM_CHECK(!given_place.defined(), "a mask of another step's replay for {}", tensor::describe(x));
   // Drawn as [n, h, w, c], the order in memory of x.
   const auto rows = tensor::index_range(pass.first_row, pass.first_row + x.size(0));
   const auto kept =

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/tensor/derivative.h"
+#include "base/tensor/send.h"
 
 #include <torch/types.h>
 
@@ -148,8 +149,7 @@ at::Tensor dropout_on_gpu(const at::Tensor& x, double, const MaskKey&) {
 
 at::Tensor mask_place(int64_t first_row, int64_t step, at::Device device) {
   DDPM_CHECK(step >= 0 && step < (int64_t{1} << 31), "noise step {} is out of range", step);
-  // CUDA has copied pageable memory before the call returns.
-  return torch::tensor({first_row, step}, torch::kInt64).to(device, /*non_blocking=*/true);
+  return tensor::send(torch::tensor({first_row, step}, torch::kInt64), device);
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -128,7 +128,7 @@ at::Tensor ResnetBlock::run_on_gpu(const at::Tensor& x, const at::Tensor& shift,
   at::Tensor h = conv1_.with_bias({}, norm1_(x, Activation::kSwish));
   h = norm2_(h, Activation::kSwish, shift + conv1_.bias);
   if (context.training.has_value() && context.dropout > 0) {
-    h = dropout(h, context.dropout, *context.training, dropout_purpose_);
+    h = dropout(h, context.dropout, *context.training, dropout_purpose_, context.place);
   }
   if (nin_shortcut_) {
     return conv2_.with_bias(conv2_.bias + nin_shortcut_->bias, h, nin_shortcut_->with_bias({}, x));

@@ -66,6 +66,7 @@ struct GroupNorm {
 struct BlockContext {
   double dropout = 0;
   std::optional<TrainingPass> training;
+  at::Tensor place = {};  ///< mask_place() of the pass, on a GPU
 };
 
 /// norm1, swish, conv1, + temb_proj(time), norm2, swish, dropout, conv2, + shortcut. Computes in the dtype of

@@ -18,7 +18,6 @@ struct TrainingPass {
   int64_t step = 0;
   int64_t first_row = 0;  ///< where in the step's batch this pass begins
   tensor::Precision precision = tensor::Precision::kFloat32;
-  at::Tensor place = {};  ///< a network's own: step and first_row where a GPU reads them (mask_place())
 };
 
 /// The function of (x_t, t) that is learned. What its output means is the business of the objective
@@ -40,8 +39,9 @@ class DiffusionNetwork {
 
   /// This network for many evaluations with the weights of now, computing in `precision`: as fast as it can.
   /// Null if it is as fast as that already. What a row of its output is depends neither on the other rows nor
-  /// on the number of threads. Not differentiable; shares the parameters' memory, which must outlive it and
-  /// stay unchanged. Throws UsageError for a precision that the network does not have.
+  /// on the number of threads, where the convolutions are tensor's own: LibTorch 2 and GPUs choose theirs by
+  /// the number of rows, which moves last bits. Not differentiable; shares the parameters' memory, which must
+  /// outlive it and stay unchanged. Throws UsageError for a precision that the network does not have.
   virtual std::unique_ptr<const DiffusionNetwork> prepare(tensor::Precision precision) const;
 
   /// Where the parameters are, and so where inputs must be.

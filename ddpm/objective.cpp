@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/tensor/derivative.h"
 #include "base/tensor/noise.h"
+#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 #include "ddpm/sampler.h"
 #include "ddpm/table_values.h"
@@ -192,12 +193,11 @@ DdpmTask::Plan DdpmTask::plan(int64_t step) {
 }
 
 DdpmTask::Batch DdpmTask::rows_of(const Plan& plan, training::Rows rows) const {
-  // CUDA has copied pageable memory before a call returns: the host need not wait.
   const auto device = data_.device();
   const auto part = [&](const at::Tensor& whole) { return whole.narrow(0, rows.begin, rows.count()); };
-  at::Tensor x_0 = data_.index_select(0, part(plan.indices).to(device, /*non_blocking=*/true));
+  at::Tensor x_0 = data_.index_select(0, tensor::send(part(plan.indices), device));
   if (plan.flips.defined()) {
-    x_0 = training::flip_horizontally(x_0, part(plan.flips).to(device, /*non_blocking=*/true));
+    x_0 = training::flip_horizontally(x_0, tensor::send(part(plan.flips), device));
   }
   if (x_0.scalar_type() == torch::kUInt8) {
     x_0 = to_pm1(x_0);
@@ -225,7 +225,7 @@ at::Tensor DdpmTask::part_of_loss(int64_t step, training::Rows rows, training::S
              plan_.step);
   const auto [x_0, t, eps, weight] = rows_of(plan_, rows);
   const auto x_t = process_.q_sample(x_0, t, eps);
-  const auto output = network_.forward(x_t, t.to(data_.device(), /*non_blocking=*/true),
+  const auto output = network_.forward(x_t, tensor::send(t, data_.device()),
                                        TrainingPass{options_.seed, step, rows.begin, options_.precision});
   const auto losses = example_losses(options_.objective, process_, decoder_, x_0, x_t, t, eps, output);
   plan_.losses.narrow(0, rows.begin, rows.count()).copy_(losses.detach());
@@ -235,7 +235,7 @@ at::Tensor DdpmTask::part_of_loss(int64_t step, training::Rows rows, training::S
     t_sampler_.record(plan_.draw.t, plan_.losses);
   }
   const auto share = weight / static_cast<double>(options_.batch_size);
-  return torch::dot(losses, share.to(losses.device(), losses.scalar_type(), /*non_blocking=*/true));
+  return torch::dot(losses, tensor::send(share.to(losses.scalar_type()), losses.device()));
 }
 
 }  // namespace ddpm_eval::ddpm

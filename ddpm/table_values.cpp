@@ -1,6 +1,7 @@
 #include "ddpm/table_values.h"
 
 #include "base/core/error.h"
+#include "base/tensor/send.h"
 
 #include <torch/types.h>
 
@@ -28,12 +29,11 @@ at::Tensor values_at(std::span<const double> table, const at::Tensor& t, const a
   if (like.scalar_type() == torch::kFloat32) {
     at::Tensor values = torch::empty(shape, torch::kFloat32);
     look_up<float>(table, t_cpu, values);
-    // CUDA has copied pageable memory before the call returns: nothing outlives `values`.
-    return values.to(like.device(), /*non_blocking=*/true);
+    return tensor::send(values, like.device());
   }
   at::Tensor values = torch::empty(shape, torch::kFloat64);
   look_up<double>(table, t_cpu, values);
-  return values.to(like.device(), like.scalar_type(), /*non_blocking=*/true);
+  return tensor::send(values.to(like.scalar_type()), like.device());
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -282,10 +282,8 @@ at::Tensor UNet::run(const at::Tensor& x_t, const at::Tensor& t,
 
 at::Tensor UNet::train_on_gpu(const at::Tensor& x_t, const at::Tensor& t, const TrainingPass& pass) const {
   const auto body = [&](const std::vector<at::Tensor>& inputs) {
-    TrainingPass there = pass;
-    there.place = inputs[2];
     return layers_->run(inputs[0], layers_->shifts(inputs[1], config_.base_channels),
-                        tensor::dtype_of(pass.precision), {config_.dropout, there});
+                        tensor::dtype_of(pass.precision), {config_.dropout, pass, inputs[2]});
   };
   const auto place = mask_place(pass.first_row, pass.step, x_t.device());
   const auto variant = fmt::format("seed {} precision {}", pass.seed, static_cast<int>(pass.precision));
@@ -340,7 +338,7 @@ struct UNet::Frozen final : DiffusionNetwork {
     const auto body = [this](const std::vector<at::Tensor>& inputs) {
       return layers.run(inputs[0], layers.shifts(inputs[1], config.base_channels), dtype, {});
     };
-    const auto outputs = halved_when_full({x_t, t}, [&](const std::vector<at::Tensor>& inputs) {
+    const auto outputs = tensor::halved_when_full({x_t, t}, [&](const std::vector<at::Tensor>& inputs) {
       return std::vector<at::Tensor>{(*replayed)("", inputs, body)};
     });
     return outputs.front();
@@ -353,7 +351,6 @@ struct UNet::Frozen final : DiffusionNetwork {
   ParameterMaker maker;
   Layers layers;
   std::unique_ptr<tensor::ReplayedFunction> replayed = std::make_unique<tensor::ReplayedFunction>();
-  tensor::HalvedWhenFull halved_when_full;
 };
 
 std::unique_ptr<const DiffusionNetwork> UNet::prepare(tensor::Precision precision) const {

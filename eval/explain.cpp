@@ -1,9 +1,7 @@
 #include "eval/explain.h"
 
 #include "base/core/error.h"
-#include "base/tensor/gpu_memory.h"
 #include "base/tensor/runtime.h"
-#include "base/tensor/send.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/side.h"
@@ -37,11 +35,7 @@ class OtherPreset final : public metrics::FeatureNet {
   const metrics::FeatureNetInfo& info() const override { return info_; }
   int64_t micro_batch() const override { return net_.micro_batch(); }
   at::Tensor prepare(const at::Tensor& images_u8) const override {
-    const auto sent = tensor::send(images_u8, tensor::compute_device());
-    const auto rows = halved_when_full_({sent}, [&](const auto& inputs) {
-      return std::vector<at::Tensor>{metrics::preprocess(preset_, inputs.front(), metrics::kInceptionSide)};
-    });
-    return rows.front();
+    return metrics::preprocess_on_device(preset_, images_u8, metrics::kInceptionSide);
   }
   metrics::NetOutput forward(const at::Tensor& input) const override { return net_.forward(input); }
 
@@ -49,7 +43,6 @@ class OtherPreset final : public metrics::FeatureNet {
   const metrics::FeatureNet& net_;
   const Preset& preset_;
   metrics::FeatureNetInfo info_;
-  tensor::HalvedWhenFull halved_when_full_;
 };
 
 /// What the images are put through before the network.

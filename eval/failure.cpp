@@ -32,9 +32,11 @@ Failure classify(const std::exception_ptr& exception) {
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   } catch (const c10::OutOfMemoryError&) {
-    return {core::ExitCode::kResources,
-            "out of memory on the GPU: choose a smaller train.batch_size (or a larger train.accumulate), "
-            "sample.micro_batch or --micro-batch, or another --device"};
+    return {
+        core::ExitCode::kResources,
+        "out of memory on the GPU: for training choose a smaller train.batch_size (or a larger "
+        "train.accumulate), for samples and likelihoods a smaller sample.micro_batch or --micro-batch; for "
+        "scores see what else uses the card, score fewer images or choose another --device"};
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
     return text.find("can't allocate memory") != std::string::npos ? out_of_memory() : bug(text);

@@ -81,6 +81,7 @@ std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& reques
   options.preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                : std::string_view(request.preset));
   options.precision = request.precision;
+  options.spatial = request.spatial;
   const auto bytes = core::read_file(path);
   options.weights_sha256 = core::sha256_hex(bytes);
   options.origin = path.string();
@@ -156,6 +157,12 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
                                                       const std::string& reference_source) {
   const std::string features =
       request.features.empty() ? default_features(reference_source) : request.features;
+  if (request.spatial && features != kInceptionName) {
+    throw core::UsageError(
+        "sfid and --spatial: only the FID Inception has spatial features beside its own, not the features "
+        "'{}'",
+        features);
+  }
   if (names_inception(features)) {
     return open_inception(request);
   }
@@ -200,6 +207,7 @@ std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
     return nullptr;
   }
   request.precision = tensor::Precision::kFloat32;
+  request.spatial = false;
   auto exact = open_feature_net(request, reference_source);
   if (exact->info().weights_sha256 != net.info().weights_sha256) {
     throw core::DataError("{}: has changed while it was read", request.weights);

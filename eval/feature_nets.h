@@ -23,6 +23,7 @@ struct FeatureRequest {
   std::string weights = {};   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
   std::string preset = {};  ///< the tool whose pre-processing the FID Inception is to use; empty: the default
   tensor::Precision precision = tensor::Precision::kFloat32;
+  bool spatial = false;  ///< the FID Inception's spatial features beside its own, for sFID
 };
 
 /// The name of the features that `features = ""` means for a reference source: the data set's own built-in
@@ -49,8 +50,8 @@ const metrics::Preset& preset_given(const char* flag, const std::string& name);
 
 /// Opens the network. Missing Inception weights are a DataError that names the file, its SHA-256 and the
 /// command that fetches it: nothing is ever replaced silently. Throws UsageError for a layer that the FID
-/// Inception has not, for weights, a preset or bfloat16 beside other features, which have none, and for
-/// bfloat16 on a GPU.
+/// Inception has not, for weights, a preset, bfloat16 or spatial features beside other features, which have
+/// none, and for bfloat16 on a GPU.
 std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& request,
                                                       const std::string& reference_source);
 

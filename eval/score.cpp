@@ -56,6 +56,7 @@ FeatureRequest completed_request(const Json& told, const ScoreOptions& options) 
   const bool follows = options.features.empty() && is_rounded(told);
   request.precision =
       options.precision.value_or(follows ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32);
+  request.spatial = options.wanted.spatial_frechet;
   return request;
 }
 
@@ -71,8 +72,9 @@ Field open_field(const ScoreOptions& options) {
   Field field;
   const bool interval = options.interval && wanted.frechet;
   if (wanted.pairs()) {
-    field.real = open_entrant({"real", options.real, options.strict, false, 0, wanted.images() || interval},
-                              options.features);
+    field.real = open_entrant(
+        {"real", options.real, options.strict, false, 0, wanted.images() || interval, wanted.spatial_frechet},
+        options.features);
   }
   int64_t splits = 0;
   if (wanted.classes()) {
@@ -83,8 +85,9 @@ Field open_field(const ScoreOptions& options) {
     splits = metrics::fewest_images(*preset_of(request).inception_score);
   }
   const auto scored = [&](const char* role, const std::string& source, bool keep_features) {
-    return open_entrant({role, source, options.strict, wanted.classes(), splits, keep_features},
-                        options.features);
+    return open_entrant(
+        {role, source, options.strict, wanted.classes(), splits, keep_features, wanted.spatial_frechet},
+        options.features);
   };
   field.fake = scored("fake", options.fake, wanted.images() || interval || wanted.frechet_infinity);
   for (const auto& source : options.yardsticks) {
@@ -111,7 +114,7 @@ void refuse_idle_options(const ScoreOptions& options) {
         {"--kid-subsets", options.kid_subsets.has_value(), wanted.kernel, "kid"},
         {"--kid-subset-size", options.kid_subset_size.has_value(), wanted.kernel, "kid"},
         {"--neighbours", options.neighbours.has_value(), wanted.neighbours, "prdc"},
-        {"--sqrt general", general, wanted.frechet, "fid"}}) {
+        {"--sqrt general", general, wanted.frechet || wanted.spatial_frechet, "fid"}}) {
     if (given && !used) {
       throw core::UsageError("{}: is for {}, which is not among the scores that are asked for", flag, scores);
     }
@@ -236,6 +239,10 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     throw core::UsageError("--real {}: an Inception Score has no reference; use `ddpm-eval is`",
                            options.real);
   }
+  if (options.wanted.spatial_frechet && are_spatial(options.features)) {
+    throw core::UsageError("--metrics sfid: with --features {} sfid is what fid is; ask for fid alone",
+                           options.features);
+  }
   Field field = open_field(options);
   check_field(field, options);
   const auto request = completed_request(field.told_features(), options);
@@ -294,7 +301,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     record["yardsticks"].push_back(std::move(entry));
     yardstick.side = {};
   }
-  if (options.wanted.frechet) {
+  if (options.wanted.frechet || options.wanted.spatial_frechet) {
     record["sqrt"] = options.sqrt == metrics::SqrtMethod::kSymmetric ? "symmetric" : "general";
   }
   const auto word = text_field(record["features"], "precision");

@@ -134,7 +134,8 @@ void add_metrics_option(CLI::App& command, ScoreOptions& options) {
             }
             options.metrics_given = true;
           },
-          "Scores of images, several by commas: fid, is, kid, prdc, fid-infinity, is-infinity. Default: "
+          "Scores of images, several by commas: fid, sfid, is, kid, prdc, fid-infinity, is-infinity. "
+          "Default: "
           "fid,is")
       ->option_text("LIST");
 }

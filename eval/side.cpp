@@ -12,6 +12,7 @@
 #include "eval/sample_output.h"
 #include "eval/side_cache.h"
 #include "metrics/extract.h"
+#include "metrics/inception.h"
 
 #include <chrono>
 #include <filesystem>
@@ -93,6 +94,21 @@ class KeptRows {
 
 }  // namespace
 
+namespace {
+
+metrics::Moments spatial_statistics(const SideRequest& request) {
+  auto statistics = data::read_statistics(request.source, data::StatisticsPart::kSpatial);
+  const int64_t dim = metrics::layer_info(metrics::InceptionLayer::kSpatial).dim;
+  if (statistics.mu.size(0) != dim) {
+    throw core::UsageError(
+        "--{} {}: holds no statistics of spatial features (mu_s and sigma_s of {}), which sfid needs",
+        request.role, request.source, dim);
+  }
+  return {std::move(statistics.mu), std::move(statistics.sigma), 0, {}};
+}
+
+}  // namespace
+
 bool is_statistics(const std::string& source) {
   return data::parse_source(source).kind == data::SourceKind::kStatistics;
 }
@@ -106,6 +122,9 @@ Side read_side(const SideRequest& request, const std::string& features) {
   side.record = {{"source", request.source}, {"kind", "statistics"}};
   if (!statistics.provenance_json.empty()) {
     side.provenance = Json::parse(statistics.provenance_json);
+  }
+  if (request.spatial) {
+    side.spatial = spatial_statistics(request);
   }
   if (side.provenance.contains("count")) {
     side.moments.count = side.provenance["count"].get<int64_t>();
@@ -174,10 +193,17 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
                   const Session& session, const metrics::FeatureNet* exact) {
   Side side;
   metrics::MomentsAccumulator moments(net.info().dim);
+  std::optional<metrics::MomentsAccumulator> spatial;
   std::vector<at::Tensor> logits;
   KeptRows features(images.size().value_or(0));
   const auto consume = [&](const metrics::NetOutput& output) {
     moments.add(output.features);
+    if (request.spatial) {
+      if (!spatial) {
+        spatial.emplace(output.spatial.size(1));
+      }
+      spatial->add(output.spatial);
+    }
     if (request.keep_logits) {
       logits.push_back(output.logits.clone());
     }
@@ -191,6 +217,9 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
       exact != nullptr ? control_witness(*exact, side.control) : metrics::InputWitness());
   side.record = side_record(request, images, report);
   side.moments = moments.finish();
+  if (spatial) {
+    side.spatial = spatial->finish();
+  }
   if (request.keep_logits) {
     side.logits = torch::cat(logits).cpu();
   }
@@ -210,8 +239,8 @@ bool may_be_cached(const SideRequest& request, const data::ImageSource& images,
   const bool is_pipe = std::filesystem::exists(spec.path, error) &&
                        !std::filesystem::is_regular_file(spec.path, error) &&
                        !std::filesystem::is_directory(spec.path, error);
-  return !request.keep_logits && !request.keep_features && spec.kind != data::SourceKind::kRun && !is_pipe &&
-         images.size().value_or(0) >= net.info().dim;
+  return !request.keep_logits && !request.keep_features && !request.spatial &&
+         spec.kind != data::SourceKind::kRun && !is_pipe && images.size().value_or(0) >= net.info().dim;
 }
 
 /// Reads the images for their digest alone, as far as there may be an entry; their moments, if there is one.

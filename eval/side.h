@@ -25,11 +25,13 @@ struct SideRequest {
   bool keep_logits = false;    ///< for an Inception Score
   int64_t splits = 0;          ///< of that score: so many images are needed
   bool keep_features = false;  ///< for scores that compare images one by one
+  bool spatial = false;        ///< the moments of spatial features too, which the network gives then
 };
 
 /// One side, measured.
 struct Side {
   metrics::Moments moments;
+  std::optional<metrics::Moments> spatial;  ///< of the spatial features, if they were asked for
   at::Tensor logits;         ///< float32 [count, classes] in the source's order, if they were asked for
   at::Tensor features;       ///< float32 [count, dim] in the source's order, if they were asked for
   PrecisionControl control;  ///< of images, where an exact network was given
@@ -40,7 +42,8 @@ struct Side {
 /// Whether `source` is a statistics file, which needs no network.
 bool is_statistics(const std::string& source);
 
-/// Reads a statistics file: of one that holds two kinds, those of the `features` that are asked for.
+/// Reads a statistics file: of one that holds two kinds, those of the `features` that are asked for. Throws
+/// UsageError where spatial ones are asked for beside them and are not there.
 Side read_side(const SideRequest& request, const std::string& features);
 
 /// Opens an image source of any kind, `run:` included. Throws UsageError or DataError before any work is

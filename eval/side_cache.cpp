@@ -1,22 +1,20 @@
 #include "eval/side_cache.h"
 
 #include "base/core/digest.h"
+#include "base/core/environment.h"
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/paths.h"
 #include "base/core/temporary_name.h"
-#include "base/core/text.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
-#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -61,11 +59,6 @@ bool is_entry_name(const std::string& name) {
   return true;
 }
 
-bool is_off(std::string_view word) {
-  constexpr std::array<std::string_view, 4> kWords{"off", "0", "false", "no"};
-  return std::ranges::find(kWords, core::ascii_lower(word)) != kWords.end();
-}
-
 bool is_set(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0';
@@ -79,8 +72,8 @@ void warn_once(const std::string& text) {
 }  // namespace
 
 bool cache_is_on(const Session& session) {
-  const char* word = std::getenv("DDPM_EVAL_CACHE");
-  return session.cache && (word == nullptr || !is_off(word)) && (is_set("DDPM_EVAL_HOME") || is_set("HOME"));
+  return session.cache && !core::is_switched_off("DDPM_EVAL_CACHE") &&
+         (is_set("DDPM_EVAL_HOME") || is_set("HOME"));
 }
 
 fs::path moments_cache_folder() { return core::home_folder() / "cache" / "moments"; }
@@ -130,6 +123,9 @@ std::optional<metrics::Moments> SideCache::find(const ImagesKey& images) const {
 void SideCache::keep(const ImagesKey& images, const metrics::Moments& moments,
                      const core::Json& source) const {
   DDPM_CHECK(!moments.centred.defined(), "moments of {} vectors lose their rows", moments.count);
+  if (context_["runtime"] != tensor::runtime_context()) {
+    return;  // batches were halved meanwhile: other last bits than the context promises
+  }
   auto record = core::new_record("statistics");
   record["features"] = context_["features"];
   record["count"] = moments.count;

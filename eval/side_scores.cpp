@@ -139,16 +139,23 @@ void add_frechet_infinity(const Side& real, const Side& fake, const SideRules& r
   add_extrapolation(rules.frechet_key + "_infinity", fit, scores);
 }
 
-void add_frechet(const Side& real, Side& fake, const SideRules& rules, SideScores& scores) {
+/// The distance of moments, of which those of the fake side are used up: metrics[key], and how it came about
+/// in parts[part].
+void add_frechet(const char* part, const std::string& key, const metrics::Moments& real,
+                 metrics::Moments& of_fake, const Side& fake, const SideRules& rules, SideScores& scores) {
   const auto start = std::chrono::steady_clock::now();
   auto parts = naming_sources(fake, rules.options, [&] {
-    return metrics::frechet_distance(real.moments, std::move(fake.moments), rules.options.sqrt);
+    return metrics::frechet_distance(real, std::move(of_fake), rules.options.sqrt);
   });
-  scores.metrics[rules.frechet_key] = parts.distance;
-  scores.parts["frechet"] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
-                             {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
-                             {"route", parts.route},           {"seconds", core::seconds_since(start)}};
-  scores.notes.insert(scores.notes.end(), parts.notes.begin(), parts.notes.end());
+  scores.metrics[key] = parts.distance;
+  scores.parts[part] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
+                        {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
+                        {"route", parts.route},           {"seconds", core::seconds_since(start)}};
+  for (const auto& note : parts.notes) {
+    if (std::ranges::find(scores.notes, note) == scores.notes.end()) {
+      scores.notes.push_back(note);
+    }
+  }
 }
 
 void add_kernel(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
@@ -267,7 +274,11 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
     add_frechet_interval(*real, fake, rules, scores, session);
   }
   if (wanted.frechet) {
-    add_frechet(*real, fake, rules, scores);
+    add_frechet("frechet", rules.frechet_key, real->moments, fake.moments, fake, rules, scores);
+  }
+  if (wanted.spatial_frechet) {
+    add_frechet("spatial_frechet", "spatial_frechet_inception_distance", *real->spatial, *fake.spatial, fake,
+                rules, scores);
   }
   return scores;
 }

@@ -17,7 +17,8 @@ struct Name {
   bool WantedScores::*flag;
 };
 
-constexpr std::array<Name, 6> kNames{{{"fid", &WantedScores::frechet},
+constexpr std::array<Name, 7> kNames{{{"fid", &WantedScores::frechet},
+                                      {"sfid", &WantedScores::spatial_frechet},
                                       {"is", &WantedScores::inception_score},
                                       {"kid", &WantedScores::kernel},
                                       {"prdc", &WantedScores::neighbours},

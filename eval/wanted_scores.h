@@ -7,6 +7,7 @@ namespace ddpm_eval::eval {
 /// Which scores of images are asked for.
 struct WantedScores {
   bool frechet = false;           ///< FID
+  bool spatial_frechet = false;   ///< sFID, of the FID Inception's spatial features
   bool inception_score = false;   ///< IS
   bool kernel = false;            ///< KID
   bool neighbours = false;        ///< precision and recall, density and coverage
@@ -18,10 +19,11 @@ struct WantedScores {
   /// Whether class probabilities are needed.
   bool classes() const { return inception_score || score_infinity; }
   /// Whether there must be a reference.
-  bool pairs() const { return frechet || frechet_infinity || images(); }
+  bool pairs() const { return frechet || spatial_frechet || frechet_infinity || images(); }
 };
 
-/// "fid,kid" as `score --metrics` takes it: names from fid, is, kid, prdc, fid-infinity and is-infinity.
+/// "fid,kid" as `score --metrics` takes it: names from fid, sfid, is, kid, prdc, fid-infinity and
+/// is-infinity.
 /// Throws UsageError for others, with the nearest one, and for an empty list.
 WantedScores parse_wanted_scores(const std::string& list);
 

@@ -4,7 +4,6 @@
 #include "base/tensor/convolution.h"
 #include "base/tensor/gpu_memory.h"
 #include "base/tensor/runtime.h"
-#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 #include "metrics/pool.h"
 #include "metrics/preprocess.h"
@@ -100,17 +99,14 @@ class Inception final : public FeatureNet {
 
   at::Tensor prepare(const at::Tensor& images) const override {
     const at::NoGradGuard no_grad;
-    const auto rows = halved_when_full_({tensor::send(images, device_)}, [&](const auto& inputs) {
-      return std::vector<at::Tensor>{preprocess(preset_, inputs.front(), kInceptionSide)};
-    });
-    return rows.front();
+    return preprocess_on_device(preset_, images, kInceptionSide);
   }
 
   NetOutput forward(const at::Tensor& input) const override {
     tensor::expect(input, at::kFloat, {micro_batch_, 3, kInceptionSide, kInceptionSide}, "input");
     const at::NoGradGuard no_grad;
     if (device_.is_cuda()) {
-      const auto outputs = halved_when_full_({input}, [&](const auto& inputs) {
+      const auto outputs = tensor::halved_when_full({input}, [&](const auto& inputs) {
         const NetOutput part = run(inputs.front());
         return std::vector<at::Tensor>{part.features, part.logits, part.spatial};
       });
@@ -167,7 +163,6 @@ class Inception final : public FeatureNet {
   InceptionLayer layer_;
   bool spatial_;
   FeatureNetInfo info_;
-  tensor::HalvedWhenFull halved_when_full_;
 };
 
 /// The state dict by name, checked against what the network needs.

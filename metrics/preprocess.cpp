@@ -1,5 +1,8 @@
 #include "metrics/preprocess.h"
 
+#include "base/tensor/gpu_memory.h"
+#include "base/tensor/runtime.h"
+#include "base/tensor/send.h"
 #include "metrics/filter_resample.h"
 #include "metrics/resample.h"
 
@@ -37,6 +40,14 @@ at::Tensor preprocess(const Preset& preset, const at::Tensor& images_u8, int64_t
       return x.clamp_(0, 255).div_(255).mul_(2).sub_(1);
   }
   return x;
+}
+
+at::Tensor preprocess_on_device(const Preset& preset, const at::Tensor& images_u8, int64_t side) {
+  const auto sent = tensor::send(images_u8, tensor::compute_device());
+  const auto rows = tensor::halved_when_full({sent}, [&](const std::vector<at::Tensor>& inputs) {
+    return std::vector<at::Tensor>{preprocess(preset, inputs.front(), side)};
+  });
+  return rows.front();
 }
 
 }  // namespace ddpm_eval::metrics

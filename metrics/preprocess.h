@@ -11,4 +11,8 @@ namespace ddpm_eval::metrics {
 /// depends on another.
 at::Tensor preprocess(const Preset& preset, const at::Tensor& images_u8, int64_t side);
 
+/// The same of images in the CPU's memory, on tensor::compute_device(), without waiting for a GPU; in halves
+/// where its memory does not suffice (tensor::halved_when_full).
+at::Tensor preprocess_on_device(const Preset& preset, const at::Tensor& images_u8, int64_t side);
+
 }  // namespace ddpm_eval::metrics

@@ -10,7 +10,7 @@ venv=build/torch2
 build=build/libtorch2
 
 tools/install-deps.sh
-dpkg-query -W -f '${Status}' python3-venv 2>/dev/null | grep -q 'ok installed' || tools/install-deps.sh libtorch2
+tools/install-deps.sh libtorch2
 if ! "$venv/bin/python" -c "import torch; assert torch.__version__.split('+')[0] == '$torch'" 2>/dev/null; then
   python3 -m venv --clear "$venv"
   "$venv/bin/pip" install -q "torch==$torch" numpy
@@ -18,13 +18,15 @@ fi
 packages=$("$venv/bin/python" -c 'import torch, os; print(os.path.dirname(os.path.dirname(torch.__file__)))')
 
 toolkit=()
-if ! nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || ! "$nvcc" --version | grep -q 'release 13\.'; then
+nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2> /dev/null || true)
+if [[ -z $nvcc || $("$nvcc" --version) != *'release 13.'* ]]; then
   # The libraries of the wheels have no names without a version, which linkers ask for.
   "$venv/bin/pip" install -q 'nvidia-cuda-nvcc==13.0.*' 'nvidia-cuda-crt==13.0.*' 'nvidia-nvvm==13.0.*' \
     'nvidia-cuda-cccl==13.0.*'
   root=$packages/nvidia/cu13
   nvcc=$root/bin/nvcc
   for library in "$root"/lib/lib*.so.*; do
+    [ -e "$library" ] || continue
     ln -sf "$(basename "$library")" "${library%%.so.*}.so"
   done
   ln -sfn lib "$root/lib64"

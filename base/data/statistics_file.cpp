@@ -7,6 +7,7 @@
 #include "base/tensor/shape.h"
 #include "base/tensor/symmetry.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -54,10 +55,13 @@ void check_symmetric(const at::Tensor& sigma, const std::string& key, const std:
   }
 }
 
+/// Sums of squares less the square of the mean, as some tools have them, may leave a feature that hardly
+/// varies a little below zero.
 void check_variances(const at::Tensor& sigma, const std::string& key, const std::string& origin) {
   const auto variances = sigma.diagonal();
   const auto at = variances.argmin().item<int64_t>();
-  if (const auto least = variances[at].item<double>(); least < 0) {
+  const auto rounding = tensor::kSymmetryTolerance * variances.max().item<double>();
+  if (const auto least = variances[at].item<double>(); least < -std::max(0.0, rounding)) {
     throw DataError("{}: '{}' holds {} at ({}, {}), a negative variance; it is no covariance", origin, key,
                     least, at, at);
   }
@@ -165,14 +169,22 @@ std::string read_provenance(const std::filesystem::path& path) {
   return archive.has_member(kProvenance) ? archive.read_text(kProvenance) : std::string();
 }
 
-void write_statistics(const std::filesystem::path& target, const Statistics& statistics) {
+void write_statistics(const std::filesystem::path& target, const Statistics& statistics,
+                      const std::optional<SpatialStatistics>& spatial) {
   tensor::expect(statistics.mu, at::kDouble, {-1}, "mu");
   tensor::expect(statistics.sigma, at::kDouble, {statistics.mu.size(0), statistics.mu.size(0)}, "sigma");
   std::vector<TextMember> texts;
   if (!statistics.provenance_json.empty()) {
     texts.push_back({kProvenance, statistics.provenance_json});
   }
-  write_npz(target, {{"mu", statistics.mu}, {"sigma", statistics.sigma}}, texts);
+  tensor::NamedTensors arrays{{"mu", statistics.mu}, {"sigma", statistics.sigma}};
+  if (spatial) {
+    tensor::expect(spatial->mu, at::kDouble, {-1}, "mu_s");
+    tensor::expect(spatial->sigma, at::kDouble, {spatial->mu.size(0), spatial->mu.size(0)}, "sigma_s");
+    arrays.push_back({"mu_s", spatial->mu});
+    arrays.push_back({"sigma_s", spatial->sigma});
+  }
+  write_npz(target, arrays, texts);
 }
 
 }  // namespace ddpm_eval::data

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include <ATen/core/Tensor.h>
@@ -19,6 +20,12 @@ struct Statistics {
   std::string provenance_json;  ///< how it was made, as written by this program: an object with "features",
                                 ///< an object with "name", and "count"; empty for other tools' files
   std::string name;             ///< the file's path
+};
+
+/// Of the FID Inception's spatial features.
+struct SpatialStatistics {
+  at::Tensor mu;     ///< float64 [2023]
+  at::Tensor sigma;  ///< float64 [2023, 2023]
 };
 
 /// Which statistics of a file: ADM's hold those of its spatial features, for sFID, beside pool3's.
@@ -41,7 +48,9 @@ Statistics read_statistics(const std::filesystem::path& path, StatisticsPart par
 std::string read_provenance(const std::filesystem::path& path);
 
 /// Writes `mu` and `sigma` in float64 and, if there is any, `provenance_json` as the member
-/// "provenance.json", which the other tools ignore. Throws ResourceError.
-void write_statistics(const std::filesystem::path& target, const Statistics& statistics);
+/// "provenance.json", which the other tools ignore; of `spatial`, if there are any, `mu_s` and `sigma_s`, as
+/// ADM's files hold them. Throws ResourceError.
+void write_statistics(const std::filesystem::path& target, const Statistics& statistics,
+                      const std::optional<SpatialStatistics>& spatial = std::nullopt);
 
 }  // namespace ddpm_eval::data

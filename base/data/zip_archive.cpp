@@ -64,10 +64,6 @@ class MemberStream final : public ByteStream {
   std::string origin_;
 };
 
-}  // namespace
-
-namespace {
-
 uint32_t little_endian(const std::string& bytes, size_t at, int count) {
   uint32_t value = 0;
   for (int i = count; i-- > 0;) {

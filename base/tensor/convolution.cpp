@@ -27,7 +27,8 @@ bool suits_onednn(const at::Tensor& x, const at::Tensor& weight) {
           (x.scalar_type() == torch::kBFloat16 && onednn::computes_bfloat16()));
 }
 
-/// `weight` rounded as `dtype` has it, in `wide`; its gradient is not rounded.
+/// `weight` rounded as `dtype` has it, in `wide`. Conversions there and back would round its gradient too,
+/// which is float32 everywhere else.
 at::Tensor rounded(const at::Tensor& weight, at::ScalarType dtype, at::ScalarType wide) {
   if (weight.scalar_type() == dtype) {
     return weight.to(wide);

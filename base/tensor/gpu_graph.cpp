@@ -1,11 +1,13 @@
 #include "base/tensor/gpu_graph.h"
 
+#include "base/core/environment.h"
 #include "base/core/error.h"
 #include "base/tensor/derivative.h"
 
-#include <cstdlib>
-#include <string_view>
+#include <atomic>
+#include <utility>
 
+#include <ATen/core/ivalue.h>
 #include <fmt/ranges.h>
 #include <torch/types.h>
 
@@ -21,10 +23,7 @@
 namespace ddpm_eval::tensor {
 namespace {
 
-bool switched_off() {
-  const char* word = std::getenv("DDPM_EVAL_CUDA_GRAPHS");
-  return word != nullptr && std::string_view(word) == "off";
-}
+std::atomic<int64_t> replays = 0;
 
 }  // namespace
 
@@ -54,7 +53,8 @@ void capture(at::cuda::CUDAGraph& graph, at::cuda::MempoolId_t pool, const Work&
 
 }  // namespace
 
-struct ReplayedFunction::Recording {
+/// Lives on as long as a graph of autograd that has yet to read it.
+struct ReplayedFunction::Recording : torch::CustomClassHolder {
   Inputs inputs;                      ///< read by the graphs
   at::Tensor output;                  ///< written by `forward`
   at::Tensor grad_output;             ///< read by `backward`
@@ -67,7 +67,9 @@ struct ReplayedFunction::Recording {
       inputs.push_back(input.clone());
     }
     c10::cuda::device_synchronize();
-    const c10::cuda::CUDAStreamGuard guard(at::cuda::getStreamFromPool());
+    // One for all: libraries keep memory for every stream that they have seen.
+    static const auto stream = at::cuda::getStreamFromPool();
+    const c10::cuda::CUDAStreamGuard guard(stream);
     const auto differentiate = [&] {
       return torch::autograd::grad({output}, leaves, {grad_output}, /*retain_graph=*/false,
                                    /*create_graph=*/false, /*allow_unused=*/true);
@@ -99,21 +101,24 @@ struct ReplayedFunction::Recording {
     const at::NoGradGuard no_grad;
     forward.replay();
     ++passes;
+    ++replays;
     return output.clone();
   }
 };
 
 struct ReplayedFunction::Replay : torch::autograd::Function<Replay> {
-  static at::Tensor forward(AutogradContext* context, int64_t recording, at::TensorList /*leaves*/) {
-    const at::Tensor output = of(recording).run();
-    context->saved_data["recording"] = recording;
-    context->saved_data["pass"] = of(recording).passes;
+  static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Recording>& recording,
+                            at::TensorList /*leaves*/) {
+    const at::Tensor output = recording->run();
+    context->saved_data["recording"] = at::IValue::make_capsule(recording);
+    context->saved_data["pass"] = recording->passes;
     return output;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     refuse_second_derivative("a replayed function");
-    Recording& recording = of(context->saved_data["recording"].toInt());
+    const auto kept = context->saved_data["recording"].toCapsule();
+    auto& recording = static_cast<Recording&>(*kept);
     DDPM_CHECK(recording.passes == context->saved_data["pass"].toInt(),
                "the gradients of a replayed function after another call");
     recording.grad_output.copy_(gradients[0]);
@@ -122,9 +127,6 @@ struct ReplayedFunction::Replay : torch::autograd::Function<Replay> {
     all.insert(all.end(), recording.gradients.begin(), recording.gradients.end());
     return all;
   }
-
-  /// A graph keeps numbers, not pointers.
-  static Recording& of(int64_t number) { return *reinterpret_cast<Recording*>(number); }
 };
 
 at::Tensor ReplayedFunction::operator()(const std::string& variant, const Inputs& inputs, const Body& body) {
@@ -133,15 +135,15 @@ at::Tensor ReplayedFunction::operator()(const std::string& variant, const Inputs
   }
   const bool with_gradients = differentiable();
   const std::string signature = signature_of(variant, inputs);
+  const bool again = std::exchange(last_, signature) == signature;
   if (!recording_ || signature != recorded_) {
-    if (signature != last_) {
-      last_ = signature;
+    if (!again) {
       return body(inputs);
     }
     recording_.reset();  // its memory is wanted for the next
     try {
       recording_ =
-          std::make_unique<Recording>(inputs, with_gradients ? leaves_ : std::vector<at::Tensor>(), body);
+          c10::make_intrusive<Recording>(inputs, with_gradients ? leaves_ : std::vector<at::Tensor>(), body);
     } catch (const c10::OutOfMemoryError&) {
       off_ = true;
       c10::cuda::CUDACachingAllocator::emptyCache();
@@ -150,13 +152,12 @@ at::Tensor ReplayedFunction::operator()(const std::string& variant, const Inputs
     recorded_ = signature;
   }
   recording_->take(inputs);
-  return with_gradients ? Replay::apply(reinterpret_cast<int64_t>(recording_.get()), at::TensorList(leaves_))
-                        : recording_->run();
+  return with_gradients ? Replay::apply(recording_, at::TensorList(leaves_)) : recording_->run();
 }
 
 #else
 
-struct ReplayedFunction::Recording {};
+struct ReplayedFunction::Recording : c10::intrusive_ptr_target {};
 
 at::Tensor ReplayedFunction::operator()(const std::string& /*variant*/, const Inputs& inputs,
                                         const Body& body) {
@@ -166,9 +167,11 @@ at::Tensor ReplayedFunction::operator()(const std::string& /*variant*/, const In
 #endif
 
 ReplayedFunction::ReplayedFunction(std::vector<at::Tensor> leaves)
-    : leaves_(std::move(leaves)), off_(switched_off()) {}
+    : leaves_(std::move(leaves)), off_(core::is_switched_off("DDPM_EVAL_CUDA_GRAPHS")) {}
 
 ReplayedFunction::~ReplayedFunction() = default;
+
+int64_t replayed_calls() { return replays; }
 
 bool ReplayedFunction::differentiable() const { return at::GradMode::is_enabled() && !leaves_.empty(); }
 

@@ -12,8 +12,6 @@
 namespace ddpm_eval::tensor {
 namespace {
 
-std::atomic<bool> any_was_halved = false;
-
 /// Hands back what LibTorch keeps for later, in blocks that may not suit halves.
 void empty_cache() {
 #ifdef DDPM_EVAL_WITH_CUDA
@@ -41,7 +39,7 @@ std::vector<at::Tensor> rows_from(const std::vector<at::Tensor>& tensors, int64_
 }
 
 std::vector<at::Tensor> in_halves(const std::vector<at::Tensor>& inputs, int64_t rows,
-                                  const HalvedWhenFull::Body& body) {
+                                  const BatchBody& body) {
   const int64_t first = (rows + 1) / 2;
   auto joined = body(rows_from(inputs, 0, first));
   const auto rest = body(rows_from(inputs, first, rows - first));
@@ -55,25 +53,29 @@ std::vector<at::Tensor> in_halves(const std::vector<at::Tensor>& inputs, int64_t
 
 }  // namespace
 
-std::vector<at::Tensor> HalvedWhenFull::operator()(const std::vector<at::Tensor>& inputs,
-                                                   const Body& body) const {
+Halving& process_halving() {
+  static Halving halving = false;
+  return halving;
+}
+
+std::vector<at::Tensor> halved_when_full(const std::vector<at::Tensor>& inputs, const BatchBody& body,
+                                         Halving& halving) {
   const int64_t rows = rows_of(inputs);
   if (rows < 2) {
     return body(inputs);
   }
-  if (!halved_) {
+  if (!halving) {
     try {
       return body(inputs);
     } catch (const c10::OutOfMemoryError&) {
       // Halves are run outside, when what the failed attempt held is free.
     }
     empty_cache();
-    halved_ = true;
-    any_was_halved = true;
+    halving = true;
   }
   return in_halves(inputs, rows, body);
 }
 
-bool batches_were_halved() { return any_was_halved; }
+bool batches_were_halved() { return process_halving(); }
 
 }  // namespace ddpm_eval::tensor

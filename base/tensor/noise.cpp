@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/seeds.h"
 #include "base/tensor/noise_kernel.h"
+#include "base/tensor/send.h"
 
 #include <cmath>
 #include <numbers>
@@ -80,9 +81,7 @@ at::Tensor normal_rows_on_gpu(uint64_t seed, std::span<const int64_t> indices, i
   const auto count = static_cast<int64_t>(indices.size());
   at::Tensor rows = torch::empty(with_rows(count, row_shape), torch::dtype(torch::kFloat32).device(device));
   if (rows.numel() > 0) {
-    // CUDA has copied pageable memory before the call returns: nothing outlives it.
-    const auto on_device =
-        torch::tensor(std::vector<int64_t>(indices.begin(), indices.end())).to(device, /*non_blocking=*/true);
+    const auto on_device = send(torch::tensor(std::vector<int64_t>(indices.begin(), indices.end())), device);
     cuda::normal_rows(seed, on_device.data_ptr<int64_t>(), count, rows.numel() / count, step,
                       rows.data_ptr<float>(), at::cuda::getCurrentCUDAStream());
   }

@@ -189,6 +189,9 @@ nlohmann::ordered_json arithmetic_context() {
     context["device"] = info.device;
     context["tf32"] = info.tf32;
   }
+  if (batches_were_halved()) {
+    context["halved_batches"] = true;
+  }
   return context;
 }
 

@@ -47,7 +47,8 @@ RuntimeInfo runtime_info();
 /// (gpu_memory.h).
 nlohmann::ordered_json runtime_context();
 
-/// What the last bits of a result depend on beside the program: "threads" and, on a GPU, "device" and "tf32".
+/// What the last bits of a result depend on beside the program: "threads", on a GPU "device" and "tf32", and
+/// "halved_batches" once batches_were_halved().
 nlohmann::ordered_json arithmetic_context();
 
 }  // namespace ddpm_eval::tensor

@@ -1,6 +1,8 @@
 #include "base/training/gpu_update.h"
 
 #include "base/core/error.h"
+#include "base/tensor/send.h"
+#include "base/training/blocks.h"
 
 #include <algorithm>
 #include <cmath>
@@ -19,24 +21,19 @@ namespace ddpm_eval::training::gpu {
 
 namespace {
 
-constexpr int64_t kPiece = 32768;  ///< numbers that a block of threads walks; whole vectors
-
 /// `count` numbers from the given ones on, in pieces: piece(begin, count of it).
 template <class Arrays, class Piece>
 void cut(std::vector<Arrays>& arrays, int64_t count, const Piece& piece) {
-  for (int64_t begin = 0; begin < count; begin += kPiece) {
-    arrays.push_back(piece(begin, std::min(kPiece, count - begin)));
+  for (int64_t begin = 0; begin < count; begin += detail::kBlockSize) {
+    arrays.push_back(piece(begin, std::min(detail::kBlockSize, count - begin)));
   }
 }
 
 /// The list in the device's memory.
 template <class Arrays>
-at::Tensor on_device(const std::vector<Arrays>& arrays, at::Device device) {
+at::Tensor on_device(std::vector<Arrays>& arrays, at::Device device) {
   const auto bytes = static_cast<int64_t>(arrays.size() * sizeof(Arrays));
-  // The list outlives the call in pinned memory, which LibTorch keeps until it has been copied.
-  at::Tensor pinned = torch::empty({bytes}, torch::dtype(torch::kByte).pinned_memory(true));
-  std::copy_n(reinterpret_cast<const uint8_t*>(arrays.data()), bytes, pinned.data_ptr<uint8_t>());
-  return pinned.to(device, /*non_blocking=*/true);
+  return tensor::send(torch::from_blob(arrays.data(), {bytes}, torch::kByte), device);
 }
 
 template <class Arrays>

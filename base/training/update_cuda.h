@@ -29,7 +29,7 @@ struct NormArrays {
   int64_t count;
 };
 
-/// detail::adam_block() on each.
+/// detail::adam_block() on each; products and sums are fused, which rounds once.
 void adam(const AdamArrays* arrays, int64_t number, const detail::AdamCoefficients<float>& coefficients,
           cudaStream_t stream);
 

@@ -24,6 +24,7 @@ struct StatsOptions {
   std::string weights;
   std::optional<tensor::Precision> precision;
   bool strict = false;
+  bool spatial = false;
 };
 
 void run_stats(const StatsOptions& options, const Session& session) {
@@ -44,10 +45,11 @@ void run_stats(const StatsOptions& options, const Session& session) {
   if (!options.preset.empty()) {
     preset_given("--preset", options.preset);
   }
-  const SideRequest request{"data", options.data, options.strict, false};
+  const SideRequest request{
+      .role = "data", .source = options.data, .strict = options.strict, .spatial = options.spatial};
   const auto images = open_images(request);
   const FeatureRequest wanted{options.features, options.weights, options.preset,
-                              options.precision.value_or(tensor::Precision::kFloat32)};
+                              options.precision.value_or(tensor::Precision::kFloat32), options.spatial};
   const auto net = open_feature_net(wanted, options.data);
   const auto exact = open_exact_net(wanted, options.data, *net);
   auto side = measure_side(request, *images, *net, session, exact.get());
@@ -62,8 +64,13 @@ void run_stats(const StatsOptions& options, const Session& session) {
     print_note(describe_precision_effect(record["precision_effect"]));
   }
   record["runtime"] = tensor::runtime_context();
+  std::optional<data::SpatialStatistics> spatial;
+  if (side.spatial) {
+    spatial = {side.spatial->mean, side.spatial->covariance};
+  }
   data::write_statistics(options.out,
-                         {side.moments.mean, side.moments.covariance, core::json_text(record), options.out});
+                         {side.moments.mean, side.moments.covariance, core::json_text(record), options.out},
+                         spatial);
   if (!write_json(options.json, record)) {
     print_line("{}: mu [{}], sigma [{} x {}] of {} images", options.out, info.dim, info.dim, info.dim,
                side.moments.count);
@@ -82,6 +89,9 @@ void add_stats_command(CLI::App& program, Session& session) {
   add_preset_option(*command, options->preset, "torch-fidelity");
   add_features_options(*command, options->features, options->weights);
   add_feature_precision_option(*command, options->precision);
+  command->add_flag(
+      "--spatial", options->spatial,
+      "Also mu_s and sigma_s of the FID Inception's spatial features, for sFID, as ADM's files hold them");
   command->add_flag("--strict", options->strict, "An unreadable image is an error, not a warning");
   add_json_option(*command, options->json);
   add_stats_merge_command(*command, session);

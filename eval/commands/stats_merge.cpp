@@ -46,7 +46,8 @@ std::string mean_sha256(const at::Tensor& mean) {
 void add_measured(const Json& from, const std::string& file, Json& measured) {
   if (const auto parts = from.find("parts"); parts != from.end()) {
     if (!parts->is_array() || parts->empty()) {
-      throw core::DataError("{}: the parts in its provenance.json are no list; merge its parts anew", file);
+      throw core::DataError(
+          "{}: the parts in its provenance.json are no list of at least one; merge its parts anew", file);
     }
     for (const auto& part : *parts) {
       if (!part.is_object()) {

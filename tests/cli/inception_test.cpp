@@ -5,6 +5,7 @@
 #include "tests/support/records.h"
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/tensor_matchers.h"
 
 #include <filesystem>
 #include <fstream>
@@ -26,6 +27,7 @@ using nlohmann::json;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::run_program;
+using testing::TensorEq;
 
 class SlowInceptionProgramTest : public ::testing::Test {
  protected:
@@ -228,6 +230,59 @@ TEST_F(SlowInceptionProgramTest, LowerLayersHaveNamesOfTheirOwn) {
   EXPECT_GT(first["metrics"]["frechet_distance"].get<double>(), 0.0);
   EXPECT_EQ(first["features"]["name"], "inception-v3-fid/64");
   EXPECT_EQ(first["precision_effect"]["images"]["real"], 8);
+}
+
+/// One pass gives both distances, as two would.
+TEST_F(SlowInceptionProgramTest, SpatialDistancesComeBesideOthers) {
+  const auto score = [&](const std::string& real, const std::string& metrics) {
+    return record_of({"score", "--real", path(real), "--fake", path("mixed-fake"), "--preset", "adm",
+                      "--metrics", metrics});
+  };
+  const auto both = score("mixed-real", "fid,sfid");
+  EXPECT_EQ(both["metrics"].size(), 2u);
+  const auto wanted = testing::presets_golden()["sets"]["distances"]["adm"];
+  const double spatial = wanted["spatial"], pooled = wanted["2048"];
+  EXPECT_NEAR(both["metrics"]["spatial_frechet_inception_distance"].get<double>(), spatial, 1e-5 * spatial);
+  EXPECT_NEAR(both["metrics"]["frechet_inception_distance"].get<double>(), pooled, 1e-5 * pooled);
+  EXPECT_EQ(both["parts"]["spatial_frechet"].size(), both["parts"]["frechet"].size());
+  const auto alone = score("mixed-real", "sfid");
+  EXPECT_EQ(alone["metrics"].size(), 1u);
+  EXPECT_EQ(alone["metrics"]["spatial_frechet_inception_distance"],
+            both["metrics"]["spatial_frechet_inception_distance"]);
+
+  // Of files of both kinds, against images and against each other.
+  record_of({"stats", "--data", path("mixed-real"), "--out", path("pooled.npz"), "--preset", "adm"});
+  record_of({"stats", "--data", path("mixed-real"), "--out", path("spatial.npz"), "--preset", "adm",
+             "--features", "inception:spatial"});
+  record_of(
+      {"stats", "--data", path("mixed-real"), "--out", path("adm.npz"), "--preset", "adm", "--spatial"});
+  const data::NpzReader pooled_file(path("pooled.npz")), spatial_file(path("spatial.npz")),
+      file(path("adm.npz"));
+  EXPECT_THAT(file.read("mu"), TensorEq(pooled_file.read("mu")));
+  EXPECT_THAT(file.read("sigma"), TensorEq(pooled_file.read("sigma")));
+  EXPECT_THAT(file.read("mu_s"), TensorEq(spatial_file.read("mu")));
+  EXPECT_THAT(file.read("sigma_s"), TensorEq(spatial_file.read("sigma")));
+  // Without its count, a distance of statistics is computed another way.
+  const auto followed = score("adm.npz", "fid,sfid")["metrics"];
+  for (const auto& [key, value] : both["metrics"].items()) {
+    EXPECT_NEAR(followed[key].get<double>(), value.get<double>(), 1e-6 * value.get<double>()) << key;
+  }
+  const auto itself = testing::record_of(  // without weights, which nothing needs
+      {"score", "--real", path("adm.npz"), "--fake", path("adm.npz"), "--metrics", "fid,sfid"})["metrics"];
+  EXPECT_LT(itself["spatial_frechet_inception_distance"].get<double>(), 1e-6 * spatial);
+
+  const auto refused = [&](const std::string& real, std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"score", "--real", path(real), "--fake", path("mixed-fake"), "--metrics", "sfid"});
+    return refusal(more);
+  };
+  EXPECT_THAT(refused("pooled.npz", {}),
+              HasSubstr("holds no statistics of spatial features (mu_s and sigma_s"));
+  EXPECT_THAT(refused("mixed-real", {"--features", "inception:spatial"}), HasSubstr("sfid is what fid is"));
+  EXPECT_THAT(
+      refused("mixed-real", {"--features", "inception:192"}),
+      HasSubstr(
+          "only the FID Inception has spatial features beside its own, not the features 'inception:192'"));
 }
 
 TEST_F(SlowInceptionProgramTest, StatisticsKeepTheirLayer) {

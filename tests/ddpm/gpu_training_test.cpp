@@ -1,3 +1,4 @@
+#include "base/tensor/gpu_graph.h"
 #include "base/tensor/noise.h"
 #include "base/training/loop.h"
 #include "ddpm/model_factory.h"
@@ -120,10 +121,14 @@ TEST(GpuTraining, ReplayedStepsAreTheSame) {
       auto config = config_of(Loss::kHybrid, ModelVariance::kLearnedRange);
       config.train.precision = precision;
       config.train.loop.accumulate = accumulate;
+      const int64_t before = tensor::replayed_calls();
       const auto replayed = train(config, folder.path() / "replayed");
+      const int64_t after = tensor::replayed_calls();
+      EXPECT_GE(after - before, kSteps * accumulate - 1);
       ::setenv("DDPM_EVAL_CUDA_GRAPHS", "off", 1);
       const auto told = train(config, folder.path() / "told");
       ::unsetenv("DDPM_EVAL_CUDA_GRAPHS");
+      EXPECT_EQ(tensor::replayed_calls(), after);
       EXPECT_EQ(replayed.losses, told.losses);
       for (size_t i = 0; i < told.averages.size(); ++i) {
         EXPECT_TRUE(torch::equal(replayed.averages[i].tensor, told.averages[i].tensor))

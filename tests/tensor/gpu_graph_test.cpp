@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
+#include "tests/support/errors.h"
 #include "tests/support/gpu.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -12,6 +13,8 @@
 namespace ddpm_eval::tensor {
 namespace {
 
+using ::testing::HasSubstr;
+using testing::message_of;
 using testing::TensorEq;
 using Inputs = ReplayedFunction::Inputs;
 
@@ -86,8 +89,30 @@ TEST(GpuGraph, AccumulatesGradientsAndRefusesThoseOfAnEarlierCall) {
   EXPECT_THAT(layers.first.grad(), TensorEq(once * 2));
   const auto early = replayed("", inputs, layers.body());
   const auto late = replayed("", inputs, layers.body());
-  EXPECT_ANY_THROW(early.sum().backward());
+  EXPECT_THAT(message_of<core::LogicError>([&] { early.sum().backward(); }), HasSubstr("after another call"));
   EXPECT_NO_THROW(late.sum().backward());
+}
+
+TEST(GpuGraph, GradientsOutliveTheRecordingThatTheyAreOf) {
+  SKIP_WITHOUT_GPU(gpu);
+  Layers layers;
+  const Inputs inputs{draws("x", {5, 6}), torch::ones({1}, compute_device())};
+  const Inputs others{draws("x", {4, 6}), torch::ones({1}, compute_device())};
+  layers.body()(inputs).sum().backward();
+  const auto want = layers.first.grad().clone();
+  layers.first.mutable_grad() = at::Tensor();
+  at::Tensor kept;
+  {
+    ReplayedFunction replayed({layers.first, layers.second});
+    replayed("", inputs, layers.body());
+    replayed("", inputs, layers.body());
+    kept = replayed("", inputs, layers.body());
+    const at::NoGradGuard no_grad;
+    replayed("", others, layers.body());
+    replayed("", others, layers.body());  // recorded in place of the first
+  }
+  kept.sum().backward();
+  EXPECT_THAT(layers.first.grad(), TensorEq(want));
 }
 
 TEST(GpuGraph, OtherShapesAndVariantsAreNotReplayed) {
@@ -108,6 +133,8 @@ TEST(GpuGraph, OtherShapesAndVariantsAreNotReplayed) {
   EXPECT_EQ(call(5, "a"), 2);  // recorded
   EXPECT_EQ(call(5, "a"), 0);
   EXPECT_EQ(call(4, "a"), 1);
+  EXPECT_EQ(call(5, "a"), 0);
+  EXPECT_EQ(call(4, "a"), 1);  // not twice in a row
   EXPECT_EQ(call(5, "a"), 0);
   EXPECT_EQ(call(5, "b"), 1);
   EXPECT_EQ(call(5, "b"), 2);

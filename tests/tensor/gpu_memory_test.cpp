@@ -34,12 +34,13 @@ class SmallDevice {
   int64_t room_;
 };
 
-std::vector<at::Tensor> run(const HalvedWhenFull& halved, SmallDevice& device, int64_t rows) {
+std::vector<at::Tensor> run(Halving& halving, SmallDevice& device, int64_t rows) {
   const auto x = torch::arange(2.0 * static_cast<double>(rows)).view({rows, 2});
-  return halved({x, at::Tensor(), x + 1}, [&](const auto& inputs) {
+  const auto body = [&](const auto& inputs) {
     EXPECT_FALSE(inputs[1].defined());
     return device(inputs);
-  });
+  };
+  return halved_when_full({x, at::Tensor(), x + 1}, body, halving);
 }
 
 void expect_results(const std::vector<at::Tensor>& results, int64_t rows) {
@@ -51,49 +52,61 @@ void expect_results(const std::vector<at::Tensor>& results, int64_t rows) {
 }
 
 TEST(HalvedWhenFull, WhatFitsIsRunWhole) {
-  const HalvedWhenFull halved;
+  Halving halving = false;
   SmallDevice device(8);
-  expect_results(run(halved, device, 8), 8);
-  expect_results(run(halved, device, 3), 3);
+  expect_results(run(halving, device, 8), 8);
+  expect_results(run(halving, device, 3), 3);
   EXPECT_THAT(device.called, ElementsAre(8, 3));
 }
 
 TEST(HalvedWhenFull, ASingleRowHasNoHalves) {
-  const HalvedWhenFull halved;
+  Halving halving = false;
   SmallDevice device(0);
-  EXPECT_THROW(run(halved, device, 1), c10::OutOfMemoryError);
+  EXPECT_THROW(run(halving, device, 1), c10::OutOfMemoryError);
   EXPECT_THAT(device.called, ElementsAre(1));
 }
 
 TEST(HalvedWhenFull, OtherErrorsGoOn) {
-  const HalvedWhenFull halved;
+  Halving halving = false;
   int calls = 0;
-  EXPECT_THROW(halved({torch::zeros({4})},
-                      [&](const auto&) -> std::vector<at::Tensor> {
-                        ++calls;
-                        throw std::runtime_error("broken");
-                      }),
-               std::runtime_error);
+  const auto body = [&](const auto&) -> std::vector<at::Tensor> {
+    ++calls;
+    throw std::runtime_error("broken");
+  };
+  EXPECT_THROW(halved_when_full({torch::zeros({4})}, body, halving), std::runtime_error);
   EXPECT_EQ(calls, 1);
+  EXPECT_FALSE(halving);
 }
 
 TEST(HalvedWhenFull, WhatDoesNotFitIsHalvedFromThenOn) {
-  const HalvedWhenFull halved;
+  Halving halving = false;
   SmallDevice device(4);
-  expect_results(run(halved, device, 7), 7);
+  expect_results(run(halving, device, 7), 7);
   EXPECT_THAT(device.called, ElementsAre(7, 4, 3));
-  EXPECT_TRUE(batches_were_halved());
-  EXPECT_EQ(runtime_context()["halved_batches"], true);
+  EXPECT_TRUE(halving);
   device.called.clear();
-  expect_results(run(halved, device, 2), 2);
-  expect_results(run(halved, device, 1), 1);
+  expect_results(run(halving, device, 2), 2);
+  expect_results(run(halving, device, 1), 1);
   EXPECT_THAT(device.called, ElementsAre(1, 1, 1));
 }
 
+/// Whatever runs out of memory: a command's batches are all cut alike.
+TEST(HalvedWhenFull, TheProcessHalvesAllThatComesLater) {
+  EXPECT_FALSE(runtime_context().contains("halved_batches"));
+  SmallDevice device(4), other(8);
+  expect_results(run(process_halving(), device, 8), 8);
+  EXPECT_TRUE(batches_were_halved());
+  EXPECT_EQ(runtime_context()["halved_batches"], true);
+  EXPECT_EQ(arithmetic_context()["halved_batches"], true);
+  expect_results(run(process_halving(), other, 8), 8);
+  EXPECT_THAT(other.called, ElementsAre(4, 4));
+  process_halving() = false;
+}
+
 TEST(HalvedWhenFull, AHalfThatDoesNotFitEitherIsAnError) {
-  const HalvedWhenFull halved;
+  Halving halving = false;
   SmallDevice device(3);
-  EXPECT_THROW(run(halved, device, 8), c10::OutOfMemoryError);
+  EXPECT_THROW(run(halving, device, 8), c10::OutOfMemoryError);
   EXPECT_THAT(device.called, ElementsAre(8, 4));
 }
 
@@ -113,15 +126,16 @@ TEST(GpuMemory, AFullCardIsHalved) {
   while (holds(size)) {
     size *= 2;
   }
-  const HalvedWhenFull halved;
+  Halving halving = false;
   const auto x = torch::arange(8.0).to(compute_device());
   std::vector<int64_t> called;
-  const auto results = halved({x}, [&](const auto& inputs) {
+  const auto body = [&](const auto& inputs) {
     const int64_t rows = inputs[0].size(0);
     called.push_back(rows);
     torch::empty({size / 8 * rows}, bytes);
     return std::vector<at::Tensor>{inputs[0] * 2};
-  });
+  };
+  const auto results = halved_when_full({x}, body, halving);
   EXPECT_THAT(called, ElementsAre(8, 4, 4));
   EXPECT_THAT(results[0].cpu(), TensorEq(torch::arange(8.0) * 2));
 }

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace ddpm_eval::core {
+
+/// Whether the environment variable `name` is off, 0, false or no, in any case.
+bool is_switched_off(const char* name);
+
+}  // namespace ddpm_eval::core
