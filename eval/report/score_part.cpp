@@ -179,6 +179,7 @@ Html uncertainty_table(const ScoreRecord& record) {
     return {};
   }
   for (const auto& [key, unused] : record.top().at("uncertainty").items()) {
+    const auto score = metric_name(key);
     const auto one = uncertainty->below(key.c_str());
     const auto number = [&](const char* name) {
       return one.has(name) ? shown_value(one.number(name)) : std::string("–");
@@ -186,8 +187,7 @@ Html uncertainty_table(const ScoreRecord& record) {
     const auto method = one.has("method") ? one.text("method") : std::string("–");
     const auto add = [&](const std::string& interval, const std::string& estimand) {
       std::vector<Html> row;
-      for (const auto& text :
-           {metric_name(key), number("standard_error"), number("bias"), interval, estimand, method}) {
+      for (const auto& text : {score, number("standard_error"), number("bias"), interval, estimand, method}) {
         row.push_back(text_piece(text));
       }
       table.rows.push_back(std::move(row));
