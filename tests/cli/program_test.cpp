@@ -207,7 +207,7 @@ TEST(Program, MessagesNameTheFlagTheyAreAbout) {
                "--preset adn: there is no");
   expect_start(with("explain", "--presets", "adm,adn"), "--presets adn: there is no preset 'adn'");
   expect_start(with("score", "--metrics", "fid,"),
-               "--metrics fid,: a name is empty; separate them by single commas; choose from fid, is");
+               "--metrics fid,: a name is empty; separate them by single commas; choose from fid, sfid");
   expect_start(with("fid", "--features", "inception:2048"),
                "--features inception:2048: these are inception itself; write --features inception");
   expect_start(with("fid", "--features", "inception:pool3"),
