@@ -317,7 +317,7 @@ TEST_F(SlowInceptionProgramTest, SpatialStatisticsAreFoundInAdmsFiles) {
 
 TEST_F(SlowInceptionProgramTest, LayersThatAreNotThereAreRefused) {
   EXPECT_THAT(refusal(mixed_fid({"--features", "inception:2048"})),
-              HasSubstr("--features inception:2048: the FID Inception has no such layer"));
+              HasSubstr("--features inception:2048: these are inception itself"));
   EXPECT_THAT(refusal(mixed_fid({"--features", "inception:7"})),
               HasSubstr("choose inception, inception:64, inception:192, inception:768 or inception:spatial"));
   EXPECT_THAT(refusal(mixed_fid({"--features", "inception:spacial"})),
