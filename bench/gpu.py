@@ -92,6 +92,10 @@ class Bench:
                  INCEPTION_GFLOP, peak_tflop, f"{count // 5} to {count} images")
 
 
+def rate_text(rate):
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
+
+
 def find(record, key):
     """The value of `key` at any depth."""
     if isinstance(record, dict):
@@ -127,8 +131,7 @@ def main():
               "commit": options.commit, "data": options.data, "peak_tflop_per_second": peaks, "rows": bench.rows}
     options.out.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
     lines = ["| work | precision | images/s | TFLOP/s | share of the peak | measured |", "|---|---|--:|--:|--:|---|"]
-    rate = lambda number: f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"  # noqa: E731
-    lines += [f"| {r['work']} | {r['precision']} | {rate(r['images_per_second'])} | {r['tflop_per_second']:.1f} | "
+    lines += [f"| {r['work']} | {r['precision']} | {rate_text(r['images_per_second'])} | {r['tflop_per_second']:.1f} | "
               f"{100 * r['share_of_peak']:.0f} % | {r['note']} |" for r in bench.rows]
     options.out.with_suffix(".md").write_text("\n".join(lines) + "\n")
 

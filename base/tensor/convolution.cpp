@@ -169,10 +169,6 @@ at::Tensor FrozenConvolution::with_bias(const at::Tensor& bias, const at::Tensor
 
 void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
   DDPM_CHECK(rectifier_ == Rectifier::kNone, "a rectified convolution is not added");
-  if (x.is_cuda()) {
-    sum.add_((*this)(x, sum.scalar_type()));
-    return;
-  }
   if (!suits_onednn(x, weight_)) {
     sum.add_(by_operators(x, weight_, bias_, shape_, sum.scalar_type()));
     return;

@@ -168,17 +168,26 @@ RuntimeInfo runtime_info() {
   return info;
 }
 
-nlohmann::ordered_json runtime_context() {
-  const auto info = runtime_info();
-  nlohmann::ordered_json context{{"device", info.device},     {"threads", info.threads},
-                                 {"blas", info.blas},         {"blas_threads", info.blas_threads},
-                                 {"libtorch", info.libtorch}, {"cpu_capability", info.cpu_capability}};
+namespace {
+
+/// What a GPU adds to either context.
+void add_gpu_arithmetic(nlohmann::ordered_json& context, const RuntimeInfo& info) {
   if (chosen_device.is_cuda()) {
     context["tf32"] = info.tf32;
   }
   if (batches_were_halved()) {
     context["halved_batches"] = true;
   }
+}
+
+}  // namespace
+
+nlohmann::ordered_json runtime_context() {
+  const auto info = runtime_info();
+  nlohmann::ordered_json context{{"device", info.device},     {"threads", info.threads},
+                                 {"blas", info.blas},         {"blas_threads", info.blas_threads},
+                                 {"libtorch", info.libtorch}, {"cpu_capability", info.cpu_capability}};
+  add_gpu_arithmetic(context, info);
   return context;
 }
 
@@ -187,11 +196,8 @@ nlohmann::ordered_json arithmetic_context() {
   nlohmann::ordered_json context{{"threads", info.threads}};
   if (chosen_device.is_cuda()) {
     context["device"] = info.device;
-    context["tf32"] = info.tf32;
   }
-  if (batches_were_halved()) {
-    context["halved_batches"] = true;
-  }
+  add_gpu_arithmetic(context, info);
   return context;
 }
 

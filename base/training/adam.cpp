@@ -98,10 +98,10 @@ void Adam::update(const tensor::NamedTensors& parameters, int64_t step, double l
     if (!slots[i].grad.defined()) {
       continue;
     }
-    plain[i] = detail::is_plain(slots[i].parameter) && in_one_order(slots[i]);
+    const bool in_order = in_one_order(slots[i]);
+    plain[i] = in_order && detail::is_plain(slots[i].parameter);
     if (!plain[i]) {
-      const bool by_kernel = gpu::suits(slots[i].parameter) && in_one_order(slots[i]);
-      (by_kernel ? on_gpu : others).push_back(slots[i]);
+      (in_order && gpu::suits(slots[i].parameter) ? on_gpu : others).push_back(slots[i]);
     }
   }
   gpu::adam(on_gpu, narrow);

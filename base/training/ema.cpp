@@ -19,12 +19,7 @@ tensor::NamedTensors copies(const tensor::NamedTensors& tensors) {
 }
 
 /// A weight and its average.
-struct Pair {
-  at::Tensor average;
-  at::Tensor value;
-
-  bool aligned() const { return detail::is_plain(average) && detail::same_storage_order(average, value); }
-};
+using Pair = gpu::AverageTensors;
 
 template <class Real>
 void average_part(const Pair& pair, const detail::Block& block, double weight) {
@@ -37,21 +32,22 @@ void move_towards(const tensor::NamedTensors& shadows, const tensor::NamedTensor
   DDPM_CHECK(shadows.size() == targets.size(), "{} averages for {} tensors", shadows.size(), targets.size());
   std::vector<Pair> pairs(targets.size());
   std::vector<bool> plain(targets.size(), false);
-  std::vector<gpu::AverageTensors> on_gpu;
+  std::vector<Pair> on_gpu;
   for (size_t i = 0; i < targets.size(); ++i) {
     DDPM_CHECK(shadows[i].name == targets[i].name, "tensor '{}' where '{}' was", targets[i].name,
                shadows[i].name);
-    pairs[i] = {shadows[i].tensor, targets[i].tensor};
-    plain[i] = pairs[i].aligned();
+    const Pair& pair = pairs[i] = {shadows[i].tensor, targets[i].tensor};
+    const bool in_one_order = detail::same_storage_order(pair.average, pair.value);
+    plain[i] = in_one_order && detail::is_plain(pair.average);
     if (plain[i]) {
       continue;
     }
-    if (gpu::suits(pairs[i].average) && detail::same_storage_order(pairs[i].average, pairs[i].value)) {
-      on_gpu.push_back({pairs[i].average, pairs[i].value});
-    } else if (pairs[i].average.is_floating_point()) {
-      pairs[i].average.lerp_(pairs[i].value, weight);
+    if (in_one_order && gpu::suits(pair.average)) {
+      on_gpu.push_back(pair);
+    } else if (pair.average.is_floating_point()) {
+      pair.average.lerp_(pair.value, weight);
     } else {
-      pairs[i].average.copy_(pairs[i].value);
+      pair.average.copy_(pair.value);
     }
   }
   gpu::average(on_gpu, static_cast<float>(weight));

@@ -1,9 +1,9 @@
 #include "base/training/adam.h"
 
-#include "base/tensor/noise.h"
 #include "base/training/gradient.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensor_matchers.h"
+#include "tests/training/draws.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -13,12 +13,9 @@
 namespace ddpm_eval::training {
 namespace {
 
+using testing::normal;
 using testing::TensorEq;
 using testing::TensorNear;
-
-at::Tensor normal(at::IntArrayRef shape, int64_t index, int64_t step = 0) {
-  return tensor::normal_rows({1, "test"}, std::vector<int64_t>{index}, step, shape).squeeze(0);
-}
 
 void set_grad(const at::Tensor& parameter, const at::Tensor& grad) {
   at::Tensor(parameter).mutable_grad() = grad;

@@ -1,9 +1,9 @@
-#include "base/tensor/noise.h"
 #include "base/training/adam.h"
 #include "base/training/ema.h"
 #include "base/training/gradient.h"
 #include "tests/support/gpu.h"
 #include "tests/support/tensor_matchers.h"
+#include "tests/training/draws.h"
 
 #include <cmath>
 
@@ -12,27 +12,24 @@
 namespace ddpm_eval::training {
 namespace {
 
+using testing::normal;
 using testing::TensorEq;
 using testing::TensorNear;
-
-at::Tensor draws(at::IntArrayRef shape, int64_t index, int64_t step = 0) {
-  return tensor::normal_rows({1, "test"}, std::vector<int64_t>{index}, step, shape).squeeze(0);
-}
 
 /// Layouts and lengths that take the kernels through whole vectors, rests, several pieces and memory that is
 /// not aligned; and what is left to operators.
 tensor::NamedTensors parameters(at::Device device) {
   tensor::NamedTensors all{
-      {"plain", draws({37, 5}, 0)},
-      {"channels_last", draws({8, 3, 3, 3}, 1).contiguous(at::MemoryFormat::ChannelsLast)},
-      {"large", draws({100003}, 2)},
-      {"one", draws({1}, 3)},
-      {"float64", draws({11}, 4).to(torch::kFloat64)},
+      {"plain", normal({37, 5}, 0)},
+      {"channels_last", normal({8, 3, 3, 3}, 1).contiguous(at::MemoryFormat::ChannelsLast)},
+      {"large", normal({100003}, 2)},
+      {"one", normal({1}, 3)},
+      {"float64", normal({11}, 4).to(torch::kFloat64)},
   };
   for (auto& [name, parameter] : all) {
     parameter = parameter.to(device).requires_grad_(true);
   }
-  const at::Tensor shifted = draws({40}, 5).to(device).narrow(0, 1, 38);
+  const at::Tensor shifted = normal({40}, 5).to(device).narrow(0, 1, 38);
   all.push_back({"shifted", shifted.detach().requires_grad_(true)});
   return all;
 }
@@ -41,7 +38,7 @@ void set_grads(const tensor::NamedTensors& all, int64_t step) {
   for (size_t i = 0; i < all.size(); ++i) {
     const at::Tensor& p = all[i].tensor;
     at::Tensor grad = torch::empty_like(p);
-    grad.copy_(draws(p.sizes(), static_cast<int64_t>(i), step + 1) * 0.3);
+    grad.copy_(normal(p.sizes(), static_cast<int64_t>(i), step + 1) * 0.3);
     at::Tensor(p).mutable_grad() = grad;
   }
 }
