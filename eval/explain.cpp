@@ -65,13 +65,13 @@ struct OpenSide {
 /// One side through one pass.
 struct PassSums {
   metrics::MomentsAccumulator moments;
-  std::vector<at::Tensor> logits;
+  data::RowStore logits;
 };
 
 /// What presets that share a pass share.
 struct PassResult {
   metrics::FrechetParts distance;
-  at::Tensor logits;  ///< of the fake side, if one of them has an Inception Score
+  const data::RowStore& logits;  ///< of the fake side, if one of them has an Inception Score
 };
 
 std::vector<Preset> wanted_presets(const ExplainOptions& options) {
@@ -117,7 +117,7 @@ std::vector<PassSums> measure(const OpenSide& open, const std::vector<Pass>& pas
         {*passes[i].net, [&, i, keep = request.keep_logits](const metrics::NetOutput& output) {
            measured[i].moments.add(output.features);
            if (keep && passes[i].needs_logits) {
-             measured[i].logits.push_back(output.logits.clone());
+             measured[i].logits.add(output.logits);
            }
          }});
   }
@@ -188,9 +188,8 @@ Json row_of(const Preset& preset, const Preset& first, const PassResult& result)
 std::vector<PassResult> results_of(const std::vector<PassSums>& real, const std::vector<PassSums>& fake) {
   std::vector<PassResult> results;
   for (size_t pass = 0; pass < real.size(); ++pass) {
-    const auto& logits = fake[pass].logits;
     results.push_back({metrics::frechet_distance(real[pass].moments.finish(), fake[pass].moments.finish()),
-                       logits.empty() ? at::Tensor() : torch::cat(logits).cpu()});
+                       fake[pass].logits});
   }
   return results;
 }

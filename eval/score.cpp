@@ -275,7 +275,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   rules.frechet_key = frechet_key(record["features"], fake.moments.mean.size(0));
   auto scores = score_side(real, fake, rules, session);
   fake.features = at::Tensor();  // as large as the set, and yardsticks are still to come
-  fake.logits = at::Tensor();
+  fake.logits = {};
   record["metrics"] = std::move(scores.metrics);
   if (!scores.uncertainty.empty()) {
     record["uncertainty"] = std::move(scores.uncertainty);

@@ -194,7 +194,6 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
   Side side;
   metrics::MomentsAccumulator moments(net.info().dim);
   std::optional<metrics::MomentsAccumulator> spatial;
-  std::vector<at::Tensor> logits;
   KeptRows features(images.size().value_or(0));
   const auto consume = [&](const metrics::NetOutput& output) {
     moments.add(output.features);
@@ -205,7 +204,7 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
       spatial->add(output.spatial);
     }
     if (request.keep_logits) {
-      logits.push_back(output.logits.clone());
+      side.logits.add(output.logits);
     }
     if (request.keep_features) {
       features.add(output.features);
@@ -219,9 +218,6 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
   side.moments = moments.finish();
   if (spatial) {
     side.spatial = spatial->finish();
-  }
-  if (request.keep_logits) {
-    side.logits = torch::cat(logits).cpu();
   }
   if (request.keep_features) {
     side.features = features.rows().cpu();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/core/record.h"
+#include "base/data/row_store.h"
 #include "base/data/source_spec.h"
 #include "eval/command.h"
 #include "eval/precision_effect.h"
@@ -32,7 +33,7 @@ struct SideRequest {
 struct Side {
   metrics::Moments moments;
   std::optional<metrics::Moments> spatial;  ///< of the spatial features, if they were asked for
-  at::Tensor logits;         ///< float32 [count, classes] in the source's order, if they were asked for
+  data::RowStore logits;     ///< [count, classes] in the source's order, if they were asked for
   at::Tensor features;       ///< float32 [count, dim] in the source's order, if they were asked for
   PrecisionControl control;  ///< of images, where an exact network was given
   Json record;      ///< source, count, unreadable files, notes, times: its part of the score's record

@@ -104,8 +104,9 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   }
   scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
   if (rules.options.interval) {
-    const auto found = naming_sources(fake, rules.options,
-                                      [&] { return metrics::score_interval(fake.logits, {.score = rule}); });
+    const auto found = naming_sources(fake, rules.options, [&] {
+      return metrics::score_interval(fake.logits.read_all(), {.score = rule});
+    });
     add_uncertainty(stem + "_mean", found, scores);
   }
 }
@@ -264,7 +265,7 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   }
   if (wanted.score_infinity) {
     const auto fit =
-        naming_sources(fake, rules.options, [&] { return metrics::score_infinity(fake.logits); });
+        naming_sources(fake, rules.options, [&] { return metrics::score_infinity(fake.logits.read_all()); });
     add_extrapolation(inception_score_key(rules.standard) + "_infinity", fit, scores);
   }
   if (wanted.frechet_infinity) {

@@ -3,27 +3,58 @@
 #include "base/core/error.h"
 #include "base/tensor/shape.h"
 #include "metrics/numpy_random.h"
+#include "metrics/score_sums.h"
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace ddpm_eval::metrics {
 namespace {
 
-/// exp of the mean divergence of the rows from their own mean. float32 [m, classes], m > 0.
-double score_of_split(const at::Tensor& logits, Softmax softmax) {
-  at::Tensor p, log_p;
-  if (softmax == Softmax::kFloat64) {
-    log_p = logits.to(at::kDouble).log_softmax(1);
-    p = log_p.exp();
-  } else {
-    p = logits.softmax(1).to(at::kDouble);
-    log_p = p.log();
+/// `block(begin, count)` gives rows [begin, begin + count), shuffled if the rule says so.
+template <class Block>
+InceptionScore score_of_blocks(int64_t count, int64_t classes, const InceptionScoreRule& rule,
+                               const Block& block) {
+  constexpr int64_t kRows = 1024;
+  const auto edges = split_edges(rule, count);
+  std::vector<double> scores;
+  for (size_t split = 0; split + 1 < edges.size(); ++split) {
+    ScoreSums sums(classes, rule.softmax);
+    for (int64_t begin = edges[split]; begin < edges[split + 1]; begin += kRows) {
+      const at::Tensor rows = block(begin, std::min(kRows, edges[split + 1] - begin));
+      if (!at::isfinite(rows).all().template item<bool>()) {
+        throw core::DataError(
+            "the logits of {} images hold NaN or infinity: the weights or the images are damaged", count);
+      }
+      sums.add(rows);
+    }
+    scores.push_back(sums.score());
   }
-  const auto log_marginal = p.mean(0).log();
-  // A class with p(y) = 0 has p(y|x) = 0 for every x: 0 log 0 is 0.
-  const auto terms = at::where(p > 0, p * (log_p - log_marginal), torch::zeros({}, at::kDouble));
-  return std::exp(terms.sum(1).mean().item<double>());
+  const auto all = torch::tensor(scores, at::kDouble);
+  InceptionScore score{all.mean().item<double>(), {}, all.numel(), edges.back()};
+  if (rule.ddof && score.splits > *rule.ddof) {
+    const double squares = (all - score.mean).square().sum().item<double>();
+    score.std = std::sqrt(squares / static_cast<double>(score.splits - *rule.ddof));
+  }
+  return score;
+}
+
+/// Throws where the rule has no score of `count` images; the order of the rows, if it shuffles them.
+std::vector<int64_t> order_of(const InceptionScoreRule& rule, int64_t count) {
+  if (rule.splits < 1) {
+    throw core::UsageError("the Inception Score needs at least 1 split, not {}", rule.splits);
+  }
+  if (count < fewest_images(rule)) {
+    throw core::DataError(
+        "the Inception Score of {} images cannot be split {} ways: score at least {} images", count,
+        fewest_images(rule), fewest_images(rule));
+  }
+  return rule.shuffle_seed ? NumpyRandom(*rule.shuffle_seed).permutation(count) : std::vector<int64_t>();
+}
+
+std::span<const int64_t> part_of(const std::vector<int64_t>& order, int64_t begin, int64_t count) {
+  return std::span(order).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
 }
 
 }  // namespace
@@ -51,37 +82,21 @@ int64_t fewest_images(const InceptionScoreRule& rule) {
 
 InceptionScore inception_score(const at::Tensor& logits, const InceptionScoreRule& rule) {
   tensor::expect(logits, at::kFloat, {-1, -1}, "logits");
-  const int64_t count = logits.size(0);
-  if (rule.splits < 1) {
-    throw core::UsageError("the Inception Score needs at least 1 split, not {}", rule.splits);
-  }
-  if (count < fewest_images(rule)) {
-    throw core::DataError(
-        "the Inception Score of {} images cannot be split {} ways: score at least {} images", count,
-        fewest_images(rule), fewest_images(rule));
-  }
-  if (!at::isfinite(logits).all().item<bool>()) {
-    throw core::DataError(
-        "the logits of {} images hold NaN or infinity: the weights or the images are damaged", count);
-  }
-  auto rows = logits;
-  if (rule.shuffle_seed) {
-    const auto order = NumpyRandom(*rule.shuffle_seed).permutation(count);
-    rows = logits.index_select(0, torch::tensor(order, at::kLong));
-  }
-  const auto edges = split_edges(rule, count);
-  std::vector<double> scores;
-  for (size_t split = 0; split + 1 < edges.size(); ++split) {
-    scores.push_back(
-        score_of_split(rows.narrow(0, edges[split], edges[split + 1] - edges[split]), rule.softmax));
-  }
-  const auto all = torch::tensor(scores, at::kDouble);
-  InceptionScore score{all.mean().item<double>(), {}, all.numel(), edges.back()};
-  if (rule.ddof && score.splits > *rule.ddof) {
-    const double squares = (all - score.mean).square().sum().item<double>();
-    score.std = std::sqrt(squares / static_cast<double>(score.splits - *rule.ddof));
-  }
-  return score;
+  const auto order = order_of(rule, logits.size(0));
+  return score_of_blocks(logits.size(0), logits.size(1), rule, [&](int64_t begin, int64_t count) {
+    if (order.empty()) {
+      return logits.narrow(0, begin, count);
+    }
+    const auto part = part_of(order, begin, count);
+    return logits.index_select(0, torch::tensor(at::ArrayRef<int64_t>(part.data(), part.size()), at::kLong));
+  });
+}
+
+InceptionScore inception_score(const data::RowStore& logits, const InceptionScoreRule& rule) {
+  const auto order = order_of(rule, logits.count());
+  return score_of_blocks(logits.count(), logits.columns(), rule, [&](int64_t begin, int64_t count) {
+    return order.empty() ? logits.read(begin, count) : logits.gather(part_of(order, begin, count));
+  });
 }
 
 }  // namespace ddpm_eval::metrics

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/data/row_store.h"
 #include "metrics/preset.h"
 
 #include <cstdint>
@@ -30,5 +31,9 @@ int64_t fewest_images(const InceptionScoreRule& rule);
 /// bias. Throws DataError for fewer rows than fewest_images() and for NaN or infinity, UsageError for fewer
 /// than one split.
 InceptionScore inception_score(const at::Tensor& logits, const InceptionScoreRule& rule = {});
+
+/// The same of rows that need not be in memory, which takes blocks of them in turn. Throws ResourceError
+/// where they cannot be read.
+InceptionScore inception_score(const data::RowStore& logits, const InceptionScoreRule& rule = {});
 
 }  // namespace ddpm_eval::metrics

@@ -10,15 +10,22 @@
 
 namespace ddpm_eval::metrics {
 
-ScoreSums::ScoreSums(int64_t classes) : p_(torch::zeros({classes}, at::kDouble)) {}
+ScoreSums::ScoreSums(int64_t classes, Softmax softmax)
+    : softmax_(softmax), p_(torch::zeros({classes}, at::kDouble)) {}
 
 void ScoreSums::add(const at::Tensor& logits) {
   tensor::expect(logits, at::kFloat, {-1, p_.size(0)}, "logits");
   constexpr int64_t kRows = 4096;  // 33 MB of float64 at 1008 classes
   for (int64_t begin = 0; begin < logits.size(0); begin += kRows) {
     const auto rows = logits.narrow(0, begin, std::min(kRows, logits.size(0) - begin));
-    const auto log_p = rows.to(at::kDouble).log_softmax(1);
-    const auto p = log_p.exp();
+    at::Tensor p, log_p;
+    if (softmax_ == Softmax::kFloat64) {
+      log_p = rows.to(at::kDouble).log_softmax(1);
+      p = log_p.exp();
+    } else {
+      p = rows.softmax(1).to(at::kDouble);
+      log_p = p.log();
+    }
     p_.add_(p.sum(0));
     // Where p is 0, log p may be -infinity, and 0 log 0 is 0.
     negentropy_ += at::where(p > 0, p * log_p, torch::zeros({}, at::kDouble)).sum().item<double>();

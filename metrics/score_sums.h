@@ -1,5 +1,7 @@
 #pragma once
 
+#include "metrics/preset.h"
+
 #include <cstdint>
 
 #include <ATen/core/Tensor.h>
@@ -10,7 +12,7 @@ namespace ddpm_eval::metrics {
 /// added to and taken away from. float64.
 class ScoreSums {
  public:
-  explicit ScoreSums(int64_t classes);
+  explicit ScoreSums(int64_t classes, Softmax softmax = Softmax::kFloat64);
 
   /// Adds float32 [n, classes]; n may be 0.
   void add(const at::Tensor& logits);
@@ -24,6 +26,7 @@ class ScoreSums {
   double score() const;
 
  private:
+  Softmax softmax_;
   at::Tensor p_;             ///< sum of p(y|x), [classes]
   double negentropy_ = 0.0;  ///< sum of p(y|x) log p(y|x) over classes and images
   int64_t count_ = 0;

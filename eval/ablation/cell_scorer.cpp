@@ -175,7 +175,7 @@ class ImageCells final : public CellScorer {
       return scores;
     }
     metrics::MomentsAccumulator moments(net_->info().dim);
-    std::vector<at::Tensor> logits;
+    data::RowStore logits;
     const auto images = data::open_image_folder(
         folder / "samples",
         {.on_bad_file = data::OnBadFile::kFail, .threads = tensor::runtime_info().threads});
@@ -184,13 +184,13 @@ class ImageCells final : public CellScorer {
         [&](const metrics::NetOutput& output) {
           moments.add(output.features);
           if (rule_) {
-            logits.push_back(output.logits.clone());
+            logits.add(output.logits);
           }
         },
         console_progress("scoring", "samples", quiet_));
     scores.metrics[frechet_] = metrics::frechet_distance(real_.moments, moments.finish()).distance;
     if (rule_) {
-      const auto result = metrics::inception_score(torch::cat(logits).cpu(), *rule_);
+      const auto result = metrics::inception_score(logits, *rule_);
       scores.metrics[inception_ + "_mean"] = result.mean;
       if (result.std) {
         scores.metrics[inception_ + "_std"] = *result.std;

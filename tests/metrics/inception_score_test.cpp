@@ -71,6 +71,25 @@ TEST(InceptionScore, AgreesWithTorchFidelity) {
   }
 }
 
+// Rows that are read back from a file, block by block, for every rule of splitting and both kinds of softmax.
+TEST(InceptionScore, OfRowsInAFileIsThatOfRowsInMemory) {
+  const testing::TempDir folder;
+  const auto logits = synthetic_features({3, 5000, 0.0, 2.0}, 7);
+  data::RowStore stored(1000 * 7 * 4, folder.path());
+  for (const auto& batch : logits.split(333)) {
+    stored.add(batch);
+  }
+  for (const auto& preset : presets()) {
+    if (preset.inception_score) {
+      const auto whole = inception_score(logits, *preset.inception_score);
+      const auto parts = inception_score(stored, *preset.inception_score);
+      EXPECT_EQ(whole.mean, parts.mean) << preset.name;
+      EXPECT_EQ(whole.std, parts.std) << preset.name;
+      EXPECT_EQ(whole.count, parts.count) << preset.name;
+    }
+  }
+}
+
 // Seven rows: one split of each class scores 1, of both classes 2.
 TEST(InceptionScore, SplitsAsTheRuleSays) {
   const auto a = torch::eye(2).narrow(0, 0, 1) * 1000.0F, b = torch::eye(2).narrow(0, 1, 1) * 1000.0F;

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Peak memory of scores as the sets grow, of whole processes on this machine.
+
+    bench/memory.py --name MACHINE --weights FILE [--program build/release/bin/ddpm-eval] [--only REGEX]
+
+Works: FID and Inception Score by the built-in network, 1,000 to 100,000 images a side; FID, sFID and Inception Score by the
+FID Inception, whose weights are FILE (synthetic ones of the same shapes take as much); precision and recall of
+feature files, up to 50,000 against 50,000 vectors of 2048. Images are noise, made as they are read. Writes
+results/speed/MACHINE-memory.json and .md.
+"""
+import argparse
+import array
+import datetime
+import json
+import pathlib
+import random
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+import host
+import inputs
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LIMIT = 4 * 3600  # seconds of one process
+FEATURES = 2048
+
+
+class Failed(Exception):
+    """A command has not done its work; the text says why."""
+
+
+def measured(words):
+    """Seconds, peak MB (10^6 bytes) and the record of a command."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        done = host.finish([str(word) for word in words], LIMIT, stdout=out, stderr=err)
+        if done.code != 0:
+            err.seek(0)
+            lines = err.read().decode(errors="replace").strip().splitlines() or ["no message"]
+            raise Failed(f"exit code {done.code}: {lines[-1]}")
+        out.seek(0)
+        return done.seconds, done.peak_bytes / 1e6, json.load(out)
+
+
+def noise(size, count, seed):
+    return f"gaussian-noise:{size}x{size}x{1 if size == 28 else 3}?num={count}&seed={seed}"
+
+
+def small_network(options, folder):
+    for count in (1_000, 10_000, 100_000):
+        yield count, [options.program, "score", "--metrics", "fid,is", "--features", "fashion-mnist-small", "--real",
+                      noise(28, count, 1), "--fake", noise(28, count, 2), "--json", "-", "-q"]
+
+
+def inception(options, folder):
+    statistics = folder / "real.npz"
+    measured([options.program, "stats", "--spatial", "--weights", options.weights, "--data", noise(32, 1_000, 1), "--out",
+              statistics, "--json", "-", "-q"])
+    for count in (1_000, options.inception_images):
+        yield count, [options.program, "score", "--metrics", "fid,sfid,is", "--weights", options.weights, "--real", statistics,
+                      "--fake", noise(32, count, 2), "--json", "-", "-q"]
+
+
+def write_features(path, count, seed):
+    """A .npy file of float32 [count, FEATURES]: windows into uniform numbers, which are quick to make."""
+    draw = random.Random(seed)
+    pool = array.array("f", (draw.random() for _ in range(4_000_000))).tobytes()
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {FEATURES}), }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+        for _ in range(count):
+            begin = 4 * draw.randrange(4_000_000 - FEATURES)
+            file.write(pool[begin:begin + 4 * FEATURES])
+
+
+def neighbours(options, folder):
+    for count in (5_000, 50_000):
+        paths = [folder / f"{side}.npy" for side in ("real", "fake")]
+        for seed, path in enumerate(paths, 1):
+            write_features(path, count, seed)
+        yield count, [options.program, "prdc", "--real", paths[0], "--fake", paths[1], "--json", "-", "-q"]
+
+
+WORKS = {
+    "fid,is: built-in network": (small_network, "images a side"),
+    "fid,sfid,is: FID Inception, against statistics": (inception, "images"),
+    "prdc: feature files, d = 2048": (neighbours, "vectors a side"),
+}
+
+
+def markdown(record):
+    lines = [f"Commit {record['commit']}, {record['date']}, {record['processors']} x {record['cpu']}.", "",
+             "| work | count | seconds | peak MB | of the smallest count |", "|---|--:|--:|--:|--:|"]
+    for work in record["works"]:
+        least = work["sizes"][0]["peak_mb"]
+        lines += [f"| {work['work']} ({work['unit']}) | {one['count']:,} | {one['seconds']:.1f} | {one['peak_mb']:.0f} | "
+                  f"{one['peak_mb'] / least:.2f} |" for one in work["sizes"]]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--name", required=True, help="of the record: the machine's")
+    parser.add_argument("--weights", required=True, help="of the FID Inception")
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/bin/ddpm-eval")
+    parser.add_argument("--only", type=inputs.regex, default=".", metavar="REGEX", help="of the works' names")
+    parser.add_argument("--inception-images", type=inputs.whole(1_001, 10_000_000), default=5_000)
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results/speed")
+    options = parser.parse_args()
+    names = [name for name in WORKS if re.search(options.only, name)]
+    if not names:
+        parser.error(f"--only {options.only}: matches none of {'; '.join(WORKS)}")
+    info = json.loads(subprocess.run([options.program, "info", "--json", "-"], check=True, stdout=subprocess.PIPE).stdout)
+    record = {"schema": 1, "kind": "memory", "commit": info["tool"]["commit"],
+              "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+              "cpu": host.processor().get("model name", "unknown"), "processors": info["runtime"]["threads"],
+              "libtorch": info["runtime"]["libtorch"], "works": []}
+    for name in names:
+        make, unit = WORKS[name]
+        work = {"work": name, "unit": unit, "sizes": []}
+        record["works"].append(work)
+        with tempfile.TemporaryDirectory() as folder:
+            for count, words in make(options, pathlib.Path(folder)):
+                seconds, peak, result = measured(words)
+                work["sizes"].append({"count": count, "seconds": seconds, "peak_mb": peak, "metrics": result["metrics"]})
+                print(f"memory: {name}: {count:,} {unit}: {seconds:.1f} s, {peak:.0f} MB", file=sys.stderr, flush=True)
+        path = options.out / f"{options.name}-memory.json"
+        host.write_whole(path, json.dumps(record, indent=1) + "\n")
+        host.write_whole(path.with_suffix(".md"), markdown(record))
+    print(markdown(record), end="")
+
+
+if __name__ == "__main__":
+    host.INTERRUPTS.take()
+    try:
+        main()
+    except (Failed, OSError, subprocess.CalledProcessError, ValueError, LookupError) as error:
+        sys.exit(f"memory: {error}")
+    except KeyboardInterrupt:
+        host.INTERRUPTS.end()
+        sys.exit("memory: interrupted")
