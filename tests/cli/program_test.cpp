@@ -282,6 +282,21 @@ TEST(Program, ThreadsSleepSoonAtABarrierUnlessTheUserChose) {
   EXPECT_EQ(wait({"OMP_WAIT_POLICY=passive"}), "passive");
 }
 
+// Of a processor that OpenBLAS does not know it takes kernels of 2004, which must not be what runs unless the
+// user asks for them.
+TEST(Program, BlasKernelsAreThoseOfTheProcessorUnlessTheUserChose) {
+  const auto blas = [](std::vector<std::string> environment) {
+    environment.insert(environment.begin(), "OPENBLAS_CORETYPE");
+    const auto result = run_program({"info", "--json", "-"}, {.environment = std::move(environment)});
+    return nlohmann::json::parse(result.out)["runtime"]["blas"].get<std::string>();
+  };
+  if (blas({}).find("OpenBLAS") == std::string::npos || !__builtin_cpu_supports("avx2")) {
+    GTEST_SKIP() << "another BLAS, or a processor without AVX2";
+  }
+  EXPECT_THAT(blas({}), Not(HasSubstr("Prescott")));
+  EXPECT_THAT(blas({"OPENBLAS_CORETYPE=Prescott"}), HasSubstr("Prescott"));
+}
+
 TEST(Program, AnInterruptEndsTheWaitForAPipe) {
   const testing::TempDir dir;
   const auto pipe = (dir / "pipe").string();
