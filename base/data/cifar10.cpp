@@ -69,6 +69,7 @@ ImageDataset load_cifar10(const fs::path& folder, Split split) {
   dataset.images_u8 = torch::cat(parts.images);
   dataset.labels = torch::cat(parts.labels);
   dataset.classes = kCifar10Classes;
+  dataset.class_names = cifar10_class_names();
   dataset.notes = std::move(parts.notes);
   return dataset;
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,11 @@ class ImageFiles {
   virtual int64_t count() const = 0;
   /// Of one, for messages: "samples/1.png".
   virtual std::string path(int64_t index) const = 0;
+  /// Where one lies below the whole: "cat/1.png"; of a list, its path.
+  virtual std::filesystem::path place(int64_t index) const = 0;
+  /// The text of the labels' file beside the images (see base/data/image_labels.h), if there is one.
+  /// Thread-safe. Throws DataError.
+  virtual std::optional<std::string> labels_text() const { return std::nullopt; }
   /// All bytes of one. Thread-safe. Throws DataError, with the path or without.
   virtual std::vector<char> read(int64_t index) const = 0;
 };

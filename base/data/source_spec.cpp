@@ -316,7 +316,9 @@ std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const Sou
       throw UsageError("source '{}' holds statistics, where images are needed", spec.text);
     default: {
       ImageDataset dataset = load_named(spec);
-      return make_tensor_source(dataset.name, dataset.images_u8, {}, std::move(dataset.notes));
+      return make_tensor_source(dataset.name, dataset.images_u8, {},
+                                {std::move(dataset.notes), dataset.labels,
+                                 Classes{dataset.classes, std::move(dataset.class_names), {}}});
     }
   }
 }

@@ -43,8 +43,8 @@ TEST(TensorSource, GreyscaleOfAnyLayoutIsReplicatedToRgb) {
 }
 
 TEST(TensorSource, NotesOfTheSetComeFirst) {
-  const auto source =
-      make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {}, {"half of it"});
+  const auto source = make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {},
+                                         {.notes = {"half of it"}, .labels = {}, .classes = {}});
   EXPECT_THAT(source->report().notes, ElementsAre("half of it", "greyscale images, replicated to RGB"));
 }
 
