@@ -190,6 +190,14 @@ TEST_F(SourceSpecFiles, OtherKindsAreNotImages) {
   EXPECT_THAT(usage_error((dir_ / "s.npz").string() + "?num=1"), HasSubstr("statistics have no parts"));
 }
 
+TEST_F(SourceSpecFiles, DataSetsHaveTheirLabels) {
+  const auto source = open_image_source(parse_source("cifar10:test?first=7&num=3"));
+  EXPECT_EQ(source->classes().count, 10);
+  EXPECT_EQ(source->classes().names.at(9), "truck");
+  source->next(2);
+  EXPECT_THAT(source->labels(), TensorEq(torch::tensor({7, 8}, torch::kInt64)));
+}
+
 TEST_F(SourceSpecFiles, DataSetsForTraining) {
   const ImageDataset part = load_image_dataset(parse_source("cifar10:test?first=7&num=3"));
   EXPECT_EQ(part.name, "cifar10:test?first=7&num=3");
