@@ -23,8 +23,8 @@ inline constexpr int64_t kMaxClasses = 1 << 16;
 void require_labels_size(const std::string& origin, uint64_t bytes);
 
 struct FileLabels {
-  Classes classes;
-  std::vector<int64_t> labels;  ///< of all files, in their order; empty where there are no classes
+  Classes classes{};
+  std::vector<int64_t> labels{};  ///< of all files, in their order; empty where there are no classes
 };
 
 /// The labels of all files. Where there is a dataset.json, it counts alone: every image needs a label, its

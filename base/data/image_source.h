@@ -19,9 +19,9 @@ struct SourceReport {
 
 /// The classes of a set of images. A label is a number from 0 to count - 1.
 struct Classes {
-  int64_t count = 0;               ///< 0: the images have no labels
-  std::vector<std::string> names;  ///< [count], by label; empty where classes are known by number alone
-  std::string absent;              ///< where count is 0: why, as half a sentence: "its images lie in ..."
+  int64_t count = 0;                 ///< 0: the images have no labels
+  std::vector<std::string> names{};  ///< [count], by label; empty where classes are known by number alone
+  std::string absent{};              ///< where count is 0: why, as half a sentence: "its images lie in ..."
 };
 
 /// A stream of images, the one way in which metrics see any set: a data set, a folder, an archive or a

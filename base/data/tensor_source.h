@@ -24,9 +24,9 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
 
 /// What is known beforehand of images in memory.
 struct TensorFacts {
-  std::vector<std::string> notes;
-  at::Tensor labels;  ///< int64 [n] in [0, classes.count), or undefined
-  Classes classes;
+  std::vector<std::string> notes{};
+  at::Tensor labels{};  ///< int64 [n] in [0, classes.count), or undefined
+  Classes classes{};
 };
 
 /// Images that are in memory: uint8 [n, 1 or 3, H, W]. Greyscale is replicated to RGB batch by batch. Shares

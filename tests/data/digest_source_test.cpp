@@ -61,7 +61,7 @@ TEST(DigestSource, APixelTheOrderTheSizeAndTheCountTell) {
 TEST(DigestSource, LabelsPassThrough) {
   const auto labels = torch::tensor({1, 0}, torch::kInt64);
   const auto inner = make_tensor_source("set", torch::zeros({2, 3, 2, 2}, torch::kUInt8), {},
-                                        {.notes = {}, .labels = labels, .classes = {.count = 2}});
+                                        {.labels = labels, .classes = {.count = 2}});
   DigestSource seen(*inner);
   seen.next(2);
   EXPECT_EQ(seen.classes().count, 2);

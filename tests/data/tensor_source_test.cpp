@@ -37,7 +37,7 @@ TEST(TensorSource, GreyscaleBecomesRgbWithANote) {
 TEST(TensorSource, LabelsAreThoseOfTheImagesHandedOut) {
   const at::Tensor images = torch::zeros({4, 3, 2, 2}, torch::kUInt8);
   const at::Tensor labels = torch::tensor({1, 0, 1, 1}, torch::kInt64);
-  const TensorFacts facts{.notes = {}, .labels = labels, .classes = {2, {"cat", "dog"}, {}}};
+  const TensorFacts facts{.labels = labels, .classes = {2, {"cat", "dog"}, {}}};
   const auto source = make_tensor_source("set", images, {.first = 1, .count = 3}, facts);
   EXPECT_THAT(source->classes().names, ElementsAre("cat", "dog"));
   EXPECT_EQ(source->labels().size(0), 0);
@@ -60,8 +60,8 @@ TEST(TensorSource, GreyscaleOfAnyLayoutIsReplicatedToRgb) {
 }
 
 TEST(TensorSource, NotesOfTheSetComeFirst) {
-  const auto source = make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {},
-                                         {.notes = {"half of it"}, .labels = {}, .classes = {}});
+  const auto source =
+      make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {}, {.notes = {"half of it"}});
   EXPECT_THAT(source->report().notes, ElementsAre("half of it", "greyscale images, replicated to RGB"));
 }
 
