@@ -167,6 +167,7 @@ class FilesSource final : public ImageSource {
       if (outcome.problem.empty()) {
         census_.add(outcome.header, outcome.image_u8);
         read_.push_back(index);
+        report_.lossy += outcome.header.lossy;
         return outcome.image_u8;
       }
       std::string line = files_->path(index) + ": " + outcome.problem;
@@ -194,6 +195,18 @@ class FilesSource final : public ImageSource {
 
 bool is_image_name(const std::filesystem::path& path) {
   return std::ranges::find(kExtensions, core::ascii_lower(path.extension().string())) != kExtensions.end();
+}
+
+bool is_resource_fork(const std::filesystem::path& name) {
+  const auto folder = name.parent_path();
+  return std::ranges::find(folder, kResourceForks) != folder.end();
+}
+
+void require_archived_size(const std::string& path, uint64_t bytes) {
+  if (bytes > kMaxArchivedBytes) {
+    throw DataError("{}: {} bytes unpacked, where {} are the most of an image in an archive; unpack it", path,
+                    bytes, kMaxArchivedBytes);
+  }
 }
 
 std::unique_ptr<ImageSource> open_image_files(std::unique_ptr<ImageFiles> files,

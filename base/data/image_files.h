@@ -32,6 +32,16 @@ inline constexpr uint64_t kMaxImageFileBytes = uint64_t{1} << 30;
 /// archive made there, and unpacked elsewhere. Nothing in it counts as an image.
 inline constexpr auto kResourceForks = "__MACOSX";
 
+/// Of an image in an archive, unpacked. Several are held at once, and a small archive may promise far more
+/// than any image is.
+inline constexpr uint64_t kMaxArchivedBytes = uint64_t{1} << 28;
+
+/// Throws DataError naming `path` for an archived image of more than kMaxArchivedBytes.
+void require_archived_size(const std::string& path, uint64_t bytes);
+
+/// Whether a member of an archive lies in such a folder.
+bool is_resource_fork(const std::filesystem::path& name);
+
 /// Whether a file of that name counts as an image: png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm or
 /// pnm, in any case.
 bool is_image_name(const std::filesystem::path& path);

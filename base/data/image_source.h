@@ -12,6 +12,7 @@ namespace ddpm_eval::data {
 /// What a source has met so far; complete once the source is drained. Goes into records and warnings.
 struct SourceReport {
   int64_t yielded = 0;                  ///< images handed out
+  int64_t lossy = 0;                    ///< of these, from lossy files: JPEG or lossy WebP
   std::vector<std::string> unreadable;  ///< "path: reason" for every file that was left out
   std::vector<std::string>
       notes;  ///< things a reader of the score should know, each once: "16-bit images ..."

@@ -14,14 +14,6 @@ namespace {
 
 using core::DataError;
 
-/// Unpacked. Several are held at once, and a small file may promise far more than any image is.
-constexpr uint64_t kMaxMemberBytes = uint64_t{1} << 28;
-
-bool is_resource_fork(const fs::path& name) {
-  const auto folder = name.parent_path();
-  return std::ranges::find(folder, kResourceForks) != folder.end();
-}
-
 class ZippedImages final : public ImageFiles {
  public:
   explicit ZippedImages(const fs::path& path) : name_(path.string()), zip_(path, ".zip archive") {
@@ -64,10 +56,7 @@ class ZippedImages final : public ImageFiles {
   std::vector<char> read(int64_t index) const override {
     const std::lock_guard lock(mutex_);
     const auto stream = zip_.open(member(index));
-    if (stream->remaining() > kMaxMemberBytes) {
-      throw DataError("{}: {} bytes unpacked, where {} are the most of an image in an archive; unpack it",
-                      path(index), stream->remaining(), kMaxMemberBytes);
-    }
+    require_archived_size(path(index), stream->remaining());
     std::vector<char> bytes(stream->remaining());
     stream->read(bytes.data(), bytes.size());
     return bytes;

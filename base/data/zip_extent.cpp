@@ -34,7 +34,7 @@ uint64_t little_endian(std::string_view bytes, size_t at, size_t count) {
   return value;
 }
 
-struct Directory {
+struct ZipDirectory {
   uint64_t entries = 0;
   uint64_t bytes = 0;
   uint64_t offset = 0;  ///< from the archive's begin
@@ -42,7 +42,7 @@ struct Directory {
 };
 
 /// The end record of zip64 that the locator before `end_record` leads to; nothing where there is no locator.
-std::optional<Directory> zip64_directory(FileStream& file, uint64_t end_record, std::string& problem) {
+std::optional<ZipDirectory> zip64_directory(FileStream& file, uint64_t end_record, std::string& problem) {
   const auto locator =
       end_record < kLocator64 ? std::string() : bytes_at(file, end_record - kLocator64, kLocator64);
   if (!locator.starts_with(kLocatorMark64)) {
@@ -55,8 +55,8 @@ std::optional<Directory> zip64_directory(FileStream& file, uint64_t end_record, 
        {behind < kEndRecord64 ? file.size() : behind - kEndRecord64, little_endian(locator, 8, 8)}) {
     const auto record = bytes_at(file, place, kEndRecord64);
     if (record.starts_with(kEndMark64) && place < behind) {
-      return Directory{little_endian(record, 32, 8), little_endian(record, 40, 8),
-                       little_endian(record, 48, 8), place};
+      return ZipDirectory{little_endian(record, 32, 8), little_endian(record, 40, 8),
+                          little_endian(record, 48, 8), place};
     }
   }
   problem = "its zip64 end record is not where its locator says";
@@ -72,8 +72,8 @@ ZipExtent extent_of(FileStream& file, uint64_t end_record) {
     return extent;
   }
   extent.end = end_record + std::min(kEndRecord + little_endian(record, 20, 2), file.size() - end_record);
-  Directory directory{little_endian(record, 10, 2), little_endian(record, 12, 4),
-                      little_endian(record, 16, 4), end_record};
+  ZipDirectory directory{little_endian(record, 10, 2), little_endian(record, 12, 4),
+                         little_endian(record, 16, 4), end_record};
   if (const auto larger = zip64_directory(file, end_record, extent.problem)) {
     directory = *larger;
   }
