@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -109,7 +110,8 @@ FileLabels folder_labels(const ImageFiles& files) {
                  "its images lie in one folder, not in one for each class, and there is no {}", kLabelsFile)},
             {}};
   }
-  for (const auto& [folder, label] : folders) {
+  for (auto other = std::next(folders.begin()); other != folders.end(); ++other) {
+    const auto& folder = other->first;
     if (first.empty() || folder.parent_path() != first.parent_path()) {
       return {{.absent = fmt::format(
                    "it has images in '{}' and in '{}', where class folders lie side by side",

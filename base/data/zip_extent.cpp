@@ -77,8 +77,11 @@ ZipExtent extent_of(FileStream& file, uint64_t end_record) {
   if (const auto larger = zip64_directory(file, end_record, extent.problem)) {
     directory = *larger;
   }
-  if (!extent.problem.empty() || (directory.entries == 0 && directory.bytes == 0)) {
-    extent.begin = end_record;
+  if (!extent.problem.empty()) {
+    return extent;
+  }
+  if (directory.entries == 0 && directory.bytes == 0) {
+    extent.begin = directory.end - std::min(directory.offset, directory.end);
     return extent;
   }
   // Before the end record, where the offset may count from anywhere, or else at the offset in the file.

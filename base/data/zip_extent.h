@@ -11,10 +11,10 @@ namespace ddpm_eval::data {
 
 /// Where in a file a zip archive lies.
 struct ZipExtent {
-  uint64_t begin = 0;            ///< of what its offsets count from
-  uint64_t end = 0;              ///< behind its end record and comment
-  std::vector<uint64_t> others;  ///< near the end: what looks like the end record of another archive
-  std::string problem;           ///< empty, or why there is none: "its directory is not what ..."
+  uint64_t begin = 0;              ///< of what its offsets count from
+  uint64_t end = 0;                ///< behind its end record and comment
+  std::vector<uint64_t> others{};  ///< near the end: what looks like the end record of another archive
+  std::string problem{};           ///< empty, or why there is none: "its directory is not what ..."
 };
 
 /// Finds the archive of the last end record, as Python's zipfile does: of archives that follow one another

@@ -4,6 +4,7 @@
 #include "base/core/file_io.h"
 #include "base/data/image_codec.h"
 #include "base/data/image_folder.h"
+#include "base/data/image_labels.h"
 #include "base/data/source_spec.h"
 #include "tests/support/errors.h"
 #include "tests/support/files.h"
