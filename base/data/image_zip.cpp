@@ -41,11 +41,11 @@ class ZippedImages final : public ImageFiles {
   fs::path place(int64_t index) const override { return zip_.names()[member(index)]; }
 
   std::optional<std::string> labels_text() const override {
+    const std::lock_guard lock(mutex_);
     const auto labels = zip_.find(kLabelsFile);
     if (!labels) {
       return std::nullopt;
     }
-    const std::lock_guard lock(mutex_);
     const auto stream = zip_.open(*labels);
     require_labels_size(stream->origin(), stream->remaining());
     std::string text(stream->remaining(), '\0');
