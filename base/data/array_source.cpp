@@ -105,7 +105,9 @@ class ArraySource final : public ImageSource {
   const at::Tensor& all_labels() const {
     if (!labels_.defined() && archive_ && archive_->contains(kLabelsKey)) {
       const NpzReader archive(name_);
-      const at::Tensor labels = archive.read(kLabelsKey, static_cast<uint64_t>(all_) * 2 * sizeof(int64_t));
+      constexpr uint64_t kLongestHeader = 1 << 16;
+      const at::Tensor labels =
+          archive.read(kLabelsKey, kLongestHeader + static_cast<uint64_t>(all_) * sizeof(int64_t));
       if (at::isFloatingType(labels.scalar_type()) || labels.dim() != 1 || labels.size(0) != all_ ||
           labels.min().item<int64_t>() < 0 || labels.max().item<int64_t>() >= kMaxClasses) {
         throw DataError(
