@@ -5,6 +5,7 @@
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/side.h"
+#include "eval/side_notes.h"
 #include "metrics/extract.h"
 #include "metrics/frechet.h"
 #include "metrics/inception.h"
@@ -226,6 +227,7 @@ Json explain_presets(const ExplainOptions& options, const Session& session) {
   record["features"] = features_json(net->info());
   record["features"].erase("preset");
   record["notes"] = Json::array();
+  note_unlike_files(record["real"], record["fake"], record["notes"]);
   for (const auto& result : results) {
     for (const auto& note : result.distance.notes) {
       if (std::ranges::find(record["notes"], Json(note)) == record["notes"].end()) {

@@ -6,6 +6,7 @@
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
+#include "eval/side_notes.h"
 #include "eval/side_scores.h"
 #include "metrics/inception_score.h"
 #include "metrics/preset.h"
@@ -269,6 +270,9 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   auto& fake = field.fake.side;
   measure(field.fake, exact.get());
   record["fake"] = fake.record;
+  if (field.real) {
+    note_unlike_files(record["real"], record["fake"], record["notes"]);
+  }
   const auto* real = field.real ? &field.real->side : nullptr;
   const int64_t fake_count = fake.moments.count;
   rules.standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));

@@ -4,6 +4,7 @@
 #include "base/core/interrupt.h"
 #include "base/core/seconds_since.h"
 #include "base/data/digest_source.h"
+#include "base/data/duplicates.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
@@ -126,6 +127,9 @@ Side read_side(const SideRequest& request, const std::string& features) {
   if (request.spatial) {
     side.spatial = spatial_statistics(request);
   }
+  if (side.provenance.contains("data") && core::has_integer(side.provenance["data"], "lossy")) {
+    side.record["lossy"] = side.provenance["data"]["lossy"];
+  }
   if (side.provenance.contains("count")) {
     side.moments.count = side.provenance["count"].get<int64_t>();
     side.record["count"] = side.moments.count;
@@ -136,7 +140,7 @@ Side read_side(const SideRequest& request, const std::string& features) {
 std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
   const auto spec = data::parse_source(request.source);
   if (spec.kind == data::SourceKind::kRun) {
-    return open_run_source(spec);
+    return data::count_duplicates(open_run_source(spec));
   }
   data::SourceOptions options;
   options.threads = tensor::runtime_info().threads;
@@ -145,7 +149,8 @@ std::unique_ptr<data::ImageSource> open_images(const SideRequest& request) {
   if (const auto size = source->size()) {
     require_enough(request, *size);
   }
-  return source;
+  // Those of a published set are known, and belong to it.
+  return data::is_data_set(spec.kind) ? std::move(source) : data::count_duplicates(std::move(source));
 }
 
 Json side_record(const SideRequest& request, const data::ImageSource& images,
@@ -164,6 +169,7 @@ Json side_record(const SideRequest& request, const data::ImageSource& images,
   }
   record.update({{"kind", "images"},
                  {"count", report.images},
+                 {"lossy", seen.lossy},
                  {"unreadable", seen.unreadable},
                  {"notes", seen.notes},
                  {"seconds",

@@ -20,6 +20,7 @@ struct KnownSet {
 std::optional<KnownSet> known_set(data::SourceKind kind) {
   switch (kind) {
     case data::SourceKind::kCifar10:
+    case data::SourceKind::kCifar100:
       return KnownSet{50'000, 10'000, {3, 32, 32}};
     case data::SourceKind::kMnist:
     case data::SourceKind::kFashionMnist:

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/data/image_codec.h"
+#include "base/data/image_labels.h"
 #include "base/data/npy.h"
 #include "base/data/npz.h"
 #include "base/tensor/shape.h"
@@ -14,6 +15,7 @@ namespace {
 using core::DataError;
 
 constexpr auto kKey = "arr_0";
+constexpr auto kLabelsKey = "arr_1";  // as ADM's sampler writes it: image_sample.py --class_cond True
 
 class ArraySource final : public ImageSource {
  public:
@@ -33,8 +35,10 @@ class ArraySource final : public ImageSource {
     height_ = header.shape[1];
     width_ = header.shape[2];
     channels_ = header.shape.size() == 4 ? header.shape[3] : 1;
-    count_ = resolve_subset(subset, header.shape[0], name_);
-    skip(subset.first);
+    all_ = header.shape[0];
+    first_ = subset.first;
+    count_ = resolve_subset(subset, all_, name_);
+    skip(first_);
     if (channels_ == 1) {
       report_.notes.emplace_back("greyscale images, replicated to RGB");
     }
@@ -43,6 +47,18 @@ class ArraySource final : public ImageSource {
   std::string name() const override { return name_; }
   std::optional<int64_t> size() const override { return count_; }
   const SourceReport& report() const override { return report_; }
+
+  Classes classes() const override {
+    const auto& labels = all_labels();
+    if (!labels.defined()) {
+      return {.absent = fmt::format("it has no array {} of labels beside {}", kLabelsKey, kKey)};
+    }
+    return {.count = labels.max().item<int64_t>() + 1};
+  }
+  at::Tensor labels() const override {
+    const auto& labels = all_labels();
+    return labels.defined() ? labels.narrow(0, first_, report_.yielded) : at::Tensor();
+  }
 
   at::Tensor next(int64_t max_images) override {
     DDPM_CHECK(max_images >= 1, "max_images is {}", max_images);
@@ -84,6 +100,25 @@ class ArraySource final : public ImageSource {
     }
   }
 
+  /// int64 [all_], read when they are asked for, or undefined. The archive that images come from has one
+  /// stream open.
+  const at::Tensor& all_labels() const {
+    if (!labels_.defined() && archive_ && archive_->contains(kLabelsKey)) {
+      const NpzReader archive(name_);
+      constexpr uint64_t kLongestHeader = 1 << 16;
+      const at::Tensor labels =
+          archive.read(kLabelsKey, kLongestHeader + static_cast<uint64_t>(all_) * sizeof(int64_t));
+      if (at::isFloatingType(labels.scalar_type()) || labels.dim() != 1 || labels.size(0) != all_ ||
+          labels.min().item<int64_t>() < 0 || labels.max().item<int64_t>() >= kMaxClasses) {
+        throw DataError(
+            "{}: {} is {}, where labels are whole numbers from 0 to {}, one for each of {} images", name_,
+            kLabelsKey, tensor::describe(labels), kMaxClasses - 1, all_);
+      }
+      labels_ = labels.to(torch::kInt64);
+    }
+    return labels_;
+  }
+
   void skip(int64_t images) {
     std::vector<char> image(static_cast<size_t>(height_ * width_ * channels_));
     for (int64_t i = 0; i < images; ++i) {
@@ -94,6 +129,8 @@ class ArraySource final : public ImageSource {
   std::string name_;
   std::unique_ptr<NpzReader> archive_;
   std::unique_ptr<ByteStream> stream_;  // after the archive that it reads from
+  mutable at::Tensor labels_;
+  int64_t all_ = 0, first_ = 0;  ///< images in the array, and before the part that is wanted
   int64_t count_ = 0, height_ = 0, width_ = 0, channels_ = 0;
   SourceReport report_;
 };

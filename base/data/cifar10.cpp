@@ -4,7 +4,10 @@
 #include "base/core/paths.h"
 #include "base/core/text.h"
 #include "base/data/cifar10_format.h"
+#include "base/data/cifar_batch.h"
 #include "base/data/find_data.h"
+
+#include <utility>
 
 #include <torch/types.h>
 
@@ -43,11 +46,10 @@ void append_batch(const fs::path& path, Parts& parts) {
   } catch (const DataError& error) {
     throw DataError("{}; {}", error.what(), kFetchHint);
   }
-  const auto count = static_cast<int64_t>(bytes.size()) / kCifar10Record;
-  const at::Tensor records = torch::from_blob(bytes.data(), {count, kCifar10Record}, torch::kUInt8);
-  parts.images.push_back(
-      records.narrow(1, 1, 3 * kCifar10Plane).reshape({count, 3, kCifar10Side, kCifar10Side}).clone());
-  parts.labels.push_back(records.select(1, 0).to(torch::kInt64));
+  auto batch = parse_cifar_binary(bytes, path.string(), kCifar10Classes);
+  const int64_t count = batch.images_u8.size(0);
+  parts.images.push_back(std::move(batch.images_u8));
+  parts.labels.push_back(std::move(batch.labels));
   if (count != kCifar10BatchRecords) {
     parts.notes.push_back(fmt::format("{} holds {} records, the official file {}", path.filename().string(),
                                       core::grouped(count), core::grouped(kCifar10BatchRecords)));
@@ -69,6 +71,7 @@ ImageDataset load_cifar10(const fs::path& folder, Split split) {
   dataset.images_u8 = torch::cat(parts.images);
   dataset.labels = torch::cat(parts.labels);
   dataset.classes = kCifar10Classes;
+  dataset.class_names = cifar10_class_names();
   dataset.notes = std::move(parts.notes);
   return dataset;
 }

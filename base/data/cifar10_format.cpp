@@ -12,6 +12,12 @@ const std::vector<std::string>& cifar10_batches(Split split) {
   return split == Split::kTrain ? train : test;
 }
 
+const std::vector<std::string>& cifar10_class_names() {
+  static const std::vector<std::string> names = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                                 "dog",      "frog",       "horse", "ship", "truck"};
+  return names;
+}
+
 std::vector<char> read_cifar10_batch(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {

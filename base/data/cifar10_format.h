@@ -21,6 +21,9 @@ constexpr int64_t kCifar10BatchRecords = 10'000;  ///< in each official file
 /// data_batch_1.bin to data_batch_5.bin, or test_batch.bin.
 const std::vector<std::string>& cifar10_batches(Split split);
 
+/// As batches.meta.txt has them, by label.
+const std::vector<std::string>& cifar10_class_names();
+
 /// The records of one file. Throws DataError if it is missing, holds no whole number of records or a label
 /// above 9.
 std::vector<char> read_cifar10_batch(const std::filesystem::path& path);

@@ -15,7 +15,8 @@ struct ImageDataset {
   at::Tensor images_u8;  ///< uint8 [n, C, H, W]; C is 1 (greyscale) or 3 (RGB), as the data is stored
   at::Tensor labels;     ///< int64 [n] in [0, classes), or undefined
   int64_t classes = 0;
-  std::vector<std::string> notes;  ///< what a reader of a score or a run should know, a line each
+  std::vector<std::string> class_names;  ///< [classes], by label, or empty where they are numbers
+  std::vector<std::string> notes;        ///< what a reader of a score or a run should know, a line each
 };
 
 /// Points in the plane, for the 2-D demonstrations.

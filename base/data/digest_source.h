@@ -17,6 +17,8 @@ class DigestSource final : public ImageSource {
   std::optional<int64_t> size() const override { return inner_.size(); }
   at::Tensor next(int64_t max_images) override;
   const SourceReport& report() const override { return inner_.report(); }
+  Classes classes() const override { return inner_.classes(); }
+  at::Tensor labels() const override { return inner_.labels(); }
   std::string context_json() const override { return inner_.context_json(); }
 
   /// Images that head_sha256() is of: enough to tell most sets apart before all is read.

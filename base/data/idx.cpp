@@ -14,6 +14,13 @@ namespace {
 
 using core::DataError;
 
+/// Of Xiao et al. 2017, by label.
+const std::vector<std::string>& fashion_names() {
+  static const std::vector<std::string> names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                                 "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+  return names;
+}
+
 at::Tensor read_idx(const fs::path& path, IdxKind kind) {
   GzReader reader(path);
   const auto header = read_idx_header(reader, kind);
@@ -53,6 +60,9 @@ ImageDataset load_mnist_like(const std::string& name, Split split, const fs::pat
                     name == "fashion-mnist" ? " or install Debian's dataset-fashion-mnist" : "");
   }
   auto dataset = load_idx(name + (train ? ":train" : ":test"), images_path, labels_path);
+  if (name == "fashion-mnist") {
+    dataset.class_names = fashion_names();
+  }
   if (const int64_t count = dataset.images_u8.size(0); count != images.count) {
     dataset.notes.push_back(fmt::format("{} holds {} images, the official file {}",
                                         images_path.filename().string(), core::grouped(count),

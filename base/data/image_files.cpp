@@ -3,11 +3,13 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/data/image_codec.h"
+#include "base/data/image_labels.h"
 #include "base/data/prefetch.h"
 #include "base/tensor/runtime.h"
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -107,6 +109,20 @@ class FilesSource final : public ImageSource {
   std::string name() const override { return files_->name(); }
   std::optional<int64_t> size() const override { return count_; }
   const SourceReport& report() const override { return report_; }
+  Classes classes() const override { return of_files().classes; }
+
+  at::Tensor labels() const override {
+    const auto& all = of_files();
+    if (all.classes.count == 0) {
+      return {};
+    }
+    std::vector<int64_t> labels;
+    labels.reserve(static_cast<size_t>(report_.yielded));
+    for (int64_t i = 0; i < report_.yielded; ++i) {
+      labels.push_back(all.labels[static_cast<size_t>(read_[static_cast<size_t>(i)])]);
+    }
+    return torch::tensor(labels, torch::kInt64);
+  }
 
   at::Tensor next(int64_t max_images) override {
     DDPM_CHECK(max_images >= 1, "max_images is {}", max_images);
@@ -135,6 +151,14 @@ class FilesSource final : public ImageSource {
   }
 
  private:
+  /// Worked out when they are asked for: most scores need no labels.
+  const FileLabels& of_files() const {
+    if (!labels_) {
+      labels_ = label_files(*files_);
+    }
+    return *labels_;
+  }
+
   /// The next image that can be read, or an undefined tensor.
   at::Tensor next_readable() {
     while (!decoded_->drained()) {
@@ -142,6 +166,8 @@ class FilesSource final : public ImageSource {
       DecodeOutcome outcome = decoded_->next();
       if (outcome.problem.empty()) {
         census_.add(outcome.header, outcome.image_u8);
+        read_.push_back(index);
+        report_.lossy += outcome.header.lossy;
         return outcome.image_u8;
       }
       std::string line = files_->path(index) + ": " + outcome.problem;
@@ -159,6 +185,8 @@ class FilesSource final : public ImageSource {
   int64_t count_ = 0;
   Census census_;
   at::Tensor pending_;
+  std::vector<int64_t> read_;  ///< indices of the files whose images came, the pending one's last
+  mutable std::optional<FileLabels> labels_;
   int64_t position_ = 0;                              ///< of the next file that is due
   std::unique_ptr<Prefetch<DecodeOutcome>> decoded_;  // last: its threads use files_
 };
@@ -167,6 +195,18 @@ class FilesSource final : public ImageSource {
 
 bool is_image_name(const std::filesystem::path& path) {
   return std::ranges::find(kExtensions, core::ascii_lower(path.extension().string())) != kExtensions.end();
+}
+
+bool is_resource_fork(const std::filesystem::path& name) {
+  const auto folder = name.parent_path();
+  return std::ranges::find(folder, kResourceForks) != folder.end();
+}
+
+void require_archived_size(const std::string& path, uint64_t bytes) {
+  if (bytes > kMaxArchivedBytes) {
+    throw DataError("{}: {} bytes unpacked, where {} are the most of an image in an archive; unpack it", path,
+                    bytes, kMaxArchivedBytes);
+  }
 }
 
 std::unique_ptr<ImageSource> open_image_files(std::unique_ptr<ImageFiles> files,

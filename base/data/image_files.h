@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,16 @@ inline constexpr uint64_t kMaxImageFileBytes = uint64_t{1} << 30;
 /// archive made there, and unpacked elsewhere. Nothing in it counts as an image.
 inline constexpr auto kResourceForks = "__MACOSX";
 
+/// Of an image in an archive, unpacked. Several are held at once, and a small archive may promise far more
+/// than any image is.
+inline constexpr uint64_t kMaxArchivedBytes = uint64_t{1} << 28;
+
+/// Throws DataError naming `path` for an archived image of more than kMaxArchivedBytes.
+void require_archived_size(const std::string& path, uint64_t bytes);
+
+/// Whether a member of an archive lies in such a folder.
+bool is_resource_fork(const std::filesystem::path& name);
+
 /// Whether a file of that name counts as an image: png, jpg, jpeg, webp, tif, tiff, bmp, pbm, pgm, ppm or
 /// pnm, in any case.
 bool is_image_name(const std::filesystem::path& path);
@@ -47,6 +58,11 @@ class ImageFiles {
   virtual int64_t count() const = 0;
   /// Of one, for messages: "samples/1.png".
   virtual std::string path(int64_t index) const = 0;
+  /// Where one lies below the whole: "cat/1.png"; of a list, its path.
+  virtual std::filesystem::path place(int64_t index) const = 0;
+  /// The text of the labels' file beside the images (see base/data/image_labels.h), if there is one.
+  /// Thread-safe. Throws DataError.
+  virtual std::optional<std::string> labels_text() const { return std::nullopt; }
   /// All bytes of one. Thread-safe. Throws DataError, with the path or without.
   virtual std::vector<char> read(int64_t index) const = 0;
 };

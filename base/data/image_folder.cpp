@@ -3,9 +3,11 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/core/text.h"
+#include "base/data/image_labels.h"
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -65,12 +67,25 @@ void collect(const fs::path& folder, std::set<std::pair<dev_t, ino_t>>& visited,
 
 class PathFiles final : public ImageFiles {
  public:
-  PathFiles(std::string name, std::vector<fs::path> files)
-      : name_(std::move(name)), files_(std::move(files)) {}
+  /// `folder` is where all of them lie; empty for files of anywhere.
+  PathFiles(std::string name, std::vector<fs::path> files, fs::path folder = {})
+      : name_(std::move(name)), files_(std::move(files)), folder_(std::move(folder)) {}
 
   std::string name() const override { return name_; }
   int64_t count() const override { return static_cast<int64_t>(files_.size()); }
   std::string path(int64_t index) const override { return file(index).string(); }
+  fs::path place(int64_t index) const override {
+    return folder_.empty() ? file(index) : file(index).lexically_relative(folder_);
+  }
+
+  std::optional<std::string> labels_text() const override {
+    const auto labels = folder_ / kLabelsFile;
+    std::error_code error;
+    if (folder_.empty() || !fs::exists(labels, error)) {
+      return std::nullopt;
+    }
+    return core::read_text(labels, kMaxLabelsBytes);
+  }
 
   std::vector<char> read(int64_t index) const override {
     if (is_special(file(index))) {
@@ -84,6 +99,7 @@ class PathFiles final : public ImageFiles {
 
   std::string name_;
   std::vector<fs::path> files_;
+  fs::path folder_;
 };
 
 }  // namespace
@@ -116,7 +132,7 @@ std::vector<fs::path> list_images(const fs::path& folder, std::vector<std::strin
 std::unique_ptr<ImageSource> open_image_folder(const fs::path& folder, const ImageFileOptions& options) {
   std::vector<std::string> unreadable;
   auto files = list_images(folder, unreadable);
-  return open_image_files(std::make_unique<PathFiles>(folder.string(), std::move(files)),
+  return open_image_files(std::make_unique<PathFiles>(folder.string(), std::move(files), folder),
                           std::move(unreadable), options);
 }
 

@@ -1,28 +1,22 @@
 #include "base/data/image_zip.h"
 
 #include "base/core/error.h"
+#include "base/data/image_labels.h"
 #include "base/data/zip_archive.h"
 
 #include <algorithm>
 #include <mutex>
 
 namespace ddpm_eval::data {
+namespace fs = std::filesystem;
+
 namespace {
 
 using core::DataError;
 
-/// Unpacked. Several are held at once, and a small file may promise far more than any image is.
-constexpr uint64_t kMaxMemberBytes = uint64_t{1} << 28;
-
-bool is_resource_fork(const std::filesystem::path& name) {
-  const auto folder = name.parent_path();
-  return std::ranges::find(folder, kResourceForks) != folder.end();
-}
-
 class ZippedImages final : public ImageFiles {
  public:
-  explicit ZippedImages(const std::filesystem::path& path)
-      : name_(path.string()), zip_(path, ".zip archive") {
+  explicit ZippedImages(const fs::path& path) : name_(path.string()), zip_(path, ".zip archive") {
     const auto& names = zip_.names();
     for (uint64_t i = 0; i < names.size(); ++i) {
       if (is_image_name(names[i]) && !is_resource_fork(names[i])) {
@@ -44,13 +38,25 @@ class ZippedImages final : public ImageFiles {
   int64_t count() const override { return static_cast<int64_t>(members_.size()); }
   std::string path(int64_t index) const override { return name_ + ": " + zip_.names()[member(index)]; }
 
+  fs::path place(int64_t index) const override { return zip_.names()[member(index)]; }
+
+  std::optional<std::string> labels_text() const override {
+    const std::lock_guard lock(mutex_);
+    const auto labels = zip_.find(kLabelsFile);
+    if (!labels) {
+      return std::nullopt;
+    }
+    const auto stream = zip_.open(*labels);
+    require_labels_size(stream->origin(), stream->remaining());
+    std::string text(stream->remaining(), '\0');
+    stream->read(text.data(), text.size());
+    return text;
+  }
+
   std::vector<char> read(int64_t index) const override {
     const std::lock_guard lock(mutex_);
     const auto stream = zip_.open(member(index));
-    if (stream->remaining() > kMaxMemberBytes) {
-      throw DataError("{}: {} bytes unpacked, where {} are the most of an image in an archive; unpack it",
-                      path(index), stream->remaining(), kMaxMemberBytes);
-    }
+    require_archived_size(path(index), stream->remaining());
     std::vector<char> bytes(stream->remaining());
     stream->read(bytes.data(), bytes.size());
     return bytes;
@@ -67,8 +73,7 @@ class ZippedImages final : public ImageFiles {
 
 }  // namespace
 
-std::unique_ptr<ImageSource> open_image_zip(const std::filesystem::path& path,
-                                            const ImageFileOptions& options) {
+std::unique_ptr<ImageSource> open_image_zip(const fs::path& path, const ImageFileOptions& options) {
   return open_image_files(std::make_unique<ZippedImages>(path), {}, options);
 }
 

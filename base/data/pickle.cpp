@@ -76,7 +76,7 @@ class PickleMachine {
 
   void check_limit(size_t count) const {
     if (count > options_.max_values) {
-      fail("more than {} values; this is no state dict", options_.max_values);
+      fail("more than {} values; only {} are read", options_.max_values, options_.what);
     }
   }
 
@@ -325,10 +325,15 @@ class PickleMachine {
       case kReduce:
         reduce();
         return;
-      case kBuild:  // state set on a finished object, such as a state dict's _metadata
-        pop();
-        push(pop());
+      case kBuild: {  // state set on a finished object, such as a state dict's _metadata
+        PickleRef state = pop();
+        PickleValue* object = pop();
+        if (object->kind == Kind::kCall) {
+          object->items.push_back(state);
+        }
+        push(object);
         return;
+      }
       case kBinPersId: {
         PickleRef id = pop();
         PickleValue* value = push_new(Kind::kPersistent);
@@ -337,7 +342,7 @@ class PickleMachine {
         return;
       }
       default:
-        fail("opcode {:#04x} is not used by state dicts", opcode);
+        fail("opcode {:#04x} is not used by {}", opcode, options_.what);
     }
   }
 
@@ -349,8 +354,8 @@ class PickleMachine {
         return;
       }
     }
-    throw core::DataError("{}: refuses to execute global '{}.{}'; only state dicts of tensors are read",
-                          options_.origin, core::excerpt(module), core::excerpt(name));
+    throw core::DataError("{}: refuses to execute global '{}.{}'; only {} are read", options_.origin,
+                          core::excerpt(module), core::excerpt(name), options_.what);
   }
 
   void reduce() {

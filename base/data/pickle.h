@@ -27,7 +27,8 @@ struct PickleValue {
     kList,        ///< items
     kDict,        ///< items: key, value, key, value, ... in order; collections.OrderedDict among them
     kGlobal,      ///< text: "module name"
-    kCall,        ///< items: what would have been called (a kGlobal), its argument tuple
+    kCall,        ///< items: what would have been called (a kGlobal), its argument tuple, and then each
+                  ///< state that BUILD would have set
     kPersistent,  ///< items: the persistent id
     kMark,        ///< never seen from outside
   };
@@ -41,15 +42,16 @@ struct PickleValue {
 
 /// Which pickle is read and what it may hold.
 struct PickleOptions {
-  std::string origin;                         ///< the file, for messages
-  std::span<const std::string_view> globals;  ///< "module name" of every global that may occur
-  size_t max_values = 2'000'000;              ///< nodes, memo entries and items on the stack
+  std::string origin;                                ///< the file, for messages
+  std::span<const std::string_view> globals;         ///< "module name" of every global that may occur
+  std::string_view what = "state dicts of tensors";  ///< that the reader wants, for messages
+  size_t max_values = 2'000'000;                     ///< nodes, memo entries and items on the stack
 };
 
 /// Reads one pickle (protocols 2 to 4: the opcodes that state dicts use) into a tree of plain data, and
 /// executes nothing: a call is recorded as a node, a global that is not listed is refused where it occurs,
-/// the state that BUILD would set is dropped. Memory is bounded by the length of the input and by
-/// `max_values`; nodes may be shared and even form cycles, so walk them to a fixed depth.
+/// the state that BUILD would set on anything but a call is dropped. Memory is bounded by the length of the
+/// input and by `max_values`; nodes may be shared and even form cycles, so walk them to a fixed depth.
 class Pickle {
  public:
   /// Reads the pickle at the start of `bytes`, which must outlive this object. Throws DataError naming

@@ -2,18 +2,16 @@
 
 #include "base/core/error.h"
 #include "base/core/text.h"
-#include "base/data/array_source.h"
 #include "base/data/cifar10.h"
-#include "base/data/idx.h"
+#include "base/data/cifar10_format.h"
+#include "base/data/cifar_archive.h"
 #include "base/data/image_codec.h"
-#include "base/data/image_zip.h"
+#include "base/data/image_tar.h"
 #include "base/data/points.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/shape.h"
 
 #include <charconv>
-
-#include <torch/types.h>
 
 namespace ddpm_eval::data {
 namespace fs = std::filesystem;
@@ -30,6 +28,7 @@ struct NamedSet {
 };
 constexpr NamedSet kSets[] = {{"cifar", "cifar10", SourceKind::kCifar10},
                               {"cifar10", "cifar10", SourceKind::kCifar10},
+                              {"cifar100", "cifar100", SourceKind::kCifar100},
                               {"mnist", "mnist", SourceKind::kMnist},
                               {"fashion-mnist", "fashion-mnist", SourceKind::kFashionMnist}};
 /// More than any set holds; sums of two such counts stay far from overflow.
@@ -86,9 +85,26 @@ Crop parse_crop(const std::string& value, const std::string& text) {
   throw UsageError("source '{}': crop={} is not known; there are center and celeba", text, value);
 }
 
-/// Whether it is image files that may be cropped and scaled as they are read.
-bool is_image_files(SourceKind kind) {
-  return kind == SourceKind::kFolder || kind == SourceKind::kZip || kind == SourceKind::kList;
+bool is_cifar(SourceKind kind) { return kind == SourceKind::kCifar10 || kind == SourceKind::kCifar100; }
+
+/// "cifar10:train".
+std::string name_of_part(std::string_view set, Split split) {
+  return fmt::format("{}:{}", set, split == Split::kTest ? "test" : "train");
+}
+
+/// What ?split= says, of a set that is written as a path; beside the name of a part it must be that
+/// part.
+void parse_split(const std::string& value, SourceSpec& spec) {
+  if (value != "train" && value != "test") {
+    throw UsageError("source '{}': split={} is not known; there are train and test", spec.text, value);
+  }
+  const auto split = value == "test" ? Split::kTest : Split::kTrain;
+  const bool is_path = spec.text.starts_with(spec.path.string());
+  if (!is_path && split != spec.split) {
+    throw UsageError("source '{}': split={} does not fit {}", spec.text, value, spec.name);
+  }
+  spec.split = split;
+  spec.name = name_of_part(spec.name.substr(0, spec.name.find(':')), split);
 }
 
 /// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
@@ -104,6 +120,10 @@ void parse_part(SourceSpec& spec) {
   if (files) {
     known.insert(known.end(), {"crop", "side"});
   }
+  const bool both_parts = is_cifar(spec.kind) && !spec.path.empty();
+  if (both_parts) {
+    known.emplace_back("split");
+  }
   for (const auto& [key, value] : spec.query) {
     if (key == "first") {
       spec.subset.first = static_cast<int64_t>(parse_whole(key, value, kMaxCount, "count", spec.text));
@@ -118,6 +138,8 @@ void parse_part(SourceSpec& spec) {
       }
     } else if (key == "seed" && made_up) {
       spec.seed = parse_whole(key, value, UINT64_MAX, "seed", spec.text);
+    } else if (key == "split" && both_parts) {
+      parse_split(value, spec);
     } else if (key == "crop" && files) {
       spec.framing.crop = parse_crop(value, spec.text);
     } else if (key == "side" && files) {
@@ -171,7 +193,7 @@ bool parse_named(std::string_view base, SourceSpec& spec) {
   }
   spec.kind = set->kind;
   spec.split = split == ":test" ? Split::kTest : Split::kTrain;
-  spec.name = fmt::format("{}:{}", set->name, spec.split == Split::kTest ? "test" : "train");
+  spec.name = name_of_part(set->name, spec.split);
   if (split_end < base.size()) {
     spec.path = base.substr(split_end + 1);
     if (spec.path.empty()) {
@@ -187,6 +209,7 @@ void parse_path(const std::string& base, SourceSpec& spec) {
   spec.name = base;
   const auto extension = spec.path.extension();
   const bool is_zip = core::ascii_lower(extension.string()) == ".zip";
+  const bool is_tar = is_tar_name(spec.path);
   std::error_code error;
   if (base.starts_with('@') && !fs::exists(spec.path, error)) {
     spec.kind = SourceKind::kList;
@@ -197,13 +220,14 @@ void parse_path(const std::string& base, SourceSpec& spec) {
     return;
   }
   if (!fs::exists(spec.path, error)) {
-    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" || is_zip) {
+    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" || is_zip ||
+        is_tar) {
       throw DataError("{}: no such file or folder", base);
     }
     const auto words = all_words();
-    throw UsageError("unknown source '{}'{}; a source is a folder, an .npz, .npy or .zip file, @LIST, {}",
-                     base, core::did_you_mean(base.substr(0, base.find_first_of(":@")), words),
-                     core::join_or(words));
+    throw UsageError(
+        "unknown source '{}'{}; a source is a folder, an .npz, .npy, .zip or .tar file, @LIST, {}", base,
+        core::did_you_mean(base.substr(0, base.find_first_of(":@")), words), core::join_or(words));
   }
   if (fs::is_directory(spec.path, error)) {
     if (is_cifar10_folder(spec.path)) {
@@ -218,38 +242,39 @@ void parse_path(const std::string& base, SourceSpec& spec) {
     spec.kind = SourceKind::kArray;
   } else if (is_zip) {
     spec.kind = SourceKind::kZip;
+  } else if (is_tar) {
+    const auto release = cifar_release(spec.path);
+    spec.kind = !release                              ? SourceKind::kTar
+                : release->classes == kCifar10Classes ? SourceKind::kCifar10
+                                                      : SourceKind::kCifar100;
+    if (release) {
+      spec.name = name_of_part(fmt::format("cifar{}", release->classes), spec.split);
+    }
   } else {
     throw UsageError(
-        "source '{}' is a file, but none of .npz, .npy and .zip; write @{} if it lists paths, unpack other "
-        "archives, and give single images in a folder",
+        "source '{}' is a file, but none of .npz, .npy, .zip, .tar, .tar.gz and .tgz; write @{} if it lists "
+        "paths, unpack other archives, and give single images in a folder",
         base, base);
   }
 }
 
-bool is_named(SourceKind kind) {
-  return kind == SourceKind::kCifar10 || kind == SourceKind::kMnist || kind == SourceKind::kFashionMnist;
-}
-
-ImageDataset load_named(const SourceSpec& spec) {
-  ImageDataset dataset = spec.kind == SourceKind::kCifar10 ? load_cifar10(spec.path, spec.split)
-                         : spec.kind == SourceKind::kMnist
-                             ? load_mnist_like("mnist", spec.split, spec.path)
-                             : load_mnist_like("fashion-mnist", spec.split, spec.path);
-  const int64_t count = resolve_subset(spec.subset, dataset.images_u8.size(0), spec.text);
-  dataset.name = resolved_name(spec);
-  dataset.images_u8 = dataset.images_u8.narrow(0, spec.subset.first, count);
-  dataset.labels = dataset.labels.narrow(0, spec.subset.first, count);
-  return dataset;
-}
-
 }  // namespace
+
+bool is_data_set(SourceKind kind) {
+  return is_cifar(kind) || kind == SourceKind::kMnist || kind == SourceKind::kFashionMnist;
+}
+
+bool is_image_files(SourceKind kind) {
+  return kind == SourceKind::kFolder || kind == SourceKind::kZip || kind == SourceKind::kTar ||
+         kind == SourceKind::kList;
+}
 
 std::string resolved_name(const SourceSpec& spec) {
   if (spec.kind == SourceKind::kRun) {
     return spec.text;
   }
   const size_t query = spec.query.empty() ? std::string::npos : spec.text.rfind('?');
-  const auto folder = is_named(spec.kind) && !spec.path.empty() ? "@" + spec.path.string() : std::string();
+  const auto folder = is_data_set(spec.kind) && !spec.path.empty() ? "@" + spec.path.string() : std::string();
   return spec.name + folder + (query == std::string::npos ? "" : spec.text.substr(query));
 }
 
@@ -289,58 +314,6 @@ SourceSpec parse_source(const std::string& text) {
   }
   parse_part(spec);
   return spec;
-}
-
-std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const SourceOptions& options) {
-  const ImageFileOptions of_files{.on_bad_file = options.on_bad_file,
-                                  .subset = spec.subset,
-                                  .framing = spec.framing,
-                                  .threads = options.threads};
-  switch (spec.kind) {
-    case SourceKind::kFolder:
-      return open_image_folder(spec.path, of_files);
-    case SourceKind::kZip:
-      return open_image_zip(spec.path, of_files);
-    case SourceKind::kList:
-      return open_image_list(spec.path, of_files);
-    case SourceKind::kArray:
-      return open_array_source(spec.path, spec.subset);
-    case SourceKind::kNoise:
-      return make_noise_source(spec.text, spec.noise_shape, spec.subset.first, *spec.subset.count, spec.seed);
-    case SourceKind::kPoints:
-      throw UsageError("source '{}' is a set of points in the plane, where images are needed", spec.text);
-    case SourceKind::kRun:
-      throw UsageError("source '{}' is a sampler, which cannot be used here; sample to a folder first",
-                       spec.text);
-    case SourceKind::kStatistics:
-      throw UsageError("source '{}' holds statistics, where images are needed", spec.text);
-    default: {
-      ImageDataset dataset = load_named(spec);
-      return make_tensor_source(dataset.name, dataset.images_u8, {}, std::move(dataset.notes));
-    }
-  }
-}
-
-ImageDataset load_image_dataset(const SourceSpec& spec) {
-  if (is_named(spec.kind)) {
-    return load_named(spec);
-  }
-  constexpr int64_t kBatch = 256;
-  const auto source = open_image_source(spec, {.on_bad_file = OnBadFile::kFail});
-  std::vector<at::Tensor> batches;
-  for (at::Tensor batch; (batch = source->next(kBatch)).defined();) {
-    if (!batches.empty() && batch.sizes().slice(1) != batches.front().sizes().slice(1)) {
-      throw DataError("{}: images of {} x {} and {} x {} pixels; training needs one size{}", spec.name,
-                      batches.front().size(3), batches.front().size(2), batch.size(3), batch.size(2),
-                      is_image_files(spec.kind) ? ", as ?crop=center&side=64 makes it" : "");
-    }
-    batches.push_back(std::move(batch));
-  }
-  ImageDataset dataset;
-  dataset.name = resolved_name(spec);
-  dataset.images_u8 = torch::cat(batches);
-  dataset.notes = source->report().notes;
-  return dataset;
 }
 
 }  // namespace ddpm_eval::data

@@ -14,6 +14,7 @@ namespace ddpm_eval::data {
 
 enum class SourceKind {
   kCifar10,
+  kCifar100,
   kMnist,
   kFashionMnist,
   kPoints,
@@ -21,17 +22,24 @@ enum class SourceKind {
   kRun,
   kFolder,
   kZip,
+  kTar,
   kList,
   kArray,
   kStatistics
 };
+
+/// Whether it is a data set that is known by name.
+bool is_data_set(SourceKind kind);
+
+/// Whether it is image files, which may be cropped and scaled as they are read.
+bool is_image_files(SourceKind kind);
 
 /// What a user's words for a source mean.
 struct SourceSpec {
   SourceKind kind = SourceKind::kFolder;
   std::string text;            ///< as written
   std::string name;            ///< resolved: "cifar10:train", "swiss-roll", a path
-  std::filesystem::path path;  ///< folder or file; empty for a data set that is to be looked for
+  std::filesystem::path path;  ///< folder, file or archive; empty for a data set that is to be looked for
   Split split = Split::kTrain;
   Framing framing{};                         ///< from ?crop=C&side=S; of image files
   Subset subset{};                           ///< from ?first=A&num=B; of all kinds but statistics
@@ -46,12 +54,14 @@ inline constexpr int64_t kMaxMadeUp = 100'000'000;
 
 /// Understands
 ///   cifar, cifar10[:train|:test][@FOLDER], mnist..., fashion-mnist...   (train unless told otherwise)
+///   cifar10..., cifar100[:train|:test][@ARCHIVE]: an official one, which may also be written alone
 ///   swiss-roll, 8-gaussians, moons
 ///   gaussian-noise:HxWxC?num=N   (what a sampler starts from: see base/data/noise_source.h)
 ///   run:FOLDER?num=N&seed=S&KEY=VALUE   (any key of the run's [sample] section)
-///   a folder or a .zip of images or @LIST of their paths, with ?crop=center|celeba&side=S (see
-///   base/data/framing.h)
-///   a folder of CIFAR-10's batches, an .npy or .npz of images, an .npz of statistics
+///   a folder, .zip, .tar, .tar.gz or .tgz of images or @LIST of their paths, with ?crop=center|celeba&side=S
+///   (see base/data/framing.h)
+///   a folder or an archive of CIFAR's batches, with ?split=train|test
+///   an .npy or .npz of images, an .npz of statistics
 /// each but statistics with ?first=A&num=B for a part of it, and points, noise and run with &seed=S. A path
 /// that exists is taken as it is, '?' and all; a data set's name goes before a folder of that name (write
 /// ./mnist for the folder). Throws UsageError with the nearest name for anything else and DataError for a

@@ -10,9 +10,10 @@ namespace {
 
 class TensorSource final : public ImageSource {
  public:
-  TensorSource(std::string name, at::Tensor images_u8, std::vector<std::string> notes)
-      : name_(std::move(name)), images_u8_(std::move(images_u8)) {
-    report_.notes = std::move(notes);
+  /// `facts` are of the very images.
+  TensorSource(std::string name, at::Tensor images_u8, TensorFacts facts)
+      : name_(std::move(name)), images_u8_(std::move(images_u8)), facts_(std::move(facts)) {
+    report_.notes = std::move(facts_.notes);
     if (images_u8_.size(1) == 1) {
       report_.notes.emplace_back("greyscale images, replicated to RGB");
     }
@@ -34,9 +35,17 @@ class TensorSource final : public ImageSource {
 
   const SourceReport& report() const override { return report_; }
 
+  Classes classes() const override {
+    return facts_.labels.defined() ? facts_.classes : ImageSource::classes();
+  }
+  at::Tensor labels() const override {
+    return facts_.labels.defined() ? facts_.labels.narrow(0, 0, report_.yielded) : at::Tensor();
+  }
+
  private:
   std::string name_;
   at::Tensor images_u8_;
+  TensorFacts facts_;
   SourceReport report_;
 };
 
@@ -61,13 +70,17 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
 }
 
 std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,
-                                                const Subset& subset, std::vector<std::string> notes) {
+                                                const Subset& subset, TensorFacts facts) {
   tensor::expect(images_u8, at::kByte, {-1, -1, -1, -1}, "images_u8");
   DDPM_CHECK(images_u8.size(1) == 1 || images_u8.size(1) == 3, "images_u8 is {}",
              tensor::describe(images_u8));
   const int64_t count = resolve_subset(subset, images_u8.size(0), name);
+  if (facts.labels.defined()) {
+    tensor::expect(facts.labels, at::kLong, {images_u8.size(0)}, "labels");
+    facts.labels = facts.labels.narrow(0, subset.first, count);
+  }
   return std::make_unique<TensorSource>(std::move(name), images_u8.narrow(0, subset.first, count),
-                                        std::move(notes));
+                                        std::move(facts));
 }
 
 }  // namespace ddpm_eval::data

@@ -22,10 +22,16 @@ struct Subset {
 /// is empty, and DataError if the set itself is.
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name);
 
+/// What is known beforehand of images in memory.
+struct TensorFacts {
+  std::vector<std::string> notes{};
+  at::Tensor labels{};  ///< int64 [n] in [0, classes.count), or undefined
+  Classes classes{};
+};
+
 /// Images that are in memory: uint8 [n, 1 or 3, H, W]. Greyscale is replicated to RGB batch by batch. Shares
-/// the tensor's memory. `notes` are what is known of the images beforehand.
+/// the tensor's memory.
 std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,
-                                                const Subset& subset = {},
-                                                std::vector<std::string> notes = {});
+                                                const Subset& subset = {}, TensorFacts facts = {});
 
 }  // namespace ddpm_eval::data

@@ -1,8 +1,11 @@
 #include "base/data/zip_archive.h"
 
 #include "base/core/error.h"
+#include "base/data/zip_extent.h"
+#include "base/data/zip_window.h"
 
-#include <algorithm>
+#include <optional>
+#include <utility>
 
 #include <zip.h>
 
@@ -64,75 +67,53 @@ class MemberStream final : public ByteStream {
   std::string origin_;
 };
 
-uint32_t little_endian(const std::string& bytes, size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = count; i-- > 0;) {
-    value = value << 8 | static_cast<uint8_t>(bytes[at + static_cast<size_t>(i)]);
+/// In libzip's words, or where those are of the system, whose last error may be of anything, in ours.
+std::string reason_of(zip_error_t& error) {
+  if (::zip_error_system_type(&error) == ZIP_ET_SYS || ::zip_error_code_zip(&error) == ZIP_ER_INVAL) {
+    return "its directory leads out of the file";
   }
-  return value;
-}
-
-/// How many bytes stand before the archive, as a program that unpacks it does, where offsets do not count
-/// them; 0 if none, or if that cannot be told (zip64).
-uint64_t bytes_before_archive(FileStream& file) {
-  constexpr uint64_t kEndRecord = 22, kLongestComment = 0xffff;
-  const uint64_t tail = std::min(file.size(), kEndRecord + kLongestComment);
-  std::string bytes(tail, '\0');
-  file.seek(file.size() - tail);
-  file.read(bytes.data(), bytes.size());
-  const size_t end = bytes.rfind("PK\x05\x06");
-  if (end == std::string::npos || bytes.size() - end < kEndRecord) {
-    return 0;
-  }
-  const uint64_t named = uint64_t{little_endian(bytes, end + 12, 4)} + little_endian(bytes, end + 16, 4);
-  const uint64_t place = file.size() - tail + end;  // where the directory, which it follows, should end
-  return named < place ? place - named : 0;
-}
-
-zip_t* open_zip(const std::filesystem::path& path, FileStream& file, zip_error_t& error) {
-  int code = 0;
-  if (zip_t* zip = ::zip_open(path.c_str(), ZIP_RDONLY, &code); zip != nullptr) {
-    return zip;
-  }
-  ::zip_error_init_with_code(&error, code);
-  const uint64_t before = code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS ? bytes_before_archive(file) : 0;
-  if (before == 0) {
-    return nullptr;
-  }
-  zip_source_t* source = ::zip_source_file_create(path.c_str(), before, -1, nullptr);
-  zip_t* zip = source == nullptr ? nullptr : ::zip_open_from_source(source, ZIP_RDONLY, nullptr);
-  if (zip == nullptr && source != nullptr) {
-    ::zip_source_free(source);
-  }
-  return zip;
+  return ::zip_error_strerror(&error);
 }
 
 }  // namespace
 
 struct ZipArchive::Archive {
-  zip_t* zip = nullptr;
-  uint64_t file_bytes = 0;
+  explicit Archive(const std::filesystem::path& path) : file(path) {}
   ~Archive() {
     if (zip != nullptr) {
       ::zip_discard(zip);
     }
   }
+  Archive(const Archive&) = delete;
+  Archive& operator=(const Archive&) = delete;
+
+  FileStream file;
+  std::optional<ZipWindow> window;
+  zip_t* zip = nullptr;
 };
 
 ZipArchive::ZipArchive(const std::filesystem::path& path, std::string_view kind)
-    : path_(path), archive_(std::make_unique<Archive>()) {
-  FileStream file(path);
-  archive_->file_bytes = file.size();
-  zip_error_t error{};
-  archive_->zip = open_zip(path, file, error);
-  if (archive_->zip == nullptr) {
-    const int code = ::zip_error_code_zip(&error);
-    const std::string reason = ::zip_error_strerror(&error);
-    ::zip_error_fini(&error);
+    : path_(path), archive_(std::make_unique<Archive>(path)) {
+  auto extent = find_zip(archive_->file);
+  if (!extent.problem.empty()) {
     // What makes a file a zip archive stands at its end.
-    throw DataError("{}: is not a readable {} ({}){}", path.string(), kind, reason,
-                    code == ZIP_ER_NOZIP ? "; it may be cut short" : "");
+    throw DataError("{}: is not a readable {} ({}); it may be cut short", path.string(), kind,
+                    extent.problem);
   }
+  auto& window = archive_->window.emplace(archive_->file, std::move(extent));
+  zip_error_t error;
+  ::zip_error_init(&error);
+  zip_source_t* source = window.source();
+  DDPM_CHECK(source != nullptr, "libzip cannot start");
+  archive_->zip = ::zip_open_from_source(source, ZIP_RDONLY, &error);
+  if (archive_->zip == nullptr) {
+    ::zip_source_free(source);
+    const std::string reason = reason_of(error);
+    ::zip_error_fini(&error);
+    throw window.failure() ? *window.failure()
+                           : DataError("{}: is not a readable {} ({})", path.string(), kind, reason);
+  }
+  window.reveal();
   const zip_int64_t count = ::zip_get_num_entries(archive_->zip, 0);
   if (count < 0 || static_cast<uint64_t>(count) > kMaxMembers) {
     throw DataError("{}: {} members are too many for a {}", path.string(), count, kind);
@@ -169,7 +150,7 @@ std::unique_ptr<ByteStream> ZipArchive::open(uint64_t index) const {
                     status.comp_method);
   }
   const uint64_t factor = status.comp_method == ZIP_CM_STORE ? 1 : kDeflateLimit;
-  if (status.comp_size > archive_->file_bytes || status.size / factor > status.comp_size) {
+  if (status.comp_size > archive_->file.size() || status.size / factor > status.comp_size) {
     throw DataError("{}: the archive is damaged: {} bytes in {} cannot be", origin, status.size,
                     status.comp_size);
   }

@@ -12,9 +12,10 @@
 
 namespace ddpm_eval::data {
 
-/// Reads a zip archive through libzip, stored or deflated members; bytes before the archive, as
-/// of a program that unpacks it, are passed over. Every call throws DataError naming the
-/// file and the member for an archive that is damaged, encrypted or not a zip. Not thread-safe.
+/// Reads a zip archive through libzip, stored or deflated members; bytes before the archive, as of a program
+/// that unpacks it, are passed over, and of several archives in one file the last counts, as with Python's
+/// zipfile. Every call throws DataError naming the file and the member for an archive that is damaged,
+/// encrypted or not a zip. Not thread-safe.
 class ZipArchive {
  public:
   /// `kind` is for messages: ".npz archive".

@@ -45,6 +45,29 @@ TEST_F(ArraySource, StreamsAnNpzAndAnNpy) {
   }
 }
 
+TEST_F(ArraySource, TheSecondArrayIsLabels) {
+  const auto source = open_array_source(dir_ / "a.npz", {.first = 2, .count = 3});
+  EXPECT_EQ(source->classes().count, 6);
+  EXPECT_THAT(source->classes().names, ::testing::IsEmpty());
+  EXPECT_EQ(source->labels().size(0), 0);
+  source->next(2);
+  EXPECT_THAT(source->labels(), TensorEq(torch::tensor({2, 3}, torch::kInt64)));
+  source->next(2);
+  EXPECT_THAT(source->labels(), TensorEq(torch::tensor({2, 3, 4}, torch::kInt64)));
+
+  write_npz(dir_ / "none.npz", {{"arr_0", nhwc_}});
+  EXPECT_EQ(open_array_source(dir_ / "none.npz")->classes().absent,
+            "it has no array arr_1 of labels beside arr_0");
+  const at::Tensor negative = torch::arange(6) - 1;
+  for (const auto& no_labels : {torch::arange(5), torch::rand({6}), torch::zeros({6, 1}, torch::kInt64),
+                                negative, torch::full({6}, 65536, torch::kInt64)}) {
+    write_npz(dir_ / "bad.npz", {{"arr_0", nhwc_}, {"arr_1", no_labels}});
+    const auto bad = open_array_source(dir_ / "bad.npz");
+    EXPECT_THAT(bad->next(9), TensorEq(images_)) << "images need no labels";
+    EXPECT_THAT(message_of<DataError>([&] { (void)bad->classes(); }), HasSubstr("bad.npz: arr_1 is "));
+  }
+}
+
 TEST_F(ArraySource, GreyscaleWithAndWithoutAChannelAxis) {
   const at::Tensor grey = nhwc_.select(3, 0).contiguous();
   for (const auto& array : {grey, grey.unsqueeze(3)}) {

@@ -47,6 +47,8 @@ TEST_F(Cifar10, BatchesFollowOneAnotherInPlanarRgb) {
   const ImageDataset train = load_cifar10(folder_, Split::kTrain);
   EXPECT_EQ(train.name, "cifar10:train");
   EXPECT_EQ(train.classes, 10);
+  ASSERT_EQ(train.class_names.size(), 10U);
+  EXPECT_EQ(train.class_names[3], "cat");
   EXPECT_EQ(train.images_u8.sizes(), (std::vector<int64_t>{10, 3, 32, 32}));
   EXPECT_THAT(train.labels, TensorEq(torch::tensor({1, 0, 2, 0, 3, 0, 4, 0, 5, 0}, torch::kInt64)));
   EXPECT_THAT(train.images_u8.select(2, 31).select(2, 31).narrow(0, 0, 3),

@@ -1,5 +1,6 @@
 #include "base/data/digest_source.h"
 
+#include "base/data/tensor_source.h"
 #include "tests/support/memory_source.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -55,6 +56,16 @@ TEST(DigestSource, APixelTheOrderTheSizeAndTheCountTell) {
   others[5] = others[5].reshape({1, 3, 4, 4});  // the same bytes
   EXPECT_NE(digests_of(others).all, whole);
   EXPECT_NE(digests_of(images(299)).all, whole);
+}
+
+TEST(DigestSource, LabelsPassThrough) {
+  const auto labels = torch::tensor({1, 0}, torch::kInt64);
+  const auto inner = make_tensor_source("set", torch::zeros({2, 3, 2, 2}, torch::kUInt8), {},
+                                        {.labels = labels, .classes = {.count = 2}});
+  DigestSource seen(*inner);
+  seen.next(2);
+  EXPECT_EQ(seen.classes().count, 2);
+  EXPECT_THAT(seen.labels(), TensorEq(labels));
 }
 
 TEST(DigestSource, TheHeadIsOfTheFirstImagesAlone) {

@@ -70,6 +70,19 @@ TEST(Pickle, RecordsCallsAndKeepsOrderedDictsInOrder) {
   EXPECT_EQ(items[3]->items[1]->items[0]->integer, 7);
 }
 
+TEST(Pickle, RecordsTheStateOfACall) {
+  const Pickle pickle(
+      "\x80\x02"
+      "cshop\nmake\n)RK\x05"
+      "bK\x06"
+      "b."sv,
+      options());
+  const auto& items = pickle.root()->items;
+  ASSERT_EQ(items.size(), 4U);
+  EXPECT_EQ(items[2]->integer, 5);
+  EXPECT_EQ(items[3]->integer, 6);
+}
+
 TEST(Pickle, ReadsProtocol4) {
   // Frame, short text, memo by position, global from the stack.
   constexpr auto kText =

@@ -92,7 +92,8 @@ TEST(SourceSpec, WrongWordsNameTheNearest) {
   EXPECT_THAT(usage_error("cifar-10"), HasSubstr("unknown source 'cifar-10'; did you mean 'cifar10'?"));
   EXPECT_THAT(usage_error("fashionmnist:test"), HasSubstr("did you mean 'fashion-mnist'?"));
   EXPECT_THAT(usage_error("swiss-rol"), HasSubstr("did you mean 'swiss-roll'?"));
-  EXPECT_THAT(usage_error("something-else"), HasSubstr("a source is a folder, an .npz, .npy or .zip file"));
+  EXPECT_THAT(usage_error("something-else"),
+              HasSubstr("a source is a folder, an .npz, .npy, .zip or .tar file"));
   EXPECT_THAT(usage_error("cifar10:validation"), HasSubstr("'validation' is no part of cifar10"));
   EXPECT_THAT(usage_error("cifar10:test@"), HasSubstr("a folder must follow the '@'"));
   EXPECT_THAT(usage_error("run:?num=5"), HasSubstr("write run:FOLDER"));
@@ -127,8 +128,12 @@ TEST_F(SourceSpecFiles, PathsAreToldApart) {
   EXPECT_EQ(parse_source((dir_ / "i.npz").string()).kind, SourceKind::kArray);
   testing::put_file(dir_ / "cut.npz", "PK");
   EXPECT_EQ(parse_source((dir_ / "cut.npz").string()).kind, SourceKind::kArray);
-  testing::put_file(dir_ / "a.tar", "x");
-  EXPECT_THAT(usage_error((dir_ / "a.tar").string()), HasSubstr("none of .npz, .npy and .zip"));
+  testing::put_file(dir_ / "a.7z", "x");
+  EXPECT_THAT(usage_error((dir_ / "a.7z").string()), HasSubstr("none of .npz, .npy, .zip, .tar, .tar.gz"));
+  for (const char* name : {"a.tar", "a.TAR.gz", "a.tgz"}) {
+    testing::put_file(dir_ / name, "x");
+    EXPECT_EQ(parse_source((dir_ / name).string()).kind, SourceKind::kTar) << name;
+  }
   EXPECT_THAT(message_of<DataError>([&] { parse_source((dir_ / "none").string()); }),
               HasSubstr("none: no such file or folder"));
   EXPECT_THAT(message_of<DataError>([&] { parse_source("none.npz"); }), HasSubstr("none.npz: no such file"));
@@ -188,6 +193,14 @@ TEST_F(SourceSpecFiles, OtherKindsAreNotImages) {
   write_npz(dir_ / "s.npz", {{"mu", torch::zeros({2})}, {"sigma", torch::eye(2)}});
   EXPECT_THAT(error((dir_ / "s.npz").string()), HasSubstr("holds statistics"));
   EXPECT_THAT(usage_error((dir_ / "s.npz").string() + "?num=1"), HasSubstr("statistics have no parts"));
+}
+
+TEST_F(SourceSpecFiles, DataSetsHaveTheirLabels) {
+  const auto source = open_image_source(parse_source("cifar10:test?first=7&num=3"));
+  EXPECT_EQ(source->classes().count, 10);
+  EXPECT_EQ(source->classes().names.at(9), "truck");
+  source->next(2);
+  EXPECT_THAT(source->labels(), TensorEq(torch::tensor({7, 8}, torch::kInt64)));
 }
 
 TEST_F(SourceSpecFiles, DataSetsForTraining) {

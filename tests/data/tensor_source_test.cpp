@@ -34,6 +34,23 @@ TEST(TensorSource, GreyscaleBecomesRgbWithANote) {
   EXPECT_THAT(source->report().notes, ElementsAre("greyscale images, replicated to RGB"));
 }
 
+TEST(TensorSource, LabelsAreThoseOfTheImagesHandedOut) {
+  const at::Tensor images = torch::zeros({4, 3, 2, 2}, torch::kUInt8);
+  const at::Tensor labels = torch::tensor({1, 0, 1, 1}, torch::kInt64);
+  const TensorFacts facts{.labels = labels, .classes = {2, {"cat", "dog"}, {}}};
+  const auto source = make_tensor_source("set", images, {.first = 1, .count = 3}, facts);
+  EXPECT_THAT(source->classes().names, ElementsAre("cat", "dog"));
+  EXPECT_EQ(source->labels().size(0), 0);
+  source->next(2);
+  EXPECT_THAT(source->labels(), TensorEq(labels.narrow(0, 1, 2)));
+  source->next(2);
+  EXPECT_THAT(source->labels(), TensorEq(labels.narrow(0, 1, 3)));
+  const auto bare = make_tensor_source("set", images);
+  EXPECT_EQ(bare->classes().count, 0);
+  EXPECT_EQ(bare->classes().absent, "images of this kind have none");
+  EXPECT_FALSE(bare->labels().defined());
+}
+
 TEST(TensorSource, GreyscaleOfAnyLayoutIsReplicatedToRgb) {
   const at::Tensor rows = torch::randint(0, 256, {2, 3, 4, 1}, torch::kUInt8).permute({0, 3, 1, 2});
   EXPECT_THAT(as_rgb(rows), TensorEq(torch::cat({rows, rows, rows}, 1)));
@@ -44,7 +61,7 @@ TEST(TensorSource, GreyscaleOfAnyLayoutIsReplicatedToRgb) {
 
 TEST(TensorSource, NotesOfTheSetComeFirst) {
   const auto source =
-      make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {}, {"half of it"});
+      make_tensor_source("grey", torch::zeros({2, 1, 3, 3}, torch::kUInt8), {}, {.notes = {"half of it"}});
   EXPECT_THAT(source->report().notes, ElementsAre("half of it", "greyscale images, replicated to RGB"));
 }
 

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "base/core/json.h"
+
+namespace ddpm_eval::eval {
+
+/// Adds to `notes` that the images of one side come from lossy files and those of the other do not, or not to
+/// the same share within a hundredth: compression alone then moves the score. `real` and `fake` are the
+/// sides' records; of statistics it is known where their file says it.
+void note_unlike_files(const core::Json& real, const core::Json& fake, core::Json& notes);
+
+}  // namespace ddpm_eval::eval
