@@ -8,6 +8,7 @@
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
+#include "eval/name_ending.h"
 #include "eval/output.h"
 #include "eval/side.h"
 
@@ -106,6 +107,7 @@ void run_merge(const MergeOptions& options) {
     inputs.push_back({"a part", part});
   }
   require_distinct({{"--out", options.out}, {"--json", options.json}}, inputs);
+  require_ending("--out", options.out, {".npz"});
   require_json_target(options.json);
   core::require_writable(options.out);
   require_no_repeats(options.parts);
