@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
 #include "base/data/image_codec.h"
+#include "eval/name_ending.h"
 #include "eval/point_panel.h"
 #include "eval/sheet.h"
 
@@ -20,12 +21,6 @@ constexpr int64_t kEasySide = 56;
 constexpr int64_t kStripPanelUnit = 80, kGifPanelUnit = 200, kPointScale = 2;
 /// Lines between images, roughly: for the limits above.
 constexpr int64_t kSpacing = 6;
-
-void require_ending(const char* flag, const std::filesystem::path& path, const char* ending) {
-  if (!path.empty() && path.extension() != ending) {
-    throw core::UsageError("{} {}: the name must end in {}", flag, path.string(), ending);
-  }
-}
 
 /// 0 stands for the default.
 void require_count(const char* flag, int64_t value, int64_t least, int64_t most) {
@@ -121,8 +116,12 @@ void require_film_targets(const FilmOptions& options) {
   if (options.strip.empty() && options.gif.empty()) {
     throw core::UsageError("say what to make: --strip FILE.png, --gif FILE.gif or both");
   }
-  require_ending("--strip", options.strip, ".png");
-  require_ending("--gif", options.gif, ".gif");
+  if (!options.strip.empty()) {
+    require_ending("--strip", options.strip, {".png"});
+  }
+  if (!options.gif.empty()) {
+    require_ending("--gif", options.gif, {".gif"});
+  }
 }
 
 void require_film_options(const FilmOptions& options) {

@@ -68,12 +68,30 @@ bool JsonReader::second_of(const char* key, const char* first, const char* secon
   return word == second;
 }
 
+std::string JsonReader::text_or_none(const char* key) const {
+  if (!has(key) || at(key).is_null()) {
+    return {};
+  }
+  if (!at(key).is_string()) {
+    refuse(fmt::format("{} must be a text", full(key)));
+  }
+  return at(key).get<std::string>();
+}
+
 double JsonReader::number(const char* key) const {
   const auto& value = at(key);
   if (!value.is_number() || !std::isfinite(value.get<double>())) {
     refuse(fmt::format("{} must be a number", full(key)));
   }
   return value.get<double>();
+}
+
+double JsonReader::non_negative(const char* key) const {
+  const double value = number(key);
+  if (value < 0) {
+    refuse(fmt::format("{} must not be negative", full(key)));
+  }
+  return value;
 }
 
 int64_t JsonReader::count(const char* key) const {
@@ -100,6 +118,26 @@ const core::Json& JsonReader::list(const char* key) const {
   return value;
 }
 
+std::vector<std::string> JsonReader::texts(const char* key) const {
+  std::vector<std::string> texts;
+  for (const auto& one : list(key)) {
+    if (!one.is_string() || one.get_ref<const std::string&>().empty()) {
+      refuse(fmt::format("{}[{}] must be a text", full(key), texts.size()));
+    }
+    texts.push_back(one.get<std::string>());
+  }
+  return texts;
+}
+
+std::vector<JsonReader> JsonReader::objects(const char* key) const {
+  std::vector<JsonReader> readers;
+  for (const auto& one : list(key)) {
+    const auto place = fmt::format("{}: {}[{}]", place_, full(key), readers.size());
+    readers.emplace_back(one, place, what_);
+  }
+  return readers;
+}
+
 JsonReader JsonReader::below(const char* key) const {
   const auto& object = at(key);
   if (!object.is_object()) {
@@ -108,6 +146,10 @@ JsonReader JsonReader::below(const char* key) const {
   JsonReader reader(object, place_, what_);
   reader.above_ = full(key) + ".";
   return reader;
+}
+
+std::optional<JsonReader> JsonReader::maybe_below(const char* key) const {
+  return has(key) && !object_[key].is_null() ? std::optional(below(key)) : std::nullopt;
 }
 
 void JsonReader::require_schema(int64_t newest) const {

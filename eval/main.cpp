@@ -8,10 +8,12 @@
 #include "eval/console.h"
 #include "eval/failure.h"
 
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
@@ -44,6 +46,15 @@ int fail(ExitCode code, const std::string& message) {
 
 int fail_usage(const std::string& message) {
   return fail(ExitCode::kUsage, message + " (see ddpm-eval --help)");
+}
+
+/// Of a number that no int holds, which the parser would not take for one; of others configure_runtime()
+/// speaks.
+std::string too_many_threads(const std::string& word) {
+  int threads = 0;
+  const auto error = std::from_chars(word.data(), word.data() + word.size(), threads).ec;
+  return error == std::errc::result_out_of_range ? word + " are too many; 0 means every processor"
+                                                 : std::string();
 }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -93,7 +104,8 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", std::string(ddpm_eval::core::build_info().version) + " (" +
                                             std::string(ddpm_eval::core::build_info().commit) + ")");
   program.add_option("--threads", session.threads, "Processors to use; 0 means all that the process may use")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(too_many_threads, "");
   program.add_option("--device", session.device, "Where networks compute: cpu, cuda or cuda:N")
       ->capture_default_str();
   program.add_flag("--tf32", session.tf32, "Let a GPU multiply float32 in TF32: faster, 10 bits of 23");

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "eval/distinct_files.h"
 #include "eval/output.h"
+#include "eval/score_rows.h"
 #include "metrics/preset.h"
 
 #include <algorithm>
@@ -20,6 +21,24 @@ constexpr int64_t kMostImages = 100'000'000;  // no set of images is larger
 
 std::string refuse_empty(const std::string& source) {
   return source.empty() ? "names no source" : std::string();
+}
+
+/// How the scores are printed, if not as lines.
+void add_table_option(CLI::App& command, std::optional<TableFormat>& format) {
+  command
+      .add_option_function<std::string>(
+          "--table",
+          [&format](const std::string& word) {
+            const auto& words = table_format_words();
+            const auto found =
+                std::ranges::find_if(words, [&](const auto& entry) { return entry.first == word; });
+            if (found == words.end()) {
+              throw CLI::ValidationError("--table", "'" + word + "' is neither markdown, csv nor latex");
+            }
+            format = found->second;
+          },
+          "Print the scores as a table with its context instead, and nothing else on standard output")
+      ->option_text("{markdown,csv,latex}");
 }
 
 }  // namespace
@@ -180,15 +199,29 @@ void add_neighbour_options(CLI::App& command, ScoreOptions& options) {
 }
 
 void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>& options, Session& session) {
-  auto json = std::make_shared<std::string>();
-  add_json_option(command, *json);
-  command.callback([options, json, &session] {
-    session.action = [options, json, &session] {
-      require_own_place(*json, *options);
-      require_json_target(*json);
+  struct Shown {
+    std::string json;
+    std::optional<TableFormat> table;
+  };
+  auto shown = std::make_shared<Shown>();
+  add_json_option(command, shown->json);
+  add_table_option(command, shown->table);
+  command.callback([options, shown, &session] {
+    session.action = [options, shown, &session] {
+      if (shown->table && shown->json == "-") {
+        throw core::UsageError("--json -, --table: only one can go to standard output");
+      }
+      require_own_place(shown->json, *options);
+      require_json_target(shown->json);
       const auto record =
           are_points(*options) ? score_points(*options, session) : score_images(*options, session);
-      if (!write_json(*json, record)) {
+      if (write_json(shown->json, record)) {
+        return;
+      }
+      if (shown->table) {
+        write_output("--table", "-",
+                     score_rows(read_score({record, "the record", "a score record"}), *shown->table));
+      } else {
         print_score(record);
       }
     };

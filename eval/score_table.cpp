@@ -1,6 +1,7 @@
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/score.h"
+#include "eval/score_record.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -20,6 +21,11 @@ std::string error_text(const Json& uncertainty) {
   return uncertainty.contains("standard_error")
              ? fmt::format(" +- {:.2g}", uncertainty["standard_error"].get<double>())
              : "";
+}
+
+/// " (x 1000: 20)" of a kernel distance, as papers give it, else "".
+std::string scaled_text(const std::string& metric, double value) {
+  return is_kernel_distance(metric) ? fmt::format(" (x 1000: {:.4g})", 1000 * value) : std::string();
 }
 
 void print_intervals(const Json& uncertainty) {
@@ -58,7 +64,8 @@ void print_beside_yardsticks(const Json& record) {
   for (const auto& [key, value] : record["metrics"].items()) {
     const auto uncertainty = uncertainty_of(record, key);
     if (const auto text = error_text(uncertainty); !text.empty()) {
-      fmt::print("{:<30} {:.7g}{}\n", key, value.get<double>(), text);
+      fmt::print("{:<30} {:.7g}{}{}\n", key, value.get<double>(), text,
+                 scaled_text(key, value.get<double>()));
       print_intervals(uncertainty);
     }
   }
@@ -73,7 +80,8 @@ void print_score(const Json& record) {
   }
   for (const auto& [key, value] : record["metrics"].items()) {
     const auto uncertainty = uncertainty_of(record, key);
-    fmt::print("{:<30} {:.7g}{}\n", key, value.get<double>(), error_text(uncertainty));
+    fmt::print("{:<30} {:.7g}{}{}\n", key, value.get<double>(), error_text(uncertainty),
+               scaled_text(key, value.get<double>()));
     print_intervals(uncertainty);
   }
   const auto print_side = [&](const std::string& role, const Json& side) {

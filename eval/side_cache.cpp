@@ -147,6 +147,15 @@ void SideCache::keep(const ImagesKey& images, const metrics::Moments& moments,
   }
 }
 
+void require_readable_cache() {
+  std::error_code error;
+  const fs::directory_iterator first(moments_cache_folder(), error);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw core::DataError("{}: cannot be read: {}; $DDPM_EVAL_HOME names the folder that it lies in",
+                          moments_cache_folder().string(), error.message());
+  }
+}
+
 std::vector<CacheEntry> cache_entries() {
   std::vector<CacheEntry> entries;
   std::error_code error;

@@ -67,6 +67,10 @@ struct CacheEntry {
   static constexpr auto kUnknown = std::filesystem::file_time_type::min();
 };
 
+/// Throws DataError that names the folder if it is there and cannot be read, or something that is no folder
+/// is in its way.
+void require_readable_cache();
+
 /// Those of all networks, the last used first. Files of other names than entries have are none.
 std::vector<CacheEntry> cache_entries();
 

@@ -1,5 +1,6 @@
 #include "base/core/environment.h"
 
+#include "base/core/error.h"
 #include "base/core/text.h"
 
 #include <algorithm>
@@ -10,9 +11,18 @@
 namespace ddpm_eval::core {
 
 bool is_switched_off(const char* name) {
-  constexpr std::array<std::string_view, 4> kWords{"off", "0", "false", "no"};
-  const char* word = std::getenv(name);
-  return word != nullptr && std::ranges::find(kWords, ascii_lower(word)) != kWords.end();
+  constexpr std::array<std::string_view, 4> kOff{"off", "0", "false", "no"};
+  constexpr std::array<std::string_view, 5> kOn{"", "on", "1", "true", "yes"};
+  const char* value = std::getenv(name);
+  const auto word = ascii_lower(value != nullptr ? value : "");
+  if (std::ranges::find(kOff, word) != kOff.end()) {
+    return true;
+  }
+  if (std::ranges::find(kOn, word) == kOn.end()) {
+    throw UsageError("{}={} in the environment: choose off, 0, false, no, on, 1, true or yes", name,
+                     excerpt(value));
+  }
+  return false;
 }
 
 }  // namespace ddpm_eval::core

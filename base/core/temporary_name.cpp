@@ -73,7 +73,8 @@ TemporaryName::TemporaryName(const fs::path& target, TemporaryKind kind) {
     do {
       descriptor_ = create(path_, kind);
       if (descriptor_ < 0 && errno != EEXIST) {
-        throw ResourceError("{}: cannot be written: {}", target.string(), std::strerror(errno));
+        throw ResourceError("{}: cannot be written: {}{}", target.string(), std::strerror(errno),
+                            errno == ENOENT ? "; make the folder first" : "");
       }
       if (descriptor_ >= 0) {
         if (!is_held_elsewhere(descriptor_) && is_still_there(path_, descriptor_)) {

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
 
@@ -78,6 +80,41 @@ void check_keys(const NpzReader& archive, const std::string& mu, const std::stri
   }
 }
 
+bool is_count(const Json& value) {
+  return value.is_number_integer() && value.get<double>() >= 2 &&
+         value.get<double>() <= static_cast<double>(kMostCounted);
+}
+
+bool is_sha256(const Json& value) {
+  constexpr size_t kDigits = 64;
+  return value.is_string() && value.get_ref<const std::string&>().size() == kDigits &&
+         value.get_ref<const std::string&>().find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+/// Of statistics that were merged: the measurements they are of, each once, with as many images as all have.
+/// Calls `require` as check_provenance() has it.
+template <class Require>
+void check_parts(const Json& provenance, const Require& require) {
+  const auto& parts = provenance["parts"];
+  require(parts.is_array() && parts.size() >= 2, "has parts that are no list of two or more");
+  std::set<std::string> means;
+  int64_t images = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto& part = parts[i];
+    const auto has = [&](const char* key) { return part.is_object() && part.contains(key); };
+    require(has("file") && part["file"].is_string(), fmt::format("does not say which file parts[{}] is", i));
+    require(has("count") && is_count(part["count"]),
+            fmt::format("has a count in parts[{}] that is no number of images", i));
+    require(has("mu_sha256") && is_sha256(part["mu_sha256"]),
+            fmt::format("has no mu_sha256, 64 hexadecimal digits, in parts[{}]", i));
+    require(means.insert(part["mu_sha256"].get<std::string>()).second,
+            fmt::format("has the measurement of parts[{}] twice", i));
+    images = std::min(images + part["count"].get<int64_t>(), kMostCounted + 1);
+  }
+  require(provenance.contains("count") && provenance["count"] == images,
+          fmt::format("has parts of {} images together, which is not its count", images));
+}
+
 /// Damaged provenance must not pass for none, which would switch off the comparison of features.
 void check_provenance(const std::string& text, int64_t dim, const std::string& origin) {
   const auto require = [&](bool good, std::string_view fault) {
@@ -105,6 +142,9 @@ void check_provenance(const std::string& text, int64_t dim, const std::string& o
   require(features.contains("name"), "does not name the features");
   require(!features.contains("dim") || features["dim"] == dim,
           fmt::format("speaks of other features than the {} of mu", dim));
+  if (json.contains("parts")) {
+    check_parts(json, require);
+  }
   if (!json.contains("count")) {
     return;
   }
@@ -117,7 +157,11 @@ void check_provenance(const std::string& text, int64_t dim, const std::string& o
   }
 }
 
+bool has_spatial(const NpzReader& archive) { return archive.contains("mu_s") || archive.contains("sigma_s"); }
+
 }  // namespace
+
+bool holds_spatial_statistics(const std::filesystem::path& path) { return has_spatial(NpzReader(path)); }
 
 bool is_statistics_file(const std::filesystem::path& path) {
   try {
@@ -131,8 +175,7 @@ bool is_statistics_file(const std::filesystem::path& path) {
 
 Statistics read_statistics(const std::filesystem::path& path, StatisticsPart part) {
   const NpzReader archive(path);
-  const bool beside =
-      part == StatisticsPart::kSpatial && (archive.contains("mu_s") || archive.contains("sigma_s"));
+  const bool beside = part == StatisticsPart::kSpatial && has_spatial(archive);
   const std::string mu = beside ? "mu_s" : "mu", sigma = beside ? "sigma_s" : "sigma";
   Statistics statistics;
   statistics.name = path.string();

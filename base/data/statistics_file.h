@@ -41,8 +41,12 @@ bool is_statistics_file(const std::filesystem::path& path);
 /// and left out beside `mu_s`. Throws DataError for a missing key, shapes that do not belong together, a
 /// value that is not finite, or a sigma that is not symmetric to tensor::kSymmetryTolerance or has a negative
 /// variance, and for a provenance that is there but says no features, others than mu has or a count outside
-/// 2 .. kMostCounted, or is of a newer schema.
+/// 2 .. kMostCounted, is of a newer schema, or has parts (of merged statistics) without file, count or the
+/// SHA-256 of their mean, twice, or of other counts together than its own.
 Statistics read_statistics(const std::filesystem::path& path, StatisticsPart part = StatisticsPart::kMain);
+
+/// Whether the file holds `mu_s` or `sigma_s`. Throws DataError where it is no .npz.
+bool holds_spatial_statistics(const std::filesystem::path& path);
 
 /// The provenance of a statistics file, without its numbers; empty where it has none. Throws DataError.
 std::string read_provenance(const std::filesystem::path& path);

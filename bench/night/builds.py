@@ -30,16 +30,16 @@ def commit_of(name, given_by="git", code=USAGE):
 
 
 def recorded_baseline():
-    """What results/history/baseline says; nothing if there is none."""
+    """The full hash that results/history/baseline holds; nothing if there is none."""
     try:
         name = BASELINE.read_text().strip()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise NightError(BAD_DATA, f"{BASELINE} cannot be read: {error}") from error
-    if not re.fullmatch(r"[\w./~^@-]+", name):
-        raise NightError(BAD_DATA, f"{BASELINE}: {name[:80]!r} is no commit; bench/nightly.py --set-baseline COMMIT "
-                                   "writes it anew")
+    if not re.fullmatch("[0-9a-f]{40}", name):  # a branch, or HEAD, would be another commit every night
+        raise NightError(BAD_DATA, f"{BASELINE}: {name[:80]!r} is no commit's full hash of 40 digits; "
+                                   "bench/nightly.py --set-baseline COMMIT writes it anew")
     return name
 
 

@@ -120,12 +120,12 @@ def set_baseline(name):
     """Writes results/history/baseline and shows what changes with it."""
     new = commit_of(name, "--set-baseline")
     try:
-        old = recorded_baseline()
+        old = recorded_baseline()[:len(new)]
     except NightError as error:  # it is replaced
         say(str(error))
         old = ""
     found = suites_of(old, new) if old not in ("", new) else None  # damage is told before anything is written
-    write_whole(BASELINE, new + "\n")
+    write_whole(BASELINE, git("rev-parse", new) + "\n")
     place = BASELINE.relative_to(ROOT)
     if old in ("", new):
         print(f"{place}: {new}{' as before' if old else ''}; commit this file")

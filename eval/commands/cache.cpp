@@ -53,6 +53,7 @@ core::Json entry_record(const CacheEntry& entry) {
 }
 
 void list(const std::string& json) {
+  require_readable_cache();
   auto record = core::new_record("cache");
   record["folder"] = moments_cache_folder().string();
   record["entries"] = core::Json::array();
@@ -84,6 +85,7 @@ void list(const std::string& json) {
 }
 
 void prune(int64_t days) {
+  require_readable_cache();
   const auto removed = remove_cache_entries([&](const CacheEntry& entry, uint64_t) {
     const auto unused = days_unused(entry);
     return days == 0 || !unused || *unused >= static_cast<double>(days);

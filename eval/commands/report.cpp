@@ -7,10 +7,10 @@
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/gnuplot.h"
+#include "eval/name_ending.h"
 #include "eval/run_files.h"
 
 #include <filesystem>
-#include <system_error>
 
 #include <CLI/CLI.hpp>
 
@@ -28,19 +28,6 @@ std::vector<FlagFile> report_inputs(const std::filesystem::path& path) {
   }
   inputs.push_back({"the report", path});
   return inputs;
-}
-
-/// A folder of a run, a grid or a history has more inputs than can be named: samples, records, lines.
-void require_page(const std::filesystem::path& target) {
-  std::error_code error;
-  const auto status = std::filesystem::status(target, error);
-  const bool may_be_lost = std::filesystem::is_regular_file(status) || std::filesystem::is_directory(status);
-  if (may_be_lost && target.extension() != ".html" && target.extension() != ".htm") {
-    throw core::UsageError(
-        "--out {}: is there and is no .html or .htm file, which a page may replace; choose "
-        "another name",
-        target.string());
-  }
 }
 
 }  // namespace
@@ -66,7 +53,8 @@ void add_report_command(CLI::App& program, Session& session) {
     session.action = [options] {
       const auto target = options->out.empty() ? default_page(options->path) : options->out;
       require_distinct({{"--out", target}}, report_inputs(options->path));
-      require_page(target);
+      // A folder of a run, a grid or a history has more inputs than can be named: samples, records, lines.
+      require_ending("--out", target, {".html", ".htm"});
       if (!options->out.empty()) {
         core::require_writable(target);
       }

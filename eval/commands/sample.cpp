@@ -6,6 +6,7 @@
 #include "eval/command.h"
 #include "eval/console.h"
 #include "eval/distinct_files.h"
+#include "eval/name_ending.h"
 #include "eval/output.h"
 #include "eval/run_files.h"
 #include "eval/run_source.h"
@@ -73,9 +74,7 @@ void check_image_targets(const SampleCommand& command, const ddpm::Model& model)
                            data::kMaxPngFiles);
   }
   if (!command.grid.empty()) {
-    if (command.grid.extension() != ".png") {
-      throw core::UsageError("--grid {}: the name must end in .png", command.grid.string());
-    }
+    require_ending("--grid", command.grid, {".png"});
     core::require_writable(command.grid);
   }
 }

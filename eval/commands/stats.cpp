@@ -5,6 +5,7 @@
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
+#include "eval/name_ending.h"
 #include "eval/output.h"
 #include "eval/score_options.h"
 #include "eval/side.h"
@@ -40,6 +41,7 @@ void run_stats(const StatsOptions& options, const Session& session) {
     inputs.push_back({"--features", options.features});
   }
   require_distinct({{"--out", options.out}, {"--json", options.json}}, inputs);
+  require_ending("--out", options.out, {".npz"});
   require_json_target(options.json);
   core::require_writable(options.out);
   if (!options.preset.empty()) {

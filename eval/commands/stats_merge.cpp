@@ -8,11 +8,13 @@
 #include "eval/console.h"
 #include "eval/distinct_files.h"
 #include "eval/feature_nets.h"
+#include "eval/name_ending.h"
 #include "eval/output.h"
 #include "eval/side.h"
 
 #include <filesystem>
 #include <map>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -27,11 +29,16 @@ struct MergeOptions {
   std::string json;
 };
 
-/// A file whose moments can be weighed and whose features are known.
+/// A file whose moments can be weighed and whose features are known, with its spatial statistics if it has
+/// such.
 Side read_part(const std::string& file) {
   auto part = read_side({.role = "part", .source = file}, "");
   if (part.provenance.is_null() || part.moments.count == 0) {
     throw core::DataError("{}: does not say how many images it is of; make it with `ddpm-eval stats`", file);
+  }
+  if (data::holds_spatial_statistics(file)) {
+    auto spatial = data::read_statistics(file, data::StatisticsPart::kSpatial);
+    part.spatial = {std::move(spatial.mu), std::move(spatial.sigma), part.moments.count, {}};
   }
   return part;
 }
@@ -41,39 +48,17 @@ std::string mean_sha256(const at::Tensor& mean) {
   return core::sha256_hex({static_cast<const char*>(bytes.data_ptr()), bytes.nbytes()});
 }
 
-/// Appends what `stats` once measured and `file` is made of: its parts, and theirs, or itself. Flat, because
-/// what grows by one part a day would nest beyond what is read.
-void add_measured(const Json& from, const std::string& file, Json& measured) {
-  if (const auto parts = from.find("parts"); parts != from.end()) {
-    if (!parts->is_array() || parts->empty()) {
-      throw core::DataError(
-          "{}: the parts in its provenance.json are no list of at least one; merge its parts anew", file);
-    }
-    for (const auto& part : *parts) {
-      if (!part.is_object()) {
-        throw core::DataError("{}: a part in its provenance.json is no object; merge its parts anew", file);
-      }
-      add_measured(part, file, measured);
-    }
-    return;
-  }
-  Json one = Json::object();
-  for (const char* key : {"file", "count", "mu_sha256", "data"}) {
-    if (from.contains(key)) {
-      one[key] = from[key];
-    }
-  }
-  measured.push_back(std::move(one));
-}
-
-/// The measurements in a file, as its part of the record has them.
+/// What `stats` once measured and `file` is made of: its parts, or itself. Flat, because what grows by one
+/// part a day would nest beyond what is read.
 Json measured_in(const std::string& file, const Side& part) {
-  auto from = part.provenance;
-  from["file"] = file;
-  from["mu_sha256"] = mean_sha256(part.moments.mean);
-  Json measured = Json::array();
-  add_measured(from, file, measured);
-  return measured;
+  if (const auto parts = part.provenance.find("parts"); parts != part.provenance.end()) {
+    return *parts;
+  }
+  Json one = {{"file", file}, {"count", part.moments.count}, {"mu_sha256", mean_sha256(part.moments.mean)}};
+  if (part.provenance.contains("data")) {
+    one["data"] = part.provenance["data"];
+  }
+  return Json::array({one});
 }
 
 /// No measurement counts twice, be it by another name or within what was merged before.
@@ -81,30 +66,28 @@ class Repeats {
  public:
   void refuse(const std::string& file, const Json& measured) {
     for (const auto& one : measured) {
-      const auto own = text_field(one, "file");
-      const auto name = own.empty() || own == file ? file : own + " in " + file;
-      if (const auto mean = text_field(one, "mu_sha256"); !mean.empty()) {
-        refuse(name, "mean:" + mean, "by its mean");
-      }
-      // Of files that were merged before means were kept. The times in it make it one measurement's own.
-      if (const auto data = one.find("data");
-          data != one.end() && data->is_object() && data->contains("seconds") && one.contains("count")) {
-        refuse(name, fmt::format("data:{} {}", one["count"].dump(), core::json_text(*data)),
-               "by what both say of their data");
+      const auto own = one.at("file").get<std::string>();
+      const auto name = own == file ? file : own + " in " + file;
+      const auto [first, is_new] = seen_.emplace(one.at("mu_sha256").get<std::string>(), name);
+      if (!is_new) {
+        throw core::DataError("{}: is of the images of {}, by its mean; each part counts once", name,
+                              first->second);
       }
     }
   }
 
  private:
-  void refuse(const std::string& name, const std::string& key, const char* by) {
-    const auto [first, is_new] = seen_.emplace(key, name);
-    if (!is_new) {
-      throw core::DataError("{}: is of the images of {}, {}; each part counts once", name, first->second, by);
-    }
-  }
-
   std::map<std::string, std::string> seen_;
 };
+
+/// Of two files, `all` those that were read before.
+void require_same_size(const metrics::Moments& all, const metrics::Moments& part, const std::string& first,
+                       const std::string& file) {
+  if (part.mean.sizes() != all.mean.sizes()) {
+    throw core::NotComparableError("{} is of {} features, {} of {}", first, all.mean.size(0), file,
+                                   part.mean.size(0));
+  }
+}
 
 /// A part that is there twice would count twice.
 void require_no_repeats(const std::vector<std::string>& parts) {
@@ -124,6 +107,7 @@ void run_merge(const MergeOptions& options) {
     inputs.push_back({"a part", part});
   }
   require_distinct({{"--out", options.out}, {"--json", options.json}}, inputs);
+  require_ending("--out", options.out, {".npz"});
   require_json_target(options.json);
   core::require_writable(options.out);
   require_no_repeats(options.parts);
@@ -131,8 +115,11 @@ void run_merge(const MergeOptions& options) {
   Side all;
   Json parts = Json::array();
   Repeats repeats;
+  std::vector<std::string> with_spatial;
+  std::vector<std::string> without_spatial;
   for (const auto& file : options.parts) {
     auto part = read_part(file);
+    (part.spatial ? with_spatial : without_spatial).push_back(file);
     const auto measured = measured_in(file, part);
     parts.insert(parts.end(), measured.begin(), measured.end());
     if (all.moments.count == 0) {
@@ -146,14 +133,15 @@ void run_merge(const MergeOptions& options) {
         !differences.empty()) {
       throw core::NotComparableError("{}", differences.front());
     }
-    if (part.moments.mean.sizes() != all.moments.mean.sizes()) {
-      throw core::NotComparableError("{} is of {} features, {} of {}", first, all.moments.mean.size(0), file,
-                                     part.moments.mean.size(0));
-    }
+    require_same_size(all.moments, part.moments, first, file);
     repeats.refuse(file, measured);
     if (all.moments.count > data::kMostCounted - part.moments.count) {
       throw core::DataError("{}: with its {} images there are more than the {} that statistics may be of",
                             file, part.moments.count, data::kMostCounted);
+    }
+    if (all.spatial && part.spatial) {
+      require_same_size(*all.spatial, *part.spatial, "mu_s of " + first, "that of " + file);
+      metrics::merge(*all.spatial, *part.spatial);
     }
     metrics::merge(all.moments, part.moments);
   }
@@ -161,11 +149,20 @@ void run_merge(const MergeOptions& options) {
   add_preset(record["features"], record);
   record["count"] = all.moments.count;
   record["parts"] = std::move(parts);
-  data::write_statistics(options.out,
-                         {all.moments.mean, all.moments.covariance, core::json_text(record), options.out});
+  std::optional<data::SpatialStatistics> spatial;
+  if (without_spatial.empty()) {
+    spatial = {all.spatial->mean, all.spatial->covariance};
+  } else if (!with_spatial.empty()) {
+    const auto note = fmt::format("mu_s and sigma_s are left out: {} has them, {} has not",
+                                  with_spatial.front(), without_spatial.front());
+    record["notes"].push_back(note);
+    print_note(note);
+  }
+  data::write_statistics(
+      options.out, {all.moments.mean, all.moments.covariance, core::json_text(record), options.out}, spatial);
   if (!write_json(options.json, record)) {
-    print_line("{}: mu and sigma of {} images in {} parts", options.out, all.moments.count,
-               options.parts.size());
+    print_line("{}: mu and sigma{} of {} images in {} parts", options.out,
+               spatial ? ", mu_s and sigma_s" : "", all.moments.count, record["parts"].size());
   }
 }
 

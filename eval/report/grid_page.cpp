@@ -31,6 +31,7 @@ struct JobView {
   GridJob job;
   std::string state;
   std::string detail;
+  const Json* record = nullptr;  ///< none if there is no record
 };
 
 class GridView {
@@ -56,18 +57,6 @@ class GridView {
   const Json& table() const { return table_; }
   const std::vector<JobView>& jobs() const { return jobs_; }
 
-  std::vector<const Json*> records() const {
-    std::vector<const Json*> all;
-    for (const auto& cell : outcomes_) {
-      for (const auto& outcome : cell) {
-        if (outcome.record.is_object()) {
-          all.push_back(&outcome.record);
-        }
-      }
-    }
-    return all;
-  }
-
  private:
   JobView view_of_job(const GridJob& job, JobState state, const JobOutcome& outcome) const {
     if (outcome.record.is_object()) {
@@ -84,11 +73,13 @@ class GridView {
 
   static JobView view_of_record(const GridJob& job, const Json& record) {
     if (record.at("outcome") == "diverged") {
-      return {job, "diverged", "first bad step " + shown_value(record.at("divergence").at("first_step"))};
+      return {job, "diverged", "first bad step " + shown_value(record.at("divergence").at("first_step")),
+              &record};
     }
     const auto problems = record.value("problems", Json::object());
     return {job, "done",
-            problems.empty() ? std::string() : plural(problems.size(), "number") + " could not be had"};
+            problems.empty() ? std::string() : plural(problems.size(), "number") + " could not be had",
+            &record};
   }
 
   GridFolder folder_;
@@ -201,31 +192,35 @@ PageTable cells_table(const Grid& grid) {
 
 PageTable jobs_table(const GridView& view, const Page& page) {
   PageTable table{"Every job", {"cell", "seed", "state", "more", "record", "log"}, {}, {2, 3, 4, 5}};
-  for (const auto& [job, state, detail] : view.jobs()) {
-    const auto place = view.folder().job_folder(job);
+  for (const auto& one : view.jobs()) {
+    const auto place = view.folder().job_folder(one.job);
     const auto link = [&](const char* name) {
       return file_exists(place / name) ? page.link({name, place / name}) : text_piece("–");
     };
-    table.rows.push_back({text_piece(label_of(view.grid().cells[job.cell])),
-                          text_piece(fmt::format("{}", job.seed)), text_piece(state), text_piece(detail),
-                          link(kJobRecordFile), link(kJobLogFile)});
+    table.rows.push_back({text_piece(label_of(view.grid().cells[one.job.cell])),
+                          text_piece(fmt::format("{}", one.job.seed)), text_piece(one.state),
+                          text_piece(one.detail), link(kJobRecordFile), link(kJobLogFile)});
   }
   return table;
 }
 
 /// What the records of all jobs say alike of the program, the machine and the networks. The table's notes
 /// tell what took part where they differ.
-Facts common_context(const std::vector<const Json*>& records) {
+Facts common_context(const GridView& view) {
   Facts common;
-  for (const auto* record : records) {
-    Json context = *record;
+  for (const auto& one : view.jobs()) {
+    if (one.record == nullptr) {
+      continue;
+    }
+    Json context = *one.record;
     if (context.contains("score") && context["score"].is_object() && context["score"].contains("features")) {
       context["features"] = context["score"]["features"];
     }
     for (const char* key : {"run", "seed", "created", "seconds"}) {
       context.erase(key);  // of one job by their nature
     }
-    const auto facts = context_facts(context);
+    const auto file = view.folder().job_folder(one.job) / kJobRecordFile;
+    const auto facts = context_facts({context, file.string(), "a job's record"});
     common.resize(facts.size());
     for (size_t i = 0; i < facts.size(); ++i) {
       auto& [name, value] = common[i];
@@ -253,7 +248,7 @@ Facts facts_of_grid(const GridView& view) {
       {"Samples", fmt::format("{} of each cell and seed, from seed {}", grid.score.num, grid.score.seed)},
       {"Reference", grid.score.real},
       {"Held-out data of the bound", grid.likelihood.data}};
-  for (auto& fact : common_context(view.records())) {
+  for (auto& fact : common_context(view)) {
     facts.push_back(std::move(fact));
   }
   return facts;

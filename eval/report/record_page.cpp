@@ -3,6 +3,7 @@
 #include "eval/report/page.h"
 #include "eval/report/record_parts.h"
 #include "eval/report/report.h"
+#include "eval/report/score_part.h"
 
 #include <nlohmann/json.hpp>
 
@@ -19,12 +20,13 @@ ReportPage record_page(const std::filesystem::path& file, const std::filesystem:
         file.string(), core::json_text(kind));
   }
   Page page(is_score ? "Score" : "Likelihood", file.filename().string(), target);
+  const JsonReader reader(record, file.string(), is_score ? "a score record" : "a likelihood record");
   if (is_score) {
-    page.add("Scores", score_part(record, file.string()));
+    page.add("Scores", score_part(reader));
   } else {
-    page.add("Likelihood", likelihood_part(record, file.string(), file.parent_path() / "curve.csv", page));
+    page.add("Likelihood", likelihood_part(reader, file.parent_path() / "curve.csv", page));
   }
-  Html context = facts_element(context_facts(record));
+  Html context = facts_element(context_facts(reader));
   context.add(element("p", {}, "Record: ", page.link({file.filename().string(), file})));
   context.add(record_element("The record in full", record));
   page.add("Context", context);

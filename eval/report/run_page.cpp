@@ -5,6 +5,7 @@
 #include "eval/report/pictures.h"
 #include "eval/report/record_parts.h"
 #include "eval/report/report.h"
+#include "eval/report/score_part.h"
 #include "eval/run_files.h"
 
 #include <algorithm>
@@ -269,17 +270,19 @@ ReportPage run_page(const fs::path& folder, const fs::path& target) {
                             setting_of(*divergence, {"first_step"}), setting_of(*divergence, {"reason"}))));
   }
   if (score) {
-    page.add("Scores", score_part(*score, (folder / kScoreFile).string()));
+    page.add("Scores", score_part({*score, (folder / kScoreFile).string(), "a score record"}));
   }
   add_samples(folder, run.value_or(Json::object()), page);
   add_training(folder, log, page);
-  if (const auto bound = record_if_there(folder / "nll" / "nll.json")) {
-    page.add("Likelihood", likelihood_part(*bound, (folder / "nll" / "nll.json").string(),
+  const auto bound_file = folder / "nll" / "nll.json";
+  if (const auto bound = record_if_there(bound_file)) {
+    page.add("Likelihood", likelihood_part({*bound, bound_file.string(), "a likelihood record"},
                                            folder / "nll" / "curve.csv", page));
   }
   Html context;
   if (const auto& main = run ? run : score; main) {
-    context.add(facts_element(context_facts(*main)));
+    const auto file = folder / (run ? kRunRecordFile : kScoreFile);
+    context.add(facts_element(context_facts({*main, file.string(), "a record"})));
   }
   for (const auto& [name, record] :
        {std::pair("run.json", &run), {"import.json", &import}, {"score.json", &score}}) {

@@ -1,171 +1,57 @@
-#include "eval/ablation/grid_table.h"
-#include "eval/ablation/table_metrics.h"
-#include "eval/json_reader.h"
-#include "eval/report/record_parts.h"
+#include "eval/report/score_part.h"
 
-#include <algorithm>
-#include <optional>
-#include <span>
+#include "eval/report/page.h"
+#include "eval/score_record.h"
 
 #include <fmt/format.h>
 
 namespace ddpm_eval::eval {
 namespace {
 
-using core::Json;
-
-constexpr const char* kWhat = "a score record";
-
-/// Scores that grids have no columns for, in the order of a page's columns.
-constexpr TableMetric kOtherMetrics[] = {
-    {"inception_score_infinity", "IS∞", true},
-    {"classifier_score_infinity", "classifier score∞", true},
-    {"frechet_inception_distance_infinity", "FID∞"},
-    {"spatial_frechet_inception_distance_infinity", "sFID∞"},
-    {"frechet_distance_infinity", "Frechet distance∞"},
-    {"kernel_inception_distance", "KID"},
-    {"kernel_inception_distance_mean", "KID of subsets"},
-    {"kernel_distance", "kernel distance"},
-    {"kernel_distance_mean", "kernel distance of subsets"},
-    {"precision", "precision", true},
-    {"recall", "recall", true},
-    {"f_score", "F score", true},
-    {"density", "density", true},
-    {"coverage", "coverage", true},
-    {"authenticity", "authenticity", true},
-};
-
-const TableMetric* known_metric(const std::string& key) {
-  for (const auto all : {table_metrics(), std::span<const TableMetric>(kOtherMetrics)}) {
-    if (const auto found = std::ranges::find_if(all, [&](const TableMetric& one) { return one.key == key; });
-        found != all.end()) {
-      return &*found;
-    }
+std::vector<Html> pieces_of(const std::vector<std::string>& texts) {
+  std::vector<Html> pieces;
+  for (const auto& text : texts) {
+    pieces.push_back(text_piece(text));
   }
-  return nullptr;
+  return pieces;
 }
 
-/// Of "kernel_distance_mean" "kernel_distance_std", the spread that tools print beside it; else nothing.
-std::string spread_key(const std::string& key) {
-  return key.ends_with("_mean") ? key.substr(0, key.rfind('_')) + "_std" : std::string();
+std::string short_number(std::optional<double> number) {
+  return number ? fmt::format("{:.4g}", *number) : std::string("–");
 }
 
-bool is_score_of_classes(const std::string& key) {
-  return key.starts_with("inception_score") || key.starts_with("classifier_score");
-}
-
-/// A score's record, whose fields are what they should be as far as they are shown.
-class ScoreRecord {
- public:
-  ScoreRecord(const Json& json, const std::string& file)
-      : json_(json), file_(file), top_(json, file, kWhat) {}
-
-  const JsonReader& top() const { return top_; }
-
-  /// The object under `key`; none where there is no such key.
-  std::optional<JsonReader> maybe(const char* key) const {
-    return top_.has(key) ? std::optional(top_.below(key)) : std::nullopt;
-  }
-
-  std::vector<JsonReader> yardsticks() const {
-    std::vector<JsonReader> readers;
-    if (top_.has("yardsticks")) {
-      for (const auto& one : top_.list("yardsticks")) {
-        readers.emplace_back(one, fmt::format("{}: yardsticks[{}]", file_, readers.size()), kWhat);
-      }
-    }
-    return readers;
-  }
-
-  /// Those with a column: not the spread that is shown beside its mean.
-  std::vector<std::string> keys() const {
-    const auto metrics = top_.below("metrics");
-    const auto& values = top_.at("metrics");
-    if (values.empty()) {
-      top_.refuse("metrics must hold a score at least");
-    }
-    std::vector<std::string> keys;
-    for (const auto& [key, unused] : values.items()) {
-      metrics.number(key.c_str());
-      const auto stem = key.substr(0, key.rfind('_'));
-      if (!(key.ends_with("_std") && values.contains(stem + "_mean"))) {
-        keys.push_back(key);
-      }
-    }
-    return keys;
-  }
-
-  /// What is known of how far a score may be off.
-  std::optional<JsonReader> uncertainty(const std::string& key) const {
-    const auto all = maybe("uncertainty");
-    return all && all->has(key.c_str()) ? std::optional(all->below(key.c_str())) : std::nullopt;
-  }
-
-  std::optional<double> standard_error(const std::string& key) const {
-    const auto found = uncertainty(key);
-    return found && found->has("standard_error") ? std::optional(found->number("standard_error"))
-                                                 : std::nullopt;
-  }
-
- private:
-  const Json& json_;
-  const std::string& file_;
-  JsonReader top_;
-};
-
-std::string count_text(const JsonReader& side) {
-  return side.has("count") ? fmt::format("{}", side.count("count")) : "?";
-}
-
-/// "KID ↓, ± standard error". Within a column ± is one thing.
-std::string heading(const ScoreRecord& record, const std::string& key) {
-  auto text = metric_name(key);
-  if (const auto* known = known_metric(key)) {
-    text += known->higher_is_better ? " ↑" : " ↓";
-  }
-  if (record.top().below("metrics").has(spread_key(key).c_str())) {
-    return text + (is_score_of_classes(key) ? ", ± over splits" : ", ± over subsets");
-  }
-  return text + (record.standard_error(key) ? ", ± standard error" : "");
-}
-
-/// `spread` is what is shown beside it where the values have no other.
-std::string metric_text(const JsonReader& metrics, const std::string& key, std::optional<double> spread) {
-  if (!metrics.has(key.c_str())) {
-    return "–";
-  }
-  const double value = metrics.number(key.c_str());
-  if (const auto beside = spread_key(key); metrics.has(beside.c_str())) {
-    spread = metrics.number(beside.c_str());
-  }
-  return spread ? with_deviation(value, *spread) : shown_value(value);
+std::string count_text(std::optional<int64_t> count) {
+  return count ? fmt::format("{}", *count) : std::string("–");
 }
 
 Html scores_table(const ScoreRecord& record) {
-  const auto fake = record.top().below("fake");
-  fake.text("source");
-  const auto keys = record.keys();
   PageTable table{"Samples and yardsticks", {"images", "N"}, {}};
-  for (const auto& key : keys) {
-    table.head.push_back(heading(record, key));
-  }
-  const auto add = [&](const std::string& what, const std::string& count, const JsonReader& metrics,
-                       bool has_errors) {
-    std::vector<Html> row = {text_piece(what), text_piece(count)};
-    for (const auto& key : keys) {
-      row.push_back(text_piece(
-          metric_text(metrics, key, has_errors ? record.standard_error(key) : std::optional<double>())));
+  for (const auto& key : record.keys) {
+    table.head.push_back(score_heading(record, key));
+    if (is_kernel_distance(key)) {
+      table.head.push_back("× 1000");
     }
-    table.rows.push_back(std::move(row));
-  };
-  add("samples: " + fake.text("source"), count_text(fake), record.top().below("metrics"), true);
-  for (const auto& yardstick : record.yardsticks()) {
-    add("yardstick: " + yardstick.text("source"), count_text(yardstick), yardstick.below("metrics"), false);
   }
-  if (const auto floor = record.maybe("floor")) {
-    add("floor: fresh real points, median", "", *floor, false);
+  for (size_t set = 0; set < record.sets.size(); ++set) {
+    const auto& one = record.sets[set];
+    std::vector<std::string> row = {one.role + ": " + one.source, count_text(one.count)};
+    for (const auto& key : record.keys) {
+      row.push_back(score_text(record, set, key));
+      if (is_kernel_distance(key)) {
+        row.push_back(score_text(record, set, key, 1000));
+      }
+    }
+    table.rows.push_back(pieces_of(row));
   }
   return table_element(table);
+}
+
+/// What there is an interval of, and why there is none.
+std::string absence_of_interval(const ScoreUncertainty& one) {
+  if (!one.estimand.empty()) {
+    return one.estimand;
+  }
+  return one.withheld.empty() ? std::string("–") : "withheld: " + one.withheld;
 }
 
 /// Standard errors and intervals, each with what it is of.
@@ -174,37 +60,24 @@ Html uncertainty_table(const ScoreRecord& record) {
                   {"score", "standard error", "bias", "interval", "of what", "method"},
                   {},
                   {4, 5}};
-  const auto uncertainty = record.maybe("uncertainty");
-  if (!uncertainty) {
-    return {};
-  }
-  for (const auto& [key, unused] : record.top().at("uncertainty").items()) {
-    const auto score = metric_name(key);
-    const auto one = uncertainty->below(key.c_str());
-    const auto number = [&](const char* name) {
-      return one.has(name) ? shown_value(one.number(name)) : std::string("–");
-    };
-    const auto method = one.has("method") ? one.text("method") : std::string("–");
+  for (const auto& entry : record.uncertainty) {
+    const auto& one = entry.second;
     const auto add = [&](const std::string& interval, const std::string& estimand) {
-      std::vector<Html> row;
-      for (const auto& text : {score, number("standard_error"), number("bias"), interval, estimand, method}) {
-        row.push_back(text_piece(text));
-      }
-      table.rows.push_back(std::move(row));
+      table.rows.push_back(
+          pieces_of({metric_name(entry.first), short_number(one.standard_error), short_number(one.bias),
+                     interval, estimand, one.method.empty() ? "–" : one.method}));
     };
-    const size_t before = table.rows.size();
-    for (const char* name : {"at_count", "at_infinity"}) {
-      if (one.has(name)) {
-        const auto interval = one.below(name);
-        add(fmt::format("{:.0f} %: {} to {}", 100 * one.number("level"), shown_value(interval.number("low")),
-                        shown_value(interval.number("high"))),
-            interval.text("estimand"));
+    for (const auto* interval : {&one.at_count, &one.at_infinity}) {
+      if (*interval) {
+        add(fmt::format("{:.4g} %: {} to {}", 100 * one.level, short_number((*interval)->low),
+                        short_number((*interval)->high)),
+            (*interval)->estimand);
       }
     }
-    if (table.rows.size() == before) {
-      add("–", one.has("estimand")   ? one.text("estimand")
-               : one.has("withheld") ? "withheld: " + one.text("withheld")
-                                     : "–");
+    if (!one.at_count && !one.at_infinity) {
+      add("–", absence_of_interval(one));
+    } else if (!one.withheld.empty()) {
+      add("withheld", one.withheld);
     }
   }
   return table.rows.empty() ? Html() : table_element(table);
@@ -212,28 +85,20 @@ Html uncertainty_table(const ScoreRecord& record) {
 
 }  // namespace
 
-std::string metric_name(const std::string& key) {
-  const auto* known = known_metric(key);
-  return known == nullptr ? key : std::string(known->name);
-}
-
-Html score_part(const Json& json, const std::string& file) {
-  const ScoreRecord record(json, file);
+Html score_part(const JsonReader& reader) {
+  const auto record = read_score(reader);
   Html part = scores_table(record);
   part.add(uncertainty_table(record));
-  const auto keys = record.keys();
-  if (record.top().has("real") || !std::ranges::all_of(keys, is_score_of_classes)) {
-    const auto real = record.top().below("real");
-    auto text = fmt::format("Against {}, N = {}.", real.text("source"), count_text(real));
-    if (record.top().has("features") && record.top().at("features").is_object()) {
-      text += fmt::format(" Features: {}.", record.top().below("features").text("name"));
+  if (!record.reference.empty()) {
+    auto text = fmt::format("Against {}, N = {}.", record.reference,
+                            record.reference_count ? count_text(record.reference_count) : "?");
+    if (!record.features.empty()) {
+      text += fmt::format(" Features: {}.", record.features);
     }
     part.add(element("p", {}, text));
   }
-  if (record.top().has("notes")) {
-    for (const auto& note : record.top().list("notes")) {
-      part.add(element("p", {{"class", "soft"}}, "Note: " + shown_value(note)));
-    }
+  for (const auto& note : record.notes) {
+    part.add(element("p", {{"class", "soft"}}, "Note: " + note));
   }
   return part;
 }

@@ -206,6 +206,33 @@ TEST_F(Cache, IsOffByAnyCommonWord) {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_TRUE(entries().empty()) << word;
   }
+  const auto unknown =
+      run_program({"fid", "--real", kReal, "--fake", kFake, "--features", "fashion-mnist-small"},
+                  {.environment = {"DDPM_EVAL_CACHE=offline", "DDPM_EVAL_HOME=" + path("home")}});
+  EXPECT_EQ(unknown.exit_code, 2) << unknown.err;
+  EXPECT_EQ(testing::error_line(unknown),
+            "DDPM_EVAL_CACHE=offline in the environment: choose off, 0, false, no, on, 1, true or yes");
+}
+
+TEST_F(Cache, AHomeThatIsNoFolderIsTold) {
+  EXPECT_THAT(call({"cache", "list"}).out, HasSubstr("cache/moments: 0 entries"));
+  const auto refused_everywhere = [&] {
+    for (const Arguments& words :
+         {Arguments{"cache", "list"}, {"cache", "list", "--json", "-"}, {"cache", "prune"}}) {
+      const auto result = call(words);
+      EXPECT_EQ(result.exit_code, 3) << result.err;
+      EXPECT_EQ(result.out, "");
+      EXPECT_EQ(testing::error_line(result),
+                path("home/cache/moments") +
+                    ": cannot be read: Not a directory; $DDPM_EVAL_HOME names the folder that it lies in");
+    }
+  };
+  testing::put_file(path("home"), "a file");
+  refused_everywhere();
+  fs::remove(path("home"));
+  fs::create_directories(path("home/cache"));
+  testing::put_file(path("home/cache/moments"), "a file");
+  refused_everywhere();
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 #include "tests/support/temp_dir.h"
 
 #include <cmath>
+#include <fstream>
+#include <sstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -128,6 +131,61 @@ TEST_F(PairScores, WhatCannotBeScoredIsRefused) {
       run_program({"stats", "--data", kReal, "--out", stats, "--features", "fashion-mnist-small"}).exit_code,
       0);
   refuse({"kid", "--real", stats, "--fake", other_}, "--real " + stats + ": a statistics file has no images");
+}
+
+/// The lines of a text, each split at its commas.
+std::vector<std::vector<std::string>> values_in(const std::string& csv) {
+  std::vector<std::vector<std::string>> lines;
+  std::istringstream text(csv);
+  for (std::string line; std::getline(text, line);) {
+    lines.emplace_back();
+    std::istringstream values(line);
+    for (std::string value; std::getline(values, value, ',');) {
+      lines.back().push_back(value);
+    }
+  }
+  return lines;
+}
+
+TEST_F(PairScores, TablesAreAllThatGoesToStandardOutput) {
+  testing::TempDir dir;
+  const auto json = (dir / "s.json").string();
+  const auto csv =
+      run_program(command("kid", other_, {"--kid-subset-size", "50", "--table", "csv", "--json", json}));
+  EXPECT_EQ(csv.exit_code, 0) << csv.err;
+  const auto record = json::parse(std::ifstream(json));
+  const auto lines = values_in(csv.out);
+  ASSERT_EQ(lines.size(), 3U);
+  ASSERT_EQ(lines[0].at(7), "metric");
+  EXPECT_EQ(lines[1].at(7), "kernel_distance_mean");
+  EXPECT_EQ(std::stod(lines[1].at(8)), number(record, "kernel_distance_mean"));
+  EXPECT_EQ(std::stod(lines[1].at(9)), number(record, "kernel_distance_std"));
+  EXPECT_EQ(std::stod(lines[2].at(10)),
+            record["uncertainty"]["kernel_distance"]["standard_error"].get<double>());
+  EXPECT_EQ(lines[2].at(3), kReal);
+  const auto markdown =
+      run_program(command("kid", other_, {"--kid-subset-size", "50", "--table", "markdown"}));
+  EXPECT_TRUE(
+      markdown.out.starts_with("| images | N | against | N of these | kernel distance of subsets ↓, ± over "))
+      << markdown.out;
+  const auto latex = run_program(command("prdc", other_, {"--table", "latex"}));
+  EXPECT_TRUE(latex.out.starts_with("% needs \\usepackage{booktabs}\n\\begin{tabular}{l")) << latex.out;
+  EXPECT_TRUE(latex.out.ends_with("\\end{tabular}\n")) << latex.out;
+  const auto refused = [](const std::vector<std::string>& words) {
+    const auto result = run_program(words);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    return error_line(result);
+  };
+  EXPECT_THAT(refused(command("kid", other_, {"--table", "html"})),
+              HasSubstr("--table: 'html' is neither markdown, csv nor latex"));
+  EXPECT_THAT(refused(command("kid", other_, {"--table", "csv", "--json", "-"})),
+              HasSubstr("--json -, --table: only one can go to standard output"));
+}
+
+TEST_F(PairScores, KernelDistancesAreShownTimes1000Too) {
+  const auto words = command("kid", other_, {"--kid-subset-size", "50"});
+  const double value = number(record_of(words), "kernel_distance");
+  EXPECT_THAT(run_program(words).out, HasSubstr(fmt::format(" (x 1000: {:.4g})\n", 1000 * value)));
 }
 
 }  // namespace

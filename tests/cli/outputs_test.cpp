@@ -89,6 +89,10 @@ TEST_F(Outputs, OfStatisticsAreNotTheirImages) {
   EXPECT_FALSE(fs::exists(dir_ / "s.npz"));
   done({"stats", "--data", npz, "--out", "/dev/null", "--json", "/dev/null", "--features",
         "fashion-mnist-small"});
+  refused(2, {"stats", "--data", npz, "--out", path("s.txt"), "--features", "fashion-mnist-small"},
+          "--out " + path("s.txt") + ": the name must end in .npz");
+  refused(2, {"stats", "merge", path("1.npz"), path("2.npz"), "--out", path("s")},
+          "--out " + path("s") + ": the name must end in .npz");
 }
 
 TEST_F(Outputs, OfSamplingStayApart) {

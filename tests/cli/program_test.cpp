@@ -138,6 +138,10 @@ TEST(Program, UsageErrorsAreOneLineAndExitCode2) {
   result = run_program({"info", "--threads", "-1"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(error_line(result), HasSubstr("--threads -1"));
+  result = run_program({"info", "--threads", "99999999999"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(error_line(result),
+            "--threads: 99999999999 are too many; 0 means every processor (see ddpm-eval --help)");
   result = run_program({"fid", "--real", "cifar"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(error_line(result), HasSubstr("--fake is required"));

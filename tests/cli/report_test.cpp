@@ -149,14 +149,13 @@ TEST_F(Report, OnlyAPageIsWrittenOver) {
   for (const std::string name : {"2026.jsonl", "samples/0.png", "curve.csv", "page.htm", "page.html"}) {
     put_file(dir_ / "nights" / name, name == "2026.jsonl" ? kHistoryLine + "\n" : "before");
   }
-  for (const std::string name : {"2026.jsonl", "samples/0.png", "curve.csv", "samples"}) {
+  for (const std::string name : {"2026.jsonl", "samples/0.png", "curve.csv", "samples", "new"}) {
     refused(2, {"report", path("nights"), "--out", path("nights/" + name)},
-            "--out " + path("nights/" + name) +
-                ": is there and is no .html or .htm file, which a page may replace; choose another name");
+            "--out " + path("nights/" + name) + ": the name must end in .html or .htm");
   }
   EXPECT_EQ(bytes_of(path("nights/2026.jsonl")), kHistoryLine + "\n");
   EXPECT_EQ(bytes_of(path("nights/curve.csv")), "before");
-  for (const std::string name : {"page.htm", "page.html", "new"}) {
+  for (const std::string name : {"page.htm", "page.html", "new.html"}) {
     done({"report", path("nights"), "--out", path("nights/" + name)});
     EXPECT_THAT(bytes_of(path("nights/" + name)), HasSubstr("<h1>nights</h1>"));
   }

@@ -86,22 +86,6 @@ TEST_F(StatsMerge, AMeasurementWithinAPartCountsOnceToo) {
   refused(3, {"stats", "merge", second, three, "--out", out},
           second + " in " + three + ": is of the images of " + second + ", by its mean");
   refused(3, {"stats", "merge", three, two, "--out", out}, "is of the images of " + first + " in " + three);
-  // As files merged by earlier versions say it: nested, without the means.
-  auto merged = data::read_statistics(three);
-  auto provenance = nlohmann::ordered_json::parse(merged.provenance_json);
-  for (auto& part : provenance["parts"]) {
-    part.erase("mu_sha256");
-  }
-  const auto leaves = provenance["parts"];
-  provenance["parts"] = {{{"file", two}, {"count", 27}, {"parts", {leaves[0], leaves[1]}}}, leaves[2]};
-  merged.provenance_json = provenance.dump();
-  data::write_statistics(path("old.npz"), merged);
-  refused(3, {"stats", "merge", path("old.npz"), second, "--out", out}, "by what both say of their data");
-  provenance["parts"] = {leaves[0], leaves[0]};
-  merged.provenance_json = provenance.dump();
-  data::write_statistics(path("twice.npz"), merged);
-  const auto other = stats("4.npz", "&first=60&num=9");
-  refused(3, {"stats", "merge", path("twice.npz"), other, "--out", out}, "each part counts once");
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
@@ -127,6 +111,29 @@ TEST_F(StatsMerge, DamagedStatisticsAreRefusedHereAndInScores) {
   refused_everywhere("its provenance.json has a count of 1000000000000000000, beyond");
   saying("count", 1);
   refused_everywhere("is of 1 image, which has no covariance");
+  const auto part = [](const char* file, int64_t count, char digit) {
+    return nlohmann::ordered_json({{"file", file}, {"count", count}, {"mu_sha256", std::string(64, digit)}});
+  };
+  const auto with_parts = [&](const std::vector<nlohmann::ordered_json>& parts,
+                              const std::string& substance) {
+    saying("parts", parts);
+    refused_everywhere("its provenance.json " + substance);
+  };
+  with_parts({}, "has parts that are no list of two or more");
+  with_parts({part("a", 9, 'a')}, "has parts that are no list of two or more");
+  saying("parts", "a and b");
+  refused_everywhere("its provenance.json has parts that are no list of two or more");
+  with_parts({part("a", 5, 'a'), 3}, "does not say which file parts[1] is");
+  with_parts({part("a", 1, 'a'), part("b", 8, 'b')}, "has a count in parts[0] that is no number of images");
+  with_parts({part("a", 5, 'a'), part("b", 4, 'X')}, "has no mu_sha256, 64 hexadecimal digits, in parts[1]");
+  with_parts({part("a", 5, 'a'), part("b", 4, 'a')}, "has the measurement of parts[1] twice");
+  with_parts({part("a", 5, 'a'), part("b", 5, 'b')},
+             "has parts of 10 images together, which is not its count");
+  with_parts({part("a", data::kMostCounted, 'a'), part("b", data::kMostCounted, 'b')},
+             "has parts of 1000000000001 images together, which is not its count");
+  auto without = part("a", 5, 'a');
+  without.erase("mu_sha256");
+  with_parts({without, part("b", 4, 'b')}, "has no mu_sha256, 64 hexadecimal digits, in parts[0]");
   saying("schema", 2);
   refused_everywhere("written by a newer ddpm-eval (schema 2, this one reads 1)");
   auto negative = read;
@@ -144,6 +151,37 @@ TEST_F(StatsMerge, DamagedStatisticsAreRefusedHereAndInScores) {
   data::write_statistics(bad, shifted);
   refused(3, {"stats", "merge", good, bad, "--out", path("out.npz")},
           "bad.npz: with its 1000000000000 images there are more than");
+}
+
+// Of few features, so that they are quickly written: of how many there are nothing depends on.
+TEST_F(StatsMerge, SpatialStatisticsAreMergedToo) {
+  const auto with_spatial = [&](const std::string& name, const std::string& part, const at::Tensor& rows) {
+    const auto read = data::read_statistics(stats(name, part));
+    data::write_statistics(path(name), read, data::SpatialStatistics{rows.mean(0), at::cov(rows.t())});
+    return path(name);
+  };
+  const auto rows = torch::rand({60, 5}, torch::kFloat64);
+  const auto first = with_spatial("1.npz", "&num=7", rows.narrow(0, 0, 7));
+  const auto second = with_spatial("2.npz", "&first=7&num=20", rows.narrow(0, 7, 20));
+  const auto third = with_spatial("3.npz", "&first=27&num=33", rows.narrow(0, 27, 33));
+  const auto all = path("all.npz"), two = path("two.npz");
+  done({"stats", "merge", first, second, "--out", two});
+  EXPECT_EQ(done({"stats", "merge", two, third, "--out", all}),
+            all + ": mu and sigma, mu_s and sigma_s of 60 images in 3 parts\n");
+  const auto merged = data::read_statistics(all, data::StatisticsPart::kSpatial);
+  EXPECT_THAT(merged.mu, TensorNear(rows.mean(0), 1e-12));
+  EXPECT_THAT(merged.sigma, TensorNear(at::cov(rows.t()), 1e-12));
+  const auto plain = stats("4.npz", "&first=60&num=9");
+  const auto result =
+      testing::run_program({"stats", "merge", all, plain, "--out", path("some.npz"), "--json", "-"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const auto note = "mu_s and sigma_s are left out: " + all + " has them, " + plain + " has not";
+  EXPECT_THAT(result.err, ::testing::HasSubstr("note: " + note + "\n"));
+  EXPECT_EQ(nlohmann::json::parse(result.out)["notes"].back(), note);
+  EXPECT_FALSE(data::holds_spatial_statistics(path("some.npz")));
+  const auto other = with_spatial("5.npz", "&first=70&num=9", torch::rand({9, 6}, torch::kFloat64));
+  refused(6, {"stats", "merge", all, other, "--out", path("out.npz")},
+          "mu_s of " + all + " is of 5 features, that of " + other + " of 6");
 }
 
 }  // namespace

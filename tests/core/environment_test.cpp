@@ -1,6 +1,8 @@
 #include "base/core/environment.h"
 
+#include "base/core/error.h"
 #include "tests/support/environment.h"
+#include "tests/support/errors.h"
 
 #include <gtest/gtest.h>
 
@@ -14,9 +16,15 @@ TEST(Environment, IsOffByAnyCommonWord) {
     const testing::Environment variable(kName, word);
     EXPECT_TRUE(is_switched_off(kName)) << word;
   }
-  for (const char* word : {"", "on", "1", "00", "offline"}) {
+  for (const char* word : {"", "on", "1", "TRUE", "Yes"}) {
     const testing::Environment variable(kName, word);
     EXPECT_FALSE(is_switched_off(kName)) << word;
+  }
+  for (const char* word : {"00", "offline", " off"}) {
+    const testing::Environment variable(kName, word);
+    EXPECT_EQ(testing::message_of<UsageError>([&] { is_switched_off(kName); }),
+              std::string(kName) + "=" + word +
+                  " in the environment: choose off, 0, false, no, on, 1, true or yes");
   }
 }
 

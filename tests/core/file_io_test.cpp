@@ -53,8 +53,9 @@ TEST(FileIo, BytesAlreadyWrittenCanBeReplaced) {
 
 TEST(FileIo, FailuresNameTheTarget) {
   const testing::TempDir dir;
-  EXPECT_THAT(message_of<ResourceError>([&] { write_file(dir / "no/such/a.txt", "x"); }),
-              HasSubstr("no/such/a.txt: cannot be written: No such file or directory"));
+  EXPECT_THAT(
+      message_of<ResourceError>([&] { write_file(dir / "no/such/a.txt", "x"); }),
+      HasSubstr("no/such/a.txt: cannot be written: No such file or directory; make the folder first"));
   EXPECT_THAT(message_of<ResourceError>([&] { write_file(dir.path(), "x"); }), HasSubstr("is a folder"));
   write_file(dir / "file", "x");
   EXPECT_THAT(message_of<ResourceError>([&] { make_folders(dir / "file/sub"); }), HasSubstr("file/sub"));

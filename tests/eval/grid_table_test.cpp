@@ -91,9 +91,10 @@ TEST(GridTable, MeansDifferencesDashesAndNotesByHand) {
             "c,c,,sliced_wasserstein_distance,0,,,,,,,,2,,- -\n"
             "c,c,,nats_per_dim,0,,,,,,,,2,,- -\n");
   const auto latex = table_latex(table);
-  EXPECT_THAT(latex,
-              HasSubstr("\\caption{A | B}\n\\begin{tabular}{lrrrrr}\n\\toprule\ncell & sliced Wasserstein "
-                        "$\\downarrow$ & difference"));
+  EXPECT_THAT(
+      latex,
+      HasSubstr("\\caption{A \\textbar{} B}\n\\begin{tabular}{lrrrrr}\n\\toprule\ncell & sliced Wasserstein "
+                "$\\downarrow$ & difference"));
   EXPECT_THAT(latex, HasSubstr("B\\_1 [1] & 0.35 $\\pm$ 0.21 & +0.150 $\\pm$ 0.050 & -- &"));
   EXPECT_THAT(core::record_text(table), Not(HasSubstr("created")));
 }

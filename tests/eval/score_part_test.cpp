@@ -1,3 +1,5 @@
+#include "eval/report/score_part.h"
+
 #include "base/core/error.h"
 #include "base/core/json.h"
 #include "eval/report/record_parts.h"
@@ -5,7 +7,9 @@
 
 #include <functional>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 // Records of scores on pages.
 namespace ddpm_eval::eval {
@@ -13,9 +17,11 @@ namespace {
 
 using core::Json;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using testing::message_of;
 using ::testing::Not;
+using ::testing::Pair;
 
 Json good_record() {
   return Json::parse(R"({
@@ -34,17 +40,18 @@ Json good_record() {
     "features": {"name": "inception"}, "notes": ["a word"]})");
 }
 
-std::string page_of(const Json& record) { return score_part(record, "s.json").markup(); }
+std::string page_of(const Json& record) { return score_part({record, "s.json", "a score record"}).markup(); }
 
 TEST(ScorePart, HasNamesForHeadingsAndSaysWhatIsBesideAScore) {
-  EXPECT_THAT(page_of(good_record()),
-              AllOf(HasSubstr(">FID ↓, ± standard error</th>"), HasSubstr(">12.50 ± 0.30</td>"),
-                    HasSubstr(">IS ↑, ± over splits</th>"), HasSubstr(">8.00 ± 0.25</td>"),
-                    HasSubstr(">KID of subsets ↓, ± over subsets</th>"), HasSubstr(">0.0200 ± 0.0010</td>"),
-                    HasSubstr(">KID ↓, ± standard error</th>"), HasSubstr(">0.02100 ± 0.00040</td>"),
-                    HasSubstr(">precision ↑</th>"), HasSubstr(">F score ↑</th>"), HasSubstr(">x</th>"),
-                    HasSubstr("yardstick: cifar10:test"),
-                    HasSubstr("Against cifar, N = 50000. Features: inception."), HasSubstr("Note: a word")));
+  EXPECT_THAT(
+      page_of(good_record()),
+      AllOf(HasSubstr(">FID ↓, ± standard error</th>"), HasSubstr(">12.50 ± 0.30</td>"),
+            HasSubstr(">IS ↑, ± over splits</th>"), HasSubstr(">8.00 ± 0.25</td>"),
+            HasSubstr(">KID of subsets ↓, ± over subsets</th>"), HasSubstr(">0.0200 ± 0.0010</td>"),
+            HasSubstr(">KID ↓, ± standard error</th>"), HasSubstr(">0.02100 ± 0.00040</td>"),
+            HasSubstr(">× 1000</th>"), HasSubstr(">21.00 ± 0.40</td>"), HasSubstr(">precision ↑</th>"),
+            HasSubstr(">F score ↑</th>"), HasSubstr(">x</th>"), HasSubstr("yardstick: cifar10:test"),
+            HasSubstr("Against cifar, N = 50000. Features: inception."), HasSubstr("Note: a word")));
 }
 
 TEST(ScorePart, ShowsIntervalsWithWhatTheyAreOf) {
@@ -96,6 +103,84 @@ TEST(ScorePart, WhatIsDamagedIsNamedByFileAndField) {
   refused([](Json& r) { r["uncertainty"]["frechet_inception_distance"]["at_count"]["low"] = "3"; },
           "uncertainty.frechet_inception_distance.at_count.low must be a number");
   refused([](Json& r) { r["floor"] = {{"precision", "low"}}; }, "floor.precision must be a number");
+  refused([](Json& r) { r["notes"][0] = 3; }, "notes[0] must be a text");
+  refused([](Json& r) { r["preset"] = 3; }, "preset must be a text");
+  refused([](Json& r) { r["features"] = "inception"; }, "features must be an object");
+}
+
+TEST(ScorePart, WhatCannotBeIsNamedByFileAndField) {
+  const auto refused = [](const char* metric, const std::function<void(Json&)>& damage,
+                          const std::string& problem) {
+    auto record = good_record();
+    damage(record["uncertainty"][metric]);
+    EXPECT_EQ(message_of<core::DataError>([&] { page_of(record); }),
+              fmt::format("s.json: uncertainty.{}.{}", metric, problem));
+  };
+  constexpr const char* kFid = "frechet_inception_distance";
+  for (const double level : {95.0, 1.0, 0.0, -0.5}) {
+    refused(
+        kFid, [&](Json& one) { one["level"] = level; }, "level must be above 0 and below 1");
+  }
+  refused(
+      kFid, [](Json& one) { one["at_count"]["low"] = 14; },
+      "at_count.low must not be above uncertainty.frechet_inception_distance.at_count.high");
+  refused(
+      kFid, [](Json& one) { one["at_infinity"] = 3; }, "at_infinity must be an object");
+  refused(
+      kFid, [](Json& one) { one["standard_error"] = -0.1; }, "standard_error must not be negative");
+  refused(
+      kFid, [](Json& one) { one["bias"] = "2"; }, "bias must be a number");
+  refused(
+      kFid, [](Json& one) { one["method"] = 2; }, "method must be a text");
+  refused(
+      "inception_score_mean", [](Json& one) { one["withheld"] = 3; }, "withheld must be a text");
+  refused(
+      "kernel_inception_distance", [](Json& one) { one["estimand"] = Json::array(); },
+      "estimand must be a text");
+  auto record = good_record();
+  record["metrics"]["kernel_inception_distance_std"] = -0.001;
+  EXPECT_EQ(message_of<core::DataError>([&] { page_of(record); }),
+            "s.json: metrics.kernel_inception_distance_std must not be negative");
+  record = good_record();
+  record["uncertainty"][kFid].erase("level");
+  EXPECT_EQ(message_of<core::DataError>([&] { page_of(record); }),
+            "s.json: not a score record: uncertainty.frechet_inception_distance.level is missing");
+}
+
+TEST(ScorePart, AnIntervalThatIsWithheldIsToldBesideTheOther) {
+  auto record = good_record();
+  auto& one = record["uncertainty"]["frechet_inception_distance"];
+  one.erase("at_infinity");
+  one["withheld"] = "too much bias";
+  one["level"] = 0.995;
+  EXPECT_THAT(page_of(record), AllOf(HasSubstr(">99.5 %: 11.5 to 13.5</td>"), HasSubstr("too much bias")));
+}
+
+TEST(ContextFacts, OfOddTypesAreNamedByFileAndField) {
+  const Json good = {
+      {"created", "2026-11-26T02:00:00Z"},
+      {"tool", {{"version", "1"}, {"commit", "abc"}, {"build_type", "release"}, {"compiler", "c"}}},
+      {"runtime", {{"device", "cpu"}, {"threads", 2}}},
+      {"features", nullptr},
+      {"seed", 3}};
+  const auto facts = [](const Json& record) { return context_facts({record, "s.json", "a record"}); };
+  EXPECT_THAT(facts(good), AllOf(Contains(Pair("Program", "ddpm-eval 1 (abc), release, c")),
+                                 Contains(Pair("Threads", "2")), Contains(Pair("Seed", "3")),
+                                 Contains(Pair("Features", "")), Contains(Pair("Step", ""))));
+  const auto refused = [&](const char* pointer, const Json& value, const std::string& problem) {
+    auto record = good;
+    record[Json::json_pointer(pointer)] = value;
+    EXPECT_EQ(message_of<core::DataError>([&] { facts(record); }), "s.json: " + problem);
+  };
+  refused("/tool", "ddpm-eval", "tool must be an object");
+  refused("/tool/commit", 3, "tool.commit must be a text");
+  refused("/runtime/device", Json::array(), "runtime.device must be a text");
+  refused("/runtime/threads", "two", "runtime.threads must be a number");
+  refused("/runtime/threads", -2, "runtime.threads must not be negative");
+  refused("/features", 3, "features must be an object");
+  refused("/created", 2026, "created must be a text");
+  refused("/weights", Json::object(), "weights must be a text");
+  refused("/seconds", "1 s", "seconds must be a number");
 }
 
 }  // namespace

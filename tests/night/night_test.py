@@ -412,7 +412,9 @@ exec "$DDPM_EVAL_BINARY" "$@"
     def test_a_baseline_that_is_none_is_told_with_its_file(self):
         path = self.root / "results/history/baseline"
         path.parent.mkdir(parents=True)
-        for damaged in (b"", b"0123456789ab\n", b"\xff\xfe", b"one two\n", b"a\0b", b"--all\n", b"<html>" * 1000):
+        short = self.git("rev-parse", "--short=12", "HEAD").encode()
+        for damaged in (b"", b"0123456789ab\n", b"HEAD\n", b"main\n", short + b"\n", b"0" * 40 + b"\n", b"a" * 41 + b"\n",
+                        b"\xff\xfe", b"one two\n", b"a\0b", b"--all\n", b"<html>" * 1000):
             path.write_bytes(damaged)
             code, _, told = self.night()
             first, last = told.splitlines()
@@ -426,7 +428,7 @@ exec "$DDPM_EVAL_BINARY" "$@"
         self.assertEqual(code, 0)
         self.assertIn(f"{path} cannot be read", told)
         self.assertIn("commit this file", out)
-        self.assertEqual(path.read_text(), self.git("rev-parse", "--short=12", "HEAD") + "\n")
+        self.assertEqual(path.read_text(), self.git("rev-parse", "HEAD") + "\n")
         for flag in ("--baseline", "--set-baseline"):
             for name in ("no-such-commit", ""):
                 code, _, told = self.night(flag, name)
@@ -525,11 +527,11 @@ exec "$DDPM_EVAL_BINARY" "$@"
         self.assertIn(f"results/history/baseline: {new} instead of {old}", out)
         self.assertIn("There is no measurement of both", out)
         self.assertIn("a faster kernel", out)
-        self.assertEqual((self.root / "results/history/baseline").read_text(), new + "\n")
+        self.assertEqual((self.root / "results/history/baseline").read_text(), self.git("rev-parse", new) + "\n")
         lines = [{"commit": commit, "time": f"2026-11-2{day}T02:00:00Z", "context": {"cpu": "Xeon", "threads": 2}}
                  for day, commit in enumerate((old, new))]
         (self.root / "results/history/xeon-2.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        (self.root / "results/history/baseline").write_text(old + "\n")
+        (self.root / "results/history/baseline").write_text(self.git("rev-parse", old) + "\n")
         script(self.root / "build/release/bin/ddpm-eval", '#!/bin/sh\ngrep -o \'"commit": "[^"]*"\' "$2" "$3"\nexit 4\n')
         code, out, _ = self.night("--set-baseline", new)
         self.assertEqual(code, 0)
@@ -558,7 +560,7 @@ exec "$DDPM_EVAL_BINARY" "$@"
         (self.root / "build/nightly/base.json").write_text("{")
         told = self.night("--set-baseline")[2]
         self.assertRegex(told, "^nightly: .*/build/nightly/base.json: no JSON.*\nnightly: exit code 3")
-        self.assertEqual((self.root / "results/history/baseline").read_text(), old + "\n")
+        self.assertEqual((self.root / "results/history/baseline").read_text(), self.git("rev-parse", old) + "\n")
 
     def test_a_file_in_the_way_is_told_in_one_line(self):
         (self.root / "build").write_text("")

@@ -67,6 +67,16 @@ std::string slurp(const std::filesystem::path& path) {
   ::_exit(127);
 }
 
+/// Leaves a record for tests/docs/record_schema_test.py, where ctest names a folder for that.
+void leave_for_schema_test(const std::string& out) {
+  const char* folder = std::getenv("DDPM_EVAL_TEST_RECORDS");
+  if (folder != nullptr && out.starts_with("{\n  \"schema\": ")) {
+    std::filesystem::create_directories(folder);
+    const auto name = std::to_string(std::hash<std::string>()(out)) + ".json";
+    std::ofstream(std::filesystem::path(folder) / name) << out;
+  }
+}
+
 /// Whether it is time to interrupt; empty if it never is.
 std::function<bool(int)> interrupt_of(const ProgramOptions& options, const std::filesystem::path& err) {
   if (options.interrupt_when) {
@@ -114,6 +124,7 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.out = slurp(dir / "out");
   result.err = slurp(dir / "err");
+  leave_for_schema_test(result.out);
   return result;
 }
 

@@ -1,0 +1,129 @@
+#include "eval/score_rows.h"
+
+#include "eval/csv.h"
+#include "eval/latex.h"
+#include "eval/markdown.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+// Tables of scores for papers, and how texts get into their formats.
+namespace ddpm_eval::eval {
+namespace {
+
+using core::Json;
+
+std::string rows_of(const Json& record, TableFormat format) {
+  return score_rows(read_score({record, "s.json", "a score record"}), format);
+}
+
+/// One of each: an interval, a standard error, a spread, a yardstick and a name that means something to every
+/// format.
+Json scored() {
+  return Json::parse(R"({
+    "metrics": {"frechet_inception_distance": 12.5, "kernel_inception_distance_mean": 0.0123,
+                "kernel_inception_distance_std": 0.0011, "kernel_inception_distance": 0.0125},
+    "uncertainty": {
+      "frechet_inception_distance": {"method": "jackknife", "level": 0.95, "standard_error": 0.3, "bias": 2,
+        "at_count": {"estimand": "a", "low": 11.5, "high": 13.5},
+        "at_infinity": {"estimand": "b", "low": 9.5, "high": 11.25}},
+      "kernel_inception_distance": {"standard_error": 0.0004, "method": "m"}},
+    "real": {"source": "cifar", "count": 50000}, "fake": {"source": "a|b & 50%_\"x\", y\nz", "count": 100},
+    "yardsticks": [{"source": "test", "count": 100, "metrics": {"frechet_inception_distance": 3}}],
+    "features": {"name": "inception"}, "preset": "torch-fidelity", "notes": []})");
+}
+
+TEST(ScoreRows, MarkdownByHand) {
+  EXPECT_EQ(
+      rows_of(scored(), TableFormat::kMarkdown),
+      "| images | N | against | N of these | FID ↓, ± standard error | FID, 95 % at this N | FID, 95 % for N "
+      "→ ∞ | "
+      "KID of subsets ↓, ± over subsets | KID of subsets × 1000 | KID ↓, ± standard error | KID × 1000 | "
+      "features | "
+      "preset |\n"
+      "|:--|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+      "| a\\|b & 50%\\_\"x\", y z | 100 | cifar | 50000 | 12.50 ± 0.30 | 11.5 to 13.5 | 9.5 to 11.25 | "
+      "0.0123 ± 0.0011 | 12.3 ± 1.1 | 0.01250 ± 0.00040 | 12.50 ± 0.40 | inception | torch-fidelity |\n"
+      "| yardstick: test | 100 | cifar | 50000 | 3 | – | – | – | – | – | – | inception | torch-fidelity |\n");
+}
+
+TEST(ScoreRows, LatexByHand) {
+  EXPECT_EQ(
+      rows_of(scored(), TableFormat::kLatex),
+      "% needs \\usepackage{booktabs}\n"
+      "\\begin{tabular}{lrrrrrrrrrrrr}\n"
+      "\\toprule\n"
+      "images & N & against & N of these & FID $\\downarrow$, $\\pm$ standard error & FID, 95 \\% at this N "
+      "& "
+      "FID, 95 \\% for N $\\to$ $\\infty$ & KID of subsets $\\downarrow$, $\\pm$ over subsets & "
+      "KID of subsets $\\times$ 1000 & KID $\\downarrow$, $\\pm$ standard error & KID $\\times$ 1000 & "
+      "features & "
+      "preset \\\\\n"
+      "\\midrule\n"
+      "a\\textbar{}b \\& 50\\%\\_''x'', y z & 100 & cifar & 50000 & 12.50 $\\pm$ 0.30 & 11.5 to 13.5 & "
+      "9.5 to 11.25 & 0.0123 $\\pm$ 0.0011 & 12.3 $\\pm$ 1.1 & 0.01250 $\\pm$ 0.00040 & 12.50 $\\pm$ 0.40 & "
+      "inception & torch-fidelity \\\\\n"
+      "yardstick: test & 100 & cifar & 50000 & 3 & -- & -- & -- & -- & -- & -- & inception & torch-fidelity "
+      "\\\\\n"
+      "\\bottomrule\n"
+      "\\end{tabular}\n");
+}
+
+TEST(ScoreRows, CsvByHand) {
+  const std::string name = "\"a|b & 50%_\"\"x\"\", y\nz\"";
+  EXPECT_EQ(
+      rows_of(scored(), TableFormat::kCsv),
+      "role,source,count,reference,reference_count,features,preset,metric,value,spread,standard_error,bias,"
+      "level,"
+      "at_count_low,at_count_high,at_infinity_low,at_infinity_high\n"
+      "samples," +
+          name +
+          ",100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,12.5,,0.3,2,0.95,"
+          "11.5,13.5,9.5,11.25\n"
+          "samples," +
+          name +
+          ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance_mean,0.0123,0.0011,"
+          ",,,,,,\n"
+          "samples," +
+          name +
+          ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance,0.0125,,0.0004,,,,,,\n"
+          "yardstick,test,100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,3,,,,,,,,\n");
+}
+
+TEST(ScoreRows, WhatARecordLacksHasNoColumn) {
+  const Json record = {{"metrics", {{"inception_score_mean", 8.0}}},
+                       {"fake", {{"source", "x"}, {"count", 5}}}};
+  EXPECT_EQ(rows_of(record, TableFormat::kMarkdown), "| images | N | IS ↑ |\n|:--|--:|--:|\n| x | 5 | 8 |\n");
+  const Json points = {{"metrics", {{"energy_distance", 0.5}, {"sliced_wasserstein_distance", 0.25}}},
+                       {"real", {{"source", "moons"}, {"count", 5}}},
+                       {"fake", {{"source", "x.npy"}, {"count", 5}}},
+                       {"floor", {{"sliced_wasserstein_distance", 0.125}, {"draws", 5}}}};
+  EXPECT_EQ(rows_of(points, TableFormat::kMarkdown),
+            "| images | N | against | N of these | energy distance ↓ | sliced Wasserstein ↓ |\n"
+            "|:--|--:|--:|--:|--:|--:|\n"
+            "| x.npy | 5 | moons | 5 | 0.5 | 0.25 |\n"
+            "| floor: fresh real points, median | – | moons | 5 | – | 0.125 |\n");
+}
+
+TEST(LatexText, WhatMeansSomethingIsItself) {
+  EXPECT_EQ(latex_text("\\ & % $ # _ { } ~ ^ < > | \" -- – ± × ∞ → ↑ ↓ \t[*]\x01"),
+            "\\textbackslash{} \\& \\% \\$ \\# \\_ \\{ \\} \\textasciitilde{} \\textasciicircum{} $<$ $>$ "
+            "\\textbar{} '' "
+            "-{}- -- $\\pm$ $\\times$ $\\infty$ $\\to$ $\\uparrow$ $\\downarrow$  [*]\\textbackslash{}x01");
+  EXPECT_EQ(latex_tabular({{"[a]", "b"}, {"*", "[c]"}}),
+            "\\begin{tabular}{lr}\n\\toprule\n{}[a] & b \\\\\n\\midrule\n{}* & [c] "
+            "\\\\\n\\bottomrule\n\\end{tabular}\n");
+}
+
+TEST(MarkdownText, WhatMeansSomethingIsItself) {
+  EXPECT_EQ(markdown_text("a_b _c_ `d` ~e~ *f* g|h <i> [j](k) [l] &lt; &m; & x&y \\ n\no"),
+            "a_b \\_c\\_ \\`d\\` \\~e\\~ \\*f\\* g\\|h &lt;i> [j\\](k) [l] &amp;lt; &amp;m; & x&y \\\\ n o");
+}
+
+TEST(CsvLine, IsAsRfc4180HasIt) {
+  EXPECT_EQ(csv_line({"a", "", "b c", "d,e", "f\"g", "h\ni", "j\rk"}),
+            "a,,b c,\"d,e\",\"f\"\"g\",\"h\ni\",\"j\rk\"\n");
+}
+
+}  // namespace
+}  // namespace ddpm_eval::eval
