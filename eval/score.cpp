@@ -3,9 +3,11 @@
 #include "base/core/error.h"
 #include "base/core/seconds_since.h"
 #include "base/tensor/runtime.h"
+#include "eval/class_scores.h"
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
+#include "eval/repeats.h"
 #include "eval/side_notes.h"
 #include "eval/side_scores.h"
 #include "metrics/inception_score.h"
@@ -74,7 +76,8 @@ Field open_field(const ScoreOptions& options) {
   const bool interval = options.interval && wanted.frechet;
   if (wanted.pairs()) {
     field.real = open_entrant(
-        {"real", options.real, options.strict, false, 0, wanted.images() || interval, wanted.spatial_frechet},
+        {"real", options.real, options.strict, false, 0, wanted.images() || interval || options.by_class,
+         wanted.spatial_frechet, options.by_class},
         options.features);
   }
   int64_t splits = 0;
@@ -85,12 +88,15 @@ Field open_field(const ScoreOptions& options) {
     metrics::require_metric(preset_of(request), metrics::kInceptionScore);
     splits = metrics::fewest_images(*preset_of(request).inception_score);
   }
-  const auto scored = [&](const char* role, const std::string& source, bool keep_features) {
-    return open_entrant(
-        {role, source, options.strict, wanted.classes(), splits, keep_features, wanted.spatial_frechet},
-        options.features);
+  const auto scored = [&](const char* role, const std::string& source, bool keep_features,
+                          bool labels = false) {
+    return open_entrant({role, source, options.strict, wanted.classes(), splits, keep_features,
+                         wanted.spatial_frechet, labels},
+                        options.features);
   };
-  field.fake = scored("fake", options.fake, wanted.images() || interval || wanted.frechet_infinity);
+  field.fake =
+      scored("fake", options.fake, wanted.images() || interval || wanted.frechet_infinity || options.by_class,
+             options.by_class);
   for (const auto& source : options.yardsticks) {
     field.yardsticks.push_back(scored("yardstick", source, wanted.images() || wanted.frechet_infinity));
   }
@@ -115,6 +121,7 @@ void refuse_idle_options(const ScoreOptions& options) {
         {"--kid-subsets", options.kid_subsets.has_value(), wanted.kernel, "kid"},
         {"--kid-subset-size", options.kid_subset_size.has_value(), wanted.kernel, "kid"},
         {"--neighbours", options.neighbours.has_value(), wanted.neighbours, "prdc"},
+        {"--by-class", options.by_class, wanted.frechet, "fid"},
         {"--sqrt general", general, wanted.frechet || wanted.spatial_frechet, "fid"}}) {
     if (given && !used) {
       throw core::UsageError("{}: is for {}, which is not among the scores that are asked for", flag, scores);
@@ -127,6 +134,13 @@ void check_field(const Field& field, const ScoreOptions& options) {
   if (options.wanted.classes() && field.fake.is_statistics()) {
     throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
                            options.fake);
+  }
+  if (options.by_class) {
+    require_classes({field.real->request, field.real->images.get()},
+                    {field.fake.request, field.fake.images.get()});
+    if (!field.yardsticks.empty()) {
+      throw core::UsageError("--by-class and --yardstick: score the yardstick by a call of its own");
+    }
   }
   // An interval against a reference of statistics is conditional on them; all else needs the images.
   for (const auto& [entrant, needs_images] :
@@ -222,6 +236,27 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
   return net;
 }
 
+/// A repeat refuses what is said of one sample.
+void check_repeats(const ScoreOptions& options) {
+  if (!options.repeats) {
+    return;
+  }
+  if (options.interval) {
+    throw core::UsageError(
+        "--repeats {} and --interval: an interval is of one sample's score; give one of them",
+        *options.repeats);
+  }
+  repeated_sources(options.fake, *options.repeats);
+}
+
+void add_notes(const std::vector<std::string>& notes, Json& all) {
+  for (const auto& note : notes) {
+    if (std::ranges::find(all, Json(note)) == all.end()) {
+      all.push_back(note);
+    }
+  }
+}
+
 }  // namespace
 
 Json score_images(const ScoreOptions& options, const Session& session) {
@@ -236,6 +271,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     preset_given("--preset", options.preset);
   }
   refuse_idle_options(options);
+  check_repeats(options);
   if (!options.wanted.pairs() && !options.real.empty()) {
     throw core::UsageError("--real {}: an Inception Score has no reference; use `ddpm-eval is`",
                            options.real);
@@ -277,16 +313,35 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   const int64_t fake_count = fake.moments.count;
   rules.standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
   rules.frechet_key = frechet_key(record["features"], fake.moments.mean.size(0));
-  auto scores = score_side(real, fake, rules, session);
-  fake.features = at::Tensor();  // as large as the set, and yardsticks are still to come
-  fake.logits = {};
-  record["metrics"] = std::move(scores.metrics);
-  if (!scores.uncertainty.empty()) {
-    record["uncertainty"] = std::move(scores.uncertainty);
-  }
-  record["parts"] = std::move(scores.parts);
-  for (const auto& note : scores.notes) {
-    record["notes"].push_back(note);
+  const auto score_fake = [&] {
+    auto scores = score_side(real, fake, rules, session);
+    fake.features = at::Tensor();  // as large as the set, and more sets are still to come
+    fake.logits = {};
+    add_notes(scores.notes, record["notes"]);
+    return scores;
+  };
+  auto scores = score_fake();
+  if (!options.repeats) {
+    record["metrics"] = std::move(scores.metrics);
+    if (!scores.uncertainty.empty()) {
+      record["uncertainty"] = std::move(scores.uncertainty);
+    }
+    record["parts"] = std::move(scores.parts);
+  } else {
+    std::vector<Json> entries;
+    const auto control = fake.control;
+    for (const auto& source : repeated_sources(options.fake, *options.repeats)) {
+      if (!entries.empty()) {
+        auto again = field.fake.request;
+        again.source = source;
+        field.fake = open_entrant(again, options.features);
+        measure(field.fake, nullptr);
+        scores = score_fake();
+      }
+      entries.push_back(repeat_entry(source, fake.record, scores.metrics, scores.parts, scores.uncertainty));
+    }
+    fake.control = control;
+    add_repeats(std::move(entries), record);
   }
   if (exact) {
     record["precision_effect"] =

@@ -29,6 +29,8 @@ struct ScoreOptions {
   std::optional<int64_t> kid_subsets;               ///< none: the preset's
   std::optional<int64_t> kid_subset_size;           ///< none: the preset's
   std::optional<int64_t> neighbours;                ///< k of precision and recall; none: the preset's
+  std::optional<int64_t> repeats;                   ///< samples of fake, by seeds that follow; none: one
+  bool by_class = false;                            ///< also the Frechet distance of each class
   bool strict = false;
   bool allow_points = false;    ///< whether point sets may be scored, by their own distances
   bool allow_mismatch = false;  ///< compare statistics whose provenance differs
@@ -39,8 +41,9 @@ struct ScoreOptions {
 /// sides, features, preset and the runtime. Progress and warnings go to stderr.
 Json score_images(const ScoreOptions& options, const Session& session);
 
-/// Scores point sets: sliced Wasserstein and energy distance, and beside them the floor: fresh real points of
-/// the same counts against the real ones. Throws InterruptedError.
+/// Scores point sets: sliced Wasserstein and energy distance, squared MMD, the divergence of histograms and,
+/// where the real points lie on a known curve but for noise, how far the fake ones are off it; beside them
+/// the floor: what fresh real points of the same counts read. Throws InterruptedError.
 Json score_points(const ScoreOptions& options, const Session& session);
 
 /// Whether the two sources are point sets, or one is and the other a run. Throws UsageError for points

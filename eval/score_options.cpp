@@ -17,6 +17,7 @@ namespace ddpm_eval::eval {
 namespace {
 
 constexpr int64_t kMostSubsets = 100'000;
+constexpr int64_t kMostRepeats = 1000;
 constexpr int64_t kMostImages = 100'000'000;  // no set of images is larger
 
 std::string refuse_empty(const std::string& source) {
@@ -196,6 +197,20 @@ void add_neighbour_options(CLI::App& command, ScoreOptions& options) {
                   "The neighbour, by distance, that a radius reaches to: k. Default: the preset's")
       ->check(CLI::Range(int64_t{1}, kMostImages))
       ->option_text("K");
+}
+
+void add_class_option(CLI::App& command, ScoreOptions& options) {
+  command.add_flag("--by-class", options.by_class,
+                   "Adds the distance of each class, and their mean, by the labels that both sides have");
+}
+
+void add_repeats_option(CLI::App& command, ScoreOptions& options) {
+  command
+      .add_option("--repeats", options.repeats,
+                  "Scores so many samples of a --fake that has a seed, by that seed and those after it, and "
+                  "gives the mean and the deviation over them")
+      ->check(CLI::Range(int64_t{2}, kMostRepeats))
+      ->option_text("N");
 }
 
 void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>& options, Session& session) {

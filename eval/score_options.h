@@ -39,6 +39,12 @@ void add_kernel_options(CLI::App& command, ScoreOptions& options);
 /// The options of precision and recall.
 void add_neighbour_options(CLI::App& command, ScoreOptions& options);
 
+/// Whether each class is scored, too.
+void add_class_option(CLI::App& command, ScoreOptions& options);
+
+/// How many samples of the fake side are scored.
+void add_repeats_option(CLI::App& command, ScoreOptions& options);
+
 /// Throws UsageError if the record would replace something that is read.
 void require_own_place(const std::string& json, const ScoreOptions& options);
 

@@ -40,6 +40,36 @@ void print_intervals(const Json& uncertainty) {
   }
 }
 
+/// " (fresh real points: 0.03)" where it is known what those read.
+std::string floor_text(const Json& record, const std::string& metric) {
+  const auto floor = record.find("floor");
+  return floor != record.end() && floor->contains(metric)
+             ? fmt::format(" (fresh real points: {:.4g})", floor->at(metric).get<double>())
+             : "";
+}
+
+/// The distance of each class.
+void print_classes(const Json& classes) {
+  const auto metric = classes["metric"].get<std::string>();
+  print_line("  {:<26} {:>7} {:>7}  {}", "class", "N real", "N fake", metric);
+  for (const auto& one : classes["each"]) {
+    print_line("  {:<26} {:>7} {:>7}  {:.7g}", one["class"].get<std::string>(),
+               one["real_count"].get<int64_t>(), one["fake_count"].get<int64_t>(), one[metric].get<double>());
+  }
+}
+
+/// The deviations over the samples of --repeats, whose means are the metrics.
+void print_repeats(const Json& record) {
+  const auto& repeats = record["repeats"];
+  const auto& samples = repeats["samples"];
+  print_line(
+      "means over {} samples, seeds {} to {}; their standard deviations:", repeats["count"].get<int64_t>(),
+      samples.front()["seed"].get<uint64_t>(), samples.back()["seed"].get<uint64_t>());
+  for (const auto& [key, deviation] : repeats["deviations"].items()) {
+    fmt::print("  {:<28} {:.4g}\n", key, deviation.get<double>());
+  }
+}
+
 /// A row for the samples and one for each yardstick, a column for each metric.
 void print_beside_yardsticks(const Json& record) {
   const auto print_row = [&](const std::string& label, const Json& side, const Json& metrics) {
@@ -76,13 +106,22 @@ void print_beside_yardsticks(const Json& record) {
 void print_score(const Json& record) {
   if (record.contains("yardsticks")) {
     print_beside_yardsticks(record);
+    if (record.contains("repeats")) {
+      print_repeats(record);
+    }
     return;
   }
   for (const auto& [key, value] : record["metrics"].items()) {
     const auto uncertainty = uncertainty_of(record, key);
     fmt::print("{:<30} {:.7g}{}{}\n", key, value.get<double>(), error_text(uncertainty),
-               scaled_text(key, value.get<double>()));
+               scaled_text(key, value.get<double>()) + floor_text(record, key));
     print_intervals(uncertainty);
+  }
+  if (record.contains("parts") && record["parts"].contains("classes")) {
+    print_classes(record["parts"]["classes"]);
+  }
+  if (record.contains("repeats")) {
+    print_repeats(record);
   }
   const auto print_side = [&](const std::string& role, const Json& side) {
     const auto count = side.contains("count") ? fmt::format(", N = {}", side["count"].get<int64_t>()) : "";
@@ -92,10 +131,6 @@ void print_score(const Json& record) {
     if (record.contains(role)) {
       print_side(role, record[role]);
     }
-  }
-  if (record.contains("floor")) {
-    fmt::print("{:<30} {:.7g} (real against real, same counts)\n", "floor",
-               record["floor"]["sliced_wasserstein_distance"].get<double>());
   }
   if (record.contains("features") && record["features"].is_object()) {
     const auto& features = record["features"];

@@ -228,6 +228,10 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
   if (request.keep_features) {
     side.features = features.rows().cpu();
   }
+  if (request.labels) {
+    side.classes = images.classes();
+    side.labels = images.labels();
+  }
   return side;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/core/record.h"
+#include "base/data/image_source.h"
 #include "base/data/row_store.h"
 #include "base/data/source_spec.h"
 #include "eval/command.h"
@@ -27,6 +28,7 @@ struct SideRequest {
   int64_t splits = 0;          ///< of that score: so many images are needed
   bool keep_features = false;  ///< for scores that compare images one by one
   bool spatial = false;        ///< the moments of spatial features too, which the network gives then
+  bool labels = false;         ///< which class each image is of
 };
 
 /// One side, measured.
@@ -35,6 +37,8 @@ struct Side {
   std::optional<metrics::Moments> spatial;  ///< of the spatial features, if they were asked for
   data::RowStore logits;     ///< [count, classes] in the source's order, if they were asked for
   at::Tensor features;       ///< float32 [count, dim] in the source's order, if they were asked for
+  at::Tensor labels;         ///< int64 [count] in [0, classes.count), if they were asked for
+  data::Classes classes;     ///< as `labels`
   PrecisionControl control;  ///< of images, where an exact network was given
   Json record;      ///< source, count, unreadable files, notes, times: its part of the score's record
   Json provenance;  ///< kept in a statistics file; null for images and for other tools' files

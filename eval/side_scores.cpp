@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/seconds_since.h"
+#include "eval/class_scores.h"
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "metrics/extrapolation.h"
@@ -280,6 +281,9 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   if (wanted.spatial_frechet) {
     add_frechet("spatial_frechet", "spatial_frechet_inception_distance", *real->spatial, *fake.spatial, fake,
                 rules, scores);
+  }
+  if (rules.options.by_class) {
+    naming_sources(fake, rules.options, [&] { add_class_distances(*real, fake, rules, scores, session); });
   }
   return scores;
 }

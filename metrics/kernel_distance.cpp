@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include <torch/types.h>
 
@@ -28,87 +27,6 @@ void check_kernel(const Kernel& kernel) {
     throw core::UsageError("gamma and coef of a polynomial kernel must be finite, not {} and {}",
                            kernel.gamma.value_or(1.0), kernel.coef);
   }
-}
-
-void require_finite(double value) {
-  if (!std::isfinite(value)) {
-    throw core::DataError(
-        "the kernel of these features is beyond floating point: their numbers are too large for it");
-  }
-}
-
-double sum_of(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0);
-}
-
-double dot_of(const std::vector<double>& x, const std::vector<double>& y) {
-  return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
-}
-
-/// The sums over pairs as unbiased estimates of products of expectations, named for the real side (k, a, b of
-/// X, X', X'', X''' and Y, Y'); the fake side exchanges the two.
-struct PairMoments {
-  double n, m;
-  double within_squares, cross_squares;
-  double within, cross;                   ///< sums of the rows
-  double within_rows, cross_rows, mixed;  ///< sums of squares and of products of the rows
-  double cross_columns;
-
-  PairMoments(const std::vector<double>& own, double own_squares, const std::vector<double>& others,
-              const std::vector<double>& columns, double all_squares)
-      : n(static_cast<double>(own.size())),
-        m(static_cast<double>(columns.size())),
-        within_squares(own_squares),
-        cross_squares(all_squares),
-        within(sum_of(own)),
-        cross(sum_of(others)),
-        within_rows(dot_of(own, own)),
-        cross_rows(dot_of(others, others)),
-        mixed(dot_of(own, others)),
-        cross_columns(dot_of(columns, columns)) {}
-
-  double mean() const { return within / (n * (n - 1)); }
-  double k_squared() const { return within_squares / (n * (n - 1)); }
-  double a_squared() const { return (within_rows - within_squares) / (n * (n - 1) * (n - 2)); }
-  double mean_squared() const {
-    return (within * within - 4 * within_rows + 2 * within_squares) / (n * (n - 1) * (n - 2) * (n - 3));
-  }
-  double b_squared() const { return (cross_rows - cross_squares) / (n * m * (m - 1)); }
-  double cross_mean_squared() const {
-    return (cross * cross - cross_rows - cross_columns + cross_squares) / (n * (n - 1) * m * (m - 1));
-  }
-  double a_times_b() const { return mixed / (n * (n - 1) * m); }
-  double mean_times_cross_mean() const { return (within * cross - 2 * mixed) / (n * (n - 1) * (n - 2) * m); }
-
-  /// Var[a(X) - b(X)].
-  double variance_of_image() const {
-    return a_squared() - mean_squared() - 2 * (a_times_b() - mean_times_cross_mean()) + b_squared() -
-           cross_mean_squared();
-  }
-  /// V_xx.
-  double variance_of_pair() const { return k_squared() - 2 * a_squared() + mean_squared(); }
-};
-
-KernelEstimate estimate_from(const detail::KernelSums& sums) {
-  const PairMoments real(sums.real_real, sums.real_squares, sums.real_fake, sums.fake_real,
-                         sums.cross_squares);
-  const PairMoments fake(sums.fake_fake, sums.fake_squares, sums.fake_real, sums.real_fake,
-                         sums.cross_squares);
-  const double n = real.n, m = real.m;
-  KernelEstimate result;
-  result.value = real.mean() + fake.mean() - 2 * real.cross / (n * m);
-  require_finite(result.value);
-  if (n >= 4 && m >= 4) {
-    const double cross_pair =
-        real.cross_squares / (n * m) - real.b_squared() - fake.b_squared() + real.cross_mean_squared();
-    result.variance_of_images = 4 * (real.variance_of_image() / n + fake.variance_of_image() / m);
-    result.variance_of_pairs = 2 * real.variance_of_pair() / (n * (n - 1)) +
-                               2 * fake.variance_of_pair() / (m * (m - 1)) + 4 * cross_pair / (n * m);
-    require_finite(result.variance_of_images + result.variance_of_pairs);
-    result.standard_error =
-        std::sqrt(std::max(result.variance_of_images, 0.0) + std::max(result.variance_of_pairs, 0.0));
-  }
-  return result;
 }
 
 /// The unbiased estimate between sets of equal size, in the given arithmetic.
@@ -206,7 +124,7 @@ KernelEstimate kernel_estimate(const at::Tensor& real, const at::Tensor& fake, c
   detail::check_features(real, fake, 2, "a kernel distance");
   const auto reals = real.contiguous(), fakes = fake.contiguous();
   detail::PairProgress pairs(detail::pairs_of_kernel_sums(reals, fakes), progress);
-  return estimate_from(detail::kernel_sums(reals, fakes, kernel, pairs));
+  return detail::estimate_from(detail::kernel_sums(reals, fakes, kernel, pairs));
 }
 
 KernelDistance kernel_distance(const at::Tensor& real, const at::Tensor& fake, const KernelDistanceRule& rule,
@@ -227,14 +145,14 @@ KernelDistance kernel_distance(const at::Tensor& real, const at::Tensor& fake, c
     const auto fake_subset = drawn(fakes, size, random);
     const auto real_subset = drawn(reals, size, random);
     values.push_back(estimate(real_subset, fake_subset));
-    require_finite(values.back());
+    detail::require_finite_kernel(values.back());
     pairs.add(subset_pairs);
   }
   const auto all = torch::tensor(values, torch::kFloat64);
   KernelDistance result{all.mean().item<double>(), all.std(/*unbiased=*/false).item<double>(), rule.subsets,
                         size, std::nullopt};
   if (rule.all_pairs) {
-    result.all_pairs = estimate_from(detail::kernel_sums(reals, fakes, rule.kernel, pairs));
+    result.all_pairs = detail::estimate_from(detail::kernel_sums(reals, fakes, rule.kernel, pairs));
   }
   return result;
 }

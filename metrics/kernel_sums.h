@@ -26,6 +26,13 @@ struct KernelSums {
 KernelSums kernel_sums(const at::Tensor& real, const at::Tensor& fake, const Kernel& kernel,
                        PairProgress& progress);
 
+/// The unbiased estimate and its variance from the sums: see kernel_estimate(). Throws DataError for sums
+/// that are not finite.
+KernelEstimate estimate_from(const KernelSums& sums);
+
+/// Throws DataError: the features are too large for the kernel.
+void require_finite_kernel(double value);
+
 /// How many pairs kernel_sums() tells the progress of.
 int64_t pairs_of_kernel_sums(const at::Tensor& real, const at::Tensor& fake);
 

@@ -2,8 +2,8 @@
 
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
-#include "base/tensor/shape.h"
 #include "metrics/feature_pairs.h"
+#include "metrics/point_pairs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,25 +12,6 @@
 
 namespace ddpm_eval::metrics {
 namespace {
-
-void check_points(const at::Tensor& real, const at::Tensor& fake, int64_t least) {
-  tensor::expect(real, at::kFloat, {-1, -1}, "real points");
-  tensor::expect(fake, at::kFloat, {-1, -1}, "fake points");
-  if (real.size(0) < least || fake.size(0) < least) {
-    throw core::DataError(
-        "this distance needs at least {} points on each side, and there are {} real and {} fake ones", least,
-        real.size(0), fake.size(0));
-  }
-  if (real.size(1) != fake.size(1)) {
-    throw core::DataError("the real points have {} coordinates and the fake ones {}", real.size(1),
-                          fake.size(1));
-  }
-  for (const auto* side : {&real, &fake}) {
-    if (!at::isfinite(*side).all().item<bool>()) {
-      throw core::DataError("the {} points hold NaN or infinity", side == &real ? "real" : "fake");
-    }
-  }
-}
 
 /// Unit vectors, float64 [projections, dim].
 at::Tensor directions(int64_t dim, const SlicedWassersteinOptions& options) {
@@ -73,23 +54,10 @@ std::span<const double> values(const at::Tensor& row) {
   return {row.data_ptr<double>(), static_cast<size_t>(row.numel())};
 }
 
-/// Calls `consume` with the distances between some rows of x and all of y, until every pair was there.
-template <class Consume>
-void for_all_distances(const at::Tensor& x, const at::Tensor& y, const Consume& consume) {
-  constexpr int64_t kPairs = int64_t{1} << 22;  // 33 MB of float64 at a time
-  const int64_t rows = std::max<int64_t>(1, kPairs / y.size(0));
-  // 2: never by way of |x|^2 + |y|^2 - 2 x.y, which cancels for near points.
-  constexpr int64_t kDirect = 2;
-  for (int64_t begin = 0; begin < x.size(0); begin += rows) {
-    const auto block = x.narrow(0, begin, std::min(rows, x.size(0) - begin));
-    consume(at::cdist(block, y, 2.0, kDirect));
-  }
-}
-
 /// The sum of |x - y| over all pairs.
 double sum_of_distances(const at::Tensor& x, const at::Tensor& y, detail::PairProgress& counter) {
   double sum = 0.0;
-  for_all_distances(x, y, [&](const at::Tensor& distances) {
+  detail::for_all_distances(x, y, [&](int64_t, const at::Tensor& distances) {
     sum += distances.sum().item<double>();
     counter.add(distances.numel());
   });
@@ -99,7 +67,7 @@ double sum_of_distances(const at::Tensor& x, const at::Tensor& y, detail::PairPr
 /// The smallest distance between two different points, or infinity.
 double smallest_distance(const at::Tensor& points) {
   double smallest = std::numeric_limits<double>::infinity();
-  for_all_distances(points, points, [&](const at::Tensor& distances) {
+  detail::for_all_distances(points, points, [&](int64_t, const at::Tensor& distances) {
     distances.masked_fill_(distances == 0.0, std::numeric_limits<double>::infinity());
     smallest = std::min(smallest, distances.min().item<double>());
   });
@@ -124,7 +92,7 @@ void require_significant(double value, double largest_term, const at::Tensor& x,
 
 double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
                           const SlicedWassersteinOptions& options, const DistanceProgress& progress) {
-  check_points(real, fake, 1);
+  detail::check_points(real, fake, 1);
   if (options.projections < 1 || !(options.p >= 1.0)) {
     throw core::UsageError(
         "the sliced Wasserstein distance needs at least 1 projection and p >= 1, not {} and {}",
@@ -146,7 +114,7 @@ double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
 }
 
 double energy_distance(const at::Tensor& real, const at::Tensor& fake, const DistanceProgress& progress) {
-  check_points(real, fake, 2);
+  detail::check_points(real, fake, 2);
   const auto x = real.to(at::kDouble);
   const auto y = fake.to(at::kDouble);
   const auto n = static_cast<double>(x.size(0));

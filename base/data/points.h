@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,5 +26,10 @@ const std::vector<std::string>& point_kinds();
 /// moons: scikit-learn's make_moons with noise 0.1: with a uniform on [0, pi), (cos a, sin a) or, every other
 /// point on average, (1 - cos a, 0.5 - sin a), plus normal noise of standard deviation 0.1.
 at::Tensor make_points(const std::string& kind, int64_t first, int64_t count, uint64_t seed);
+
+/// The curves that the points lie on before noise is added, each its point at u from 0 to 1: one of the
+/// swiss-roll, (t cos t, t sin t) / 10 with t from 1.5 pi to 4.5 pi, and two of the moons. Empty for
+/// 8-gaussians, whose points lie around points. Throws UsageError for an unknown kind.
+std::vector<std::function<std::array<double, 2>(double u)>> noiseless_curves(const std::string& kind);
 
 }  // namespace ddpm_eval::data

@@ -12,6 +12,7 @@ void add_fid_command(CLI::App& program, Session& session) {
   add_yardstick_option(*command, *options);
   add_frechet_options(*command, *options);
   add_interval_option(*command, *options);
+  add_class_option(*command, *options);
   add_scoring_command(*command, options, session);
 }
 

@@ -16,6 +16,8 @@ void add_score_command(CLI::App& program, Session& session) {
   add_interval_option(*command, *options);
   add_kernel_options(*command, *options);
   add_neighbour_options(*command, *options);
+  add_class_option(*command, *options);
+  add_repeats_option(*command, *options);
   add_scoring_command(*command, options, session);
 }
 

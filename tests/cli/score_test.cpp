@@ -179,6 +179,42 @@ TEST(Score, PointSetsAreScoredWithTheirFloor) {
   EXPECT_GT(far["metrics"]["sliced_wasserstein_distance"].get<double>(), 3 * distance);
 }
 
+TEST(Score, PointSetsHaveEveryDistanceWithWhatItDependsOn) {
+  const auto record =
+      record_of({"score", "--real", "swiss-roll?num=600&seed=1", "--fake", "swiss-roll?num=500&seed=2"});
+  const auto& metrics = record["metrics"];
+  const auto& error = record["uncertainty"]["squared_mmd"];
+  EXPECT_LT(std::abs(metrics["squared_mmd"].get<double>()), 4 * error["standard_error"].get<double>());
+  EXPECT_NEAR(record["parts"]["mmd"]["bandwidth"].get<double>(), 1.1, 0.2);
+  EXPECT_EQ(record["parts"]["mmd"]["bandwidth_points"], 600);
+  const auto& histogram = record["parts"]["histogram"];
+  EXPECT_EQ(histogram["direction"], "KL(real || fake)");
+  EXPECT_EQ(histogram["bins"], json({7, 7}));
+  EXPECT_EQ(histogram["pseudo_count"], 0.5);
+  EXPECT_LT(histogram["range"][0][0].get<double>(), histogram["range"][0][1].get<double>());
+  for (const char* key :
+       {"histogram_kl_divergence", "off_manifold_distance_mean", "off_manifold_distance_q95"}) {
+    EXPECT_NEAR(metrics[key].get<double>() / record["floor"][key].get<double>(), 1.0, 0.4) << key;
+  }
+  const auto far = record_of({"score", "--real", "swiss-roll?num=600&seed=1", "--fake", "moons?num=500"});
+  EXPECT_EQ(far["parts"]["mmd"]["bandwidth"], record["parts"]["mmd"]["bandwidth"])
+      << "the real points alone decide on it";
+  for (const char* key : {"squared_mmd", "histogram_kl_divergence", "off_manifold_distance_q95"}) {
+    EXPECT_GT(far["metrics"][key].get<double>(), 2 * metrics[key].get<double>()) << key;
+  }
+  const auto gaussians = record_of({"score", "--real", "8-gaussians?num=60", "--fake", "moons?num=50"});
+  EXPECT_FALSE(gaussians["metrics"].contains("off_manifold_distance_mean")) << "they lie on no curve";
+}
+
+TEST(Score, RealPointsThatAreOneAreRefused) {
+  const testing::TempDir dir;
+  core::write_file(dir / "one.npy", data::to_npy(torch::ones({20, 2})));
+  const auto file = (dir / "one.npy").string();
+  const auto result = run_program({"score", "--real", file, "--fake", "moons?num=20"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(error_line(result), HasSubstr("--real " + file + " against moons?num=20: all real points"));
+}
+
 TEST(Score, ARunOfPointsEqualsItsSamples) {
   const testing::TempDir dir;
   core::write_file(dir / "c.toml",

@@ -69,6 +69,21 @@ TEST(Points, MoonsHaveTheirClosedFormMoments) {
   EXPECT_THAT(variance, TensorNear(pair(0.5 + 0.25 + 0.01, vary_y + apart_y * apart_y / 4 + 0.01), 0.01));
 }
 
+TEST(Points, NoiselessCurvesRunThroughThem) {
+  const auto roll = noiseless_curves("swiss-roll");
+  ASSERT_EQ(roll.size(), 1U);
+  constexpr double kPi = std::numbers::pi;
+  EXPECT_NEAR(roll[0](0)[0], 0.0, 1e-15);
+  EXPECT_NEAR(roll[0](0)[1], -0.15 * kPi, 1e-15);
+  EXPECT_NEAR(roll[0](0.5)[0], -0.3 * kPi, 1e-15);
+  EXPECT_NEAR(roll[0](1)[1], 0.45 * kPi, 1e-15);
+  const auto moons = noiseless_curves("moons");
+  ASSERT_EQ(moons.size(), 2U);
+  EXPECT_NEAR(moons[0](0.5)[1], 1.0, 1e-15);
+  EXPECT_NEAR(moons[1](0.5)[1], -0.5, 1e-15);
+  EXPECT_TRUE(noiseless_curves("8-gaussians").empty());
+}
+
 TEST(Points, AnUnknownKindIsAUsageError) {
   EXPECT_THAT(message_of<core::UsageError>([] { make_points("swissroll", 0, 1, 0); }),
               HasSubstr("unknown points 'swissroll'; did you mean 'swiss-roll'?; there are"));

@@ -32,7 +32,7 @@ data::ImageDataset quadrants(int64_t count, const SmallNetOptions& options = kTi
     corner.fill_(100 + (i * 37) % 150);
     images[i].select(1, i % options.side).add_(i % 5);
   }
-  return {"quadrants", images, labels, options.classes, {}};
+  return {"quadrants", images, labels, options.classes, {}, {}};
 }
 
 SmallNetTraining plain_training() {
