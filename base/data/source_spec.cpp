@@ -4,6 +4,7 @@
 #include "base/core/text.h"
 #include "base/data/array_source.h"
 #include "base/data/cifar10.h"
+#include "base/data/feature_file.h"
 #include "base/data/idx.h"
 #include "base/data/image_codec.h"
 #include "base/data/image_zip.h"
@@ -197,7 +198,8 @@ void parse_path(const std::string& base, SourceSpec& spec) {
     return;
   }
   if (!fs::exists(spec.path, error)) {
-    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" || is_zip) {
+    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" ||
+        extension == ".safetensors" || is_zip) {
       throw DataError("{}: no such file or folder", base);
     }
     const auto words = all_words();
@@ -213,9 +215,11 @@ void parse_path(const std::string& base, SourceSpec& spec) {
       spec.kind = SourceKind::kFolder;
     }
   } else if (extension == ".npz") {
-    spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics : SourceKind::kArray;
-  } else if (extension == ".npy") {
-    spec.kind = SourceKind::kArray;
+    spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics
+                : is_feature_file(spec.path)  ? SourceKind::kFeatures
+                                              : SourceKind::kArray;
+  } else if (extension == ".npy" || extension == ".safetensors") {
+    spec.kind = is_feature_file(spec.path) ? SourceKind::kFeatures : SourceKind::kArray;
   } else if (is_zip) {
     spec.kind = SourceKind::kZip;
   } else {
@@ -312,6 +316,8 @@ std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const Sou
     case SourceKind::kRun:
       throw UsageError("source '{}' is a sampler, which cannot be used here; sample to a folder first",
                        spec.text);
+    case SourceKind::kFeatures:
+      throw UsageError("source '{}' holds features, where images are needed", spec.text);
     case SourceKind::kStatistics:
       throw UsageError("source '{}' holds statistics, where images are needed", spec.text);
     default: {

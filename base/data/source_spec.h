@@ -23,6 +23,7 @@ enum class SourceKind {
   kZip,
   kList,
   kArray,
+  kFeatures,
   kStatistics
 };
 
@@ -52,6 +53,7 @@ inline constexpr int64_t kMaxMadeUp = 100'000'000;
 ///   a folder or a .zip of images or @LIST of their paths, with ?crop=center|celeba&side=S (see
 ///   base/data/framing.h)
 ///   a folder of CIFAR-10's batches, an .npy or .npz of images, an .npz of statistics
+///   a .npy, .npz or .safetensors of features (see base/data/feature_file.h)
 /// each but statistics with ?first=A&num=B for a part of it, and points, noise and run with &seed=S. A path
 /// that exists is taken as it is, '?' and all; a data set's name goes before a folder of that name (write
 /// ./mnist for the folder). Throws UsageError with the nearest name for anything else and DataError for a
