@@ -6,6 +6,7 @@
 #include "base/data/digest_source.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
+#include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/run_source.h"
@@ -96,12 +97,23 @@ class KeptRows {
 
 namespace {
 
-metrics::Moments spatial_statistics(const SideRequest& request) {
+metrics::Moments spatial_statistics(const SideRequest& request, const Json& provenance) {
+  // What a file says of itself is of `mu`, beside which the spatial ones lie.
+  const auto name = provenance.is_null() ? std::string() : text_field(provenance["features"], "name");
+  if (!name.empty() && name != metrics::layer_info(metrics::InceptionLayer::kPool3).name &&
+      name != metrics::layer_info(metrics::InceptionLayer::kSpatial).name) {
+    throw core::NotComparableError(
+        "--{} {}: was made with the network '{}', and sfid is of the FID Inception alone; make it anew with "
+        "`ddpm-eval stats --features inception --spatial`",
+        request.role, request.source, name);
+  }
   auto statistics = data::read_statistics(request.source, data::StatisticsPart::kSpatial);
   const int64_t dim = metrics::layer_info(metrics::InceptionLayer::kSpatial).dim;
   if (statistics.mu.size(0) != dim) {
     throw core::UsageError(
-        "--{} {}: holds no statistics of spatial features (mu_s and sigma_s of {}), which sfid needs",
+        "--{} {}: holds no statistics of spatial features (mu_s and sigma_s of {}), which sfid needs; make "
+        "it "
+        "with `ddpm-eval stats --spatial`, or give the images",
         request.role, request.source, dim);
   }
   return {std::move(statistics.mu), std::move(statistics.sigma), 0, {}};
@@ -124,7 +136,7 @@ Side read_side(const SideRequest& request, const std::string& features) {
     side.provenance = Json::parse(statistics.provenance_json);
   }
   if (request.spatial) {
-    side.spatial = spatial_statistics(request);
+    side.spatial = spatial_statistics(request, side.provenance);
   }
   if (side.provenance.contains("count")) {
     side.moments.count = side.provenance["count"].get<int64_t>();
