@@ -45,11 +45,14 @@ std::string inception_score_key(bool is_fid_inception) {
 std::vector<std::string> feature_differences(const Json& features, const Json& of_other, std::string_view one,
                                              std::string_view other) {
   const auto field = [](const Json& object, const char* key) {
+    if (std::string_view(key) == "convention") {
+      return object.is_object() && object.contains(key) ? object[key].dump() : std::string("none");
+    }
     const auto text = text_field(object, key);
     return std::string_view(key) == "precision" && text.empty() ? std::string("float32") : text;
   };
   std::vector<std::string> differences;
-  for (const char* key : {"name", "weights_sha256", "preset", "precision"}) {
+  for (const char* key : {"name", "weights_sha256", "preset", "convention", "precision"}) {
     if (const auto first = field(features, key), second = field(of_other, key); first != second) {
       differences.push_back(
           fmt::format("{} of the features differs: {} {}, {} {}", key, one, first, other, second));
@@ -61,7 +64,8 @@ std::vector<std::string> feature_differences(const Json& features, const Json& o
 void require_same_features(const Json& real, const Json& fake, bool allow_mismatch, Json& notes) {
   if (real.is_null() || fake.is_null()) {
     notes.push_back(
-        "a statistics file does not say which features it was made with: they are taken to be the same");
+        "a file of statistics or features does not say which network it was made with: both sides are taken "
+        "to be of the same");
     return;
   }
   for (const auto& difference : feature_differences(real, fake, "real", "fake")) {

@@ -29,7 +29,8 @@ std::string frechet_key(const Json& features, int64_t dim);
 std::string inception_score_key(bool is_fid_inception);
 
 /// What two sides' features differ in, as "precision of the features differs: real float32, fake bf16": in
-/// their name, the SHA-256 of their weights, preset or precision. `one` and `other` name the sides.
+/// their name, the SHA-256 of their weights, preset, convention or precision. `one` and `other` name the
+/// sides.
 std::vector<std::string> feature_differences(const Json& features, const Json& of_other, std::string_view one,
                                              std::string_view other);
 

@@ -12,6 +12,7 @@
 #include "ddpm/choice.h"
 #include "eval/built_in_nets.h"
 #include "eval/comparability.h"
+#include "eval/script_nets.h"
 #include "metrics/inception.h"
 #include "metrics/preset.h"
 #include "metrics/small_net.h"
@@ -81,11 +82,33 @@ std::unique_ptr<metrics::FeatureNet> open_inception(const FeatureRequest& reques
   options.preset = metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
                                                                : std::string_view(request.preset));
   options.precision = request.precision;
-  options.spatial = request.spatial;
+  options.spatial = !request.spatial.empty();
   const auto bytes = core::read_file(path);
   options.weights_sha256 = core::sha256_hex(bytes);
   options.origin = path.string();
   return metrics::make_inception(data::read_torch_bytes(bytes, options.origin), options);
+}
+
+/// Says where the features come from that have none, and what has.
+[[noreturn]] void refuse_spatial(const FeatureRequest& request, const std::string& features,
+                                 const std::string& reference_source) {
+  const auto whence = request.features.empty()
+                          ? fmt::format("the default for {} is '{}'", reference_source, features)
+                      : request.told ? fmt::format("a statistics file was made with '{}'", features)
+                                     : fmt::format("--features is '{}'", features);
+  throw core::UsageError(
+      "{}: only the FID Inception has spatial features beside its own, and {}; {}", request.spatial, whence,
+      request.told ? "make it anew with `ddpm-eval stats --spatial`" : "use --features inception");
+}
+
+void refuse_script_options(const FeatureRequest& request, const std::string& features) {
+  if (!request.convention.empty()) {
+    throw core::UsageError("--convention {}: only a TorchScript file takes one, not the features '{}'",
+                           request.convention, features);
+  }
+  if (request.trust == ScriptTrust::kYes) {
+    throw core::UsageError("--trust-torchscript: the features '{}' are no TorchScript file", features);
+  }
 }
 
 data::SafeTensors parse(const EmbeddedFile& file) {
@@ -113,22 +136,29 @@ FeatureRequest complete_request(FeatureRequest request, const core::Json& told) 
   const auto name = text_field(told, "name");
   if (const auto* layer = recorded_layer(name); request.features.empty() && layer != nullptr) {
     request.features = features_word(*layer);
+    request.told = true;
   } else if (request.features.empty() && !name.empty()) {
     const auto& nets = embedded_nets();
     if (std::none_of(nets.begin(), nets.end(), [&](const EmbeddedFile& net) { return net.name == name; })) {
       throw core::UsageError(
-          "a statistics file was made with the features '{}': name their file with --features", name);
+          "a file of statistics or features was made with the network '{}': name its file with --features",
+          name);
     }
     request.features = name;
+    request.told = true;
   }
   if (request.preset.empty()) {
-    const auto preset = text_field(told, "preset");
-    const auto& known = metrics::presets();
-    const bool is_known =
-        std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
-    request.preset = is_known ? preset : std::string();
+    request.preset = told_preset(told);
   }
   return request;
+}
+
+std::string told_preset(const core::Json& told) {
+  const auto preset = text_field(told, "preset");
+  const auto& known = metrics::presets();
+  const bool is_known =
+      std::any_of(known.begin(), known.end(), [&](const auto& p) { return p.name == preset; });
+  return is_known ? preset : std::string();
 }
 
 bool are_spatial(const std::string& features) {
@@ -157,16 +187,14 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
                                                       const std::string& reference_source) {
   const std::string features =
       request.features.empty() ? default_features(reference_source) : request.features;
-  if (request.spatial && features != kInceptionName) {
-    throw core::UsageError(
-        "sfid and --spatial: only the FID Inception has spatial features beside its own, not the features "
-        "'{}'",
-        features);
+  if (!request.spatial.empty() && features != kInceptionName) {
+    refuse_spatial(request, features, reference_source);
   }
   if (names_inception(features)) {
+    refuse_script_options(request, features);
     return open_inception(request);
   }
-  if (!request.weights.empty()) {
+  if (!request.weights.empty() && features != kNvidiaInception) {
     throw core::UsageError("--weights {}: only the FID Inception takes a weights file, not the features '{}'",
                            request.weights, features);
   }
@@ -178,6 +206,10 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
     throw core::UsageError("--precision bf16: only the FID Inception has it, not the features '{}'",
                            features);
   }
+  if (is_script_features(features)) {
+    return open_script_net(request, features);
+  }
+  refuse_script_options(request, features);
   std::vector<std::string> names;
   for (const auto& info : metrics::inception_layers()) {
     names.push_back(features_word(info));
@@ -196,8 +228,8 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
     }
     return net;
   }
-  throw core::UsageError("--features {}: neither a .safetensors file nor one of {}{}", features,
-                         core::join_or(names), core::did_you_mean(features, names));
+  throw core::UsageError("--features {}: neither a .safetensors or TorchScript (.pt) file nor one of {}{}",
+                         features, core::join_or(names), core::did_you_mean(features, names));
 }
 
 std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
@@ -207,7 +239,7 @@ std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
     return nullptr;
   }
   request.precision = tensor::Precision::kFloat32;
-  request.spatial = false;
+  request.spatial.clear();
   auto exact = open_feature_net(request, reference_source);
   if (exact->info().weights_sha256 != net.info().weights_sha256) {
     throw core::DataError("{}: has changed while it was read", request.weights);
@@ -224,6 +256,9 @@ core::Json features_json(const metrics::FeatureNetInfo& info) {
     json["precision"] = ddpm::word_of(tensor::precision_words(), info.precision);
   } else if (tensor::runtime_info().tf32) {
     json["precision"] = "tf32";
+  }
+  if (!info.convention.empty()) {
+    json["convention"] = core::Json::parse(info.convention);
   }
   if (!info.note.empty()) {
     json["note"] = info.note;
@@ -258,7 +293,7 @@ std::vector<BuiltInNet> built_in_nets() {
 bool is_reserved_net_name(const std::string& name) {
   const auto& nets = embedded_nets();
   const auto is_that = [&](const EmbeddedFile& file) { return file.name == name; };
-  return names_inception(name) || recorded_layer(name) != nullptr ||
+  return names_inception(name) || name == kNvidiaInception || recorded_layer(name) != nullptr ||
          std::any_of(nets.begin(), nets.end(), is_that);
 }
 

@@ -15,15 +15,26 @@ struct Preset;
 
 namespace ddpm_eval::eval {
 
+/// Whether what a TorchScript file does when it is run may be done.
+enum class ScriptTrust {
+  kNotOffered,  ///< by a command without --trust-torchscript, which takes no such files
+  kNo,
+  kYes,
+};
+
 /// Which features a score is to be made on.
 struct FeatureRequest {
   std::string features = {};  ///< "inception", a layer of it ("inception:768"), a built-in network's name or
-                              ///< a .safetensors file of one; empty: the default of the data set that is
-                              ///< scored against
+                              ///< a .safetensors file of one, or a TorchScript file; empty: the default of
+                              ///< the data set that is scored against
   std::string weights = {};   ///< file of the FID Inception's weights; empty: where `weights fetch` puts them
   std::string preset = {};  ///< the tool whose pre-processing the FID Inception is to use; empty: the default
   tensor::Precision precision = tensor::Precision::kFloat32;
-  bool spatial = false;  ///< the FID Inception's spatial features beside its own, for sFID
+  /// Who wants the FID Inception's spatial features beside its own ("--metrics sfid"); empty: nobody.
+  std::string spatial = {};
+  std::string convention = {};  ///< of a TorchScript file: a name or a .toml file; empty: see script_nets.h
+  ScriptTrust trust = ScriptTrust::kNotOffered;
+  bool told = false;  ///< whether `features` is what a file says, and nothing that the user wrote
 };
 
 /// The name of the features that `features = ""` means for a reference source: the data set's own built-in
@@ -40,6 +51,9 @@ FeatureRequest complete_request(FeatureRequest request, const core::Json& told);
 
 /// Whether `features` asks for the FID Inception's spatial features.
 bool are_spatial(const std::string& features);
+
+/// The preset that a file says its features were made with, or "" where it is none that the program has.
+std::string told_preset(const core::Json& told);
 
 /// Throws UsageError if the features that are asked for are a layer of the FID Inception below its
 /// classifier.
@@ -62,7 +76,7 @@ std::unique_ptr<metrics::FeatureNet> open_exact_net(FeatureRequest request,
                                                     const metrics::FeatureNet& net);
 
 /// What a record or a statistics file says of the features: name, weights_sha256, preset, dim, precision
-/// ("bf16" or "tf32"; absent for float32) and, if there is one, note.
+/// ("bf16" or "tf32"; absent for float32) and, if there are any, convention and note.
 core::Json features_json(const metrics::FeatureNetInfo& info);
 
 /// Adds what the preset of these features stands for to a record: `resampler`, and to `notes` where this

@@ -7,6 +7,7 @@
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
+#include "eval/feature_side.h"
 #include "eval/repeats.h"
 #include "eval/side_notes.h"
 #include "eval/side_scores.h"
@@ -26,15 +27,26 @@ namespace {
 /// A side from its opening to its measurement.
 struct Entrant {
   SideRequest request;
-  std::unique_ptr<data::ImageSource> images;  ///< null for statistics, which are read at once
+  std::unique_ptr<data::ImageSource> images;  ///< null for what is stored, which is read at once
   Side side;
 
-  bool is_statistics() const { return images == nullptr; }
+  /// Statistics or features, which need no network.
+  bool is_stored() const { return images == nullptr; }
+  bool is_statistics() const { return is_stored() && !side.features.defined(); }
+  const char* kind() const { return is_statistics() ? "statistics" : "rows"; }
+  std::optional<int64_t> size() const {
+    return images                    ? images->size()
+           : side.features.defined() ? std::optional(side.features.size(0))
+                                     : std::nullopt;
+  }
 };
 
 Entrant open_entrant(const SideRequest& request, const std::string& features) {
   if (is_statistics(request.source)) {
     return {request, nullptr, read_side(request, features)};
+  }
+  if (is_features(request.source)) {
+    return {request, nullptr, read_feature_side(request)};
   }
   return {request, open_images(request), {}};
 }
@@ -45,9 +57,10 @@ struct Field {
   Entrant fake;
   std::vector<Entrant> yardsticks;
 
-  bool needs_net() const { return !fake.is_statistics() || (real && !real->is_statistics()); }
+  bool needs_net() const { return !fake.is_stored() || (real && !real->is_stored()); }
+  bool has_rows() const { return !fake.is_statistics() || (real && !real->is_statistics()); }
 
-  /// What a statistics file says of the features to use, or null.
+  /// What a file of statistics or features says of the features to use, or null.
   Json told_features() const {
     const auto by_real = real ? provenance_features(real->side) : Json();
     return by_real.is_null() ? provenance_features(fake.side) : by_real;
@@ -59,8 +72,21 @@ FeatureRequest completed_request(const Json& told, const ScoreOptions& options) 
   const bool follows = options.features.empty() && is_rounded(told);
   request.precision =
       options.precision.value_or(follows ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32);
-  request.spatial = options.wanted.spatial_frechet;
+  request.spatial = options.wanted.spatial_frechet ? "--metrics sfid" : "";
+  request.convention = options.convention;
+  request.trust = options.trust_torchscript ? ScriptTrust::kYes : ScriptTrust::kNo;
   return request;
+}
+
+/// Where nothing is left to compute features of, a preset is no more than its rules for kernel distances and
+/// neighbours.
+FeatureRequest settled_request(const Json& told, const ScoreOptions& options) {
+  const auto preset = told_preset(told);
+  if (!options.preset.empty() && !preset.empty() && preset != options.preset) {
+    throw core::UsageError("--preset {}: these features were made with the preset {}", options.preset,
+                           preset);
+  }
+  return {.preset = preset.empty() ? options.preset : preset};
 }
 
 const metrics::Preset& preset_of(const FeatureRequest& request) {
@@ -131,9 +157,9 @@ void refuse_idle_options(const ScoreOptions& options) {
 
 /// What can be refused without the network.
 void check_field(const Field& field, const ScoreOptions& options) {
-  if (options.wanted.classes() && field.fake.is_statistics()) {
-    throw core::UsageError("--fake {}: a statistics file has no images to take an Inception Score of",
-                           options.fake);
+  if (options.wanted.classes() && field.fake.is_stored()) {
+    throw core::UsageError("--fake {}: a file of {} has no images to take an Inception Score of",
+                           options.fake, field.fake.is_statistics() ? "statistics" : "features");
   }
   if (options.by_class) {
     require_classes({field.real->request, field.real->images.get()},
@@ -148,24 +174,27 @@ void check_field(const Field& field, const ScoreOptions& options) {
         {&field.fake, field.fake.request.keep_features}}) {
     if (entrant != nullptr && entrant->is_statistics() && needs_images) {
       throw core::UsageError(
-          "--{} {}: a statistics file has no images, which kid, prdc, fid-infinity and --interval need",
+          "--{} {}: a statistics file has no images or rows of features, which kid, prdc, "
+          "sliced-wasserstein, fid-infinity and --interval need",
           entrant->request.role, entrant->request.source);
     }
   }
+  const bool takes_rules = options.wanted.kernel || options.wanted.neighbours;
   if (!field.needs_net()) {
     for (const auto& [flag, value] : {std::pair{"--features", options.features},
                                       {"--weights", options.weights},
-                                      {"--preset", options.preset},
+                                      {"--convention", options.convention},
+                                      {"--preset", takes_rules ? "" : options.preset},
                                       {"--precision", options.precision ? "float32 or bf16" : ""}}) {
       if (!value.empty()) {
-        throw core::UsageError("{} {}: both sides are statistics files, whose features are settled", flag,
-                               value);
+        throw core::UsageError("{} {}: both sides are {} files, whose features are settled", flag, value,
+                               field.has_rows() ? "feature or statistics" : "statistics");
       }
     }
   }
   for (const auto& yardstick : field.yardsticks) {
-    if (yardstick.is_statistics() || field.fake.is_statistics() || field.real->is_statistics()) {
-      throw core::UsageError("--yardstick needs images on both sides, not statistics files");
+    if (yardstick.is_stored() || field.fake.is_stored() || field.real->is_stored()) {
+      throw core::UsageError("--yardstick needs images on both sides, not files of statistics or features");
     }
     if (yardstick.images->size() && field.fake.images->size()) {
       require_count(yardstick.request.source, *yardstick.images->size(), *field.fake.images->size());
@@ -176,19 +205,19 @@ void check_field(const Field& field, const ScoreOptions& options) {
 void require_dimension(const Entrant& entrant, const metrics::FeatureNetInfo& net) {
   const int64_t dim = entrant.side.moments.mean.size(0);
   if (dim != net.dim) {
-    throw core::UsageError("{}: statistics of {} features, but '{}' gives {}; choose others with --features",
-                           entrant.request.source, dim, net.name, net.dim);
+    throw core::UsageError("{}: {} of {} features, but '{}' gives {}; choose others with --features",
+                           entrant.request.source, entrant.kind(), dim, net.name, net.dim);
   }
 }
 
-/// Two statistics files of as many features each.
+/// Two files of as many features each.
 void require_one_dimension(const Entrant& real, const Entrant& fake) {
   const int64_t of_real = real.side.moments.mean.size(0);
   const int64_t of_fake = fake.side.moments.mean.size(0);
   if (of_real != of_fake) {
     throw core::NotComparableError(
-        "--real {} holds statistics of {} features and --fake {} of {}: make both with the same --features",
-        real.request.source, of_real, fake.request.source, of_fake);
+        "--real {} holds {} of {} features and --fake {} of {}: make both with the same --features",
+        real.request.source, real.kind(), of_real, fake.request.source, of_fake);
   }
 }
 
@@ -207,7 +236,7 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
     }
   }
   const auto features_of = [&](const Entrant& entrant) {
-    if (entrant.is_statistics()) {
+    if (entrant.is_stored()) {
       return provenance_features(entrant.side);
     }
     return features_json(net->info());
@@ -221,7 +250,7 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
   }
   if (net) {
     for (const auto* entrant : {field.real ? &*field.real : nullptr, &field.fake}) {
-      if (entrant != nullptr && entrant->is_statistics()) {
+      if (entrant != nullptr && entrant->is_stored()) {
         require_dimension(*entrant, net->info());
       }
     }
@@ -282,19 +311,17 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   Field field = open_field(options);
   check_field(field, options);
-  const auto request = completed_request(field.told_features(), options);
+  const auto told = field.told_features();
+  const auto request = field.needs_net() ? completed_request(told, options) : settled_request(told, options);
   const auto& preset = preset_of(request);
   require_presets_metrics(options.wanted, preset);
-  const auto size_of = [](const Entrant& entrant) {
-    return entrant.images ? entrant.images->size() : std::nullopt;
-  };
   SideRules rules{options, preset};
-  require_counts(rules, field.real ? size_of(*field.real) : std::nullopt, size_of(field.fake));
+  require_counts(rules, field.real ? field.real->size() : std::nullopt, field.fake.size());
   const auto net = open_net(field, request, options, record);
   const auto exact = net ? open_exact_net(request, field.real ? options.real : options.fake, *net) : nullptr;
 
   const auto measure = [&](Entrant& entrant, const metrics::FeatureNet* beside) {
-    if (!entrant.is_statistics()) {
+    if (entrant.images) {
       entrant.side = measure_side(entrant.request, *entrant.images, *net, session, beside);
       entrant.images.reset();
     }
@@ -311,8 +338,13 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   const auto* real = field.real ? &field.real->side : nullptr;
   const int64_t fake_count = fake.moments.count;
-  rules.standard = uses_fid_inception(record["features"], fake.moments.mean.size(0));
-  rules.frechet_key = frechet_key(record["features"], fake.moments.mean.size(0));
+  const bool unknown = are_of_unknown_net(fake) || (real != nullptr && are_of_unknown_net(*real));
+  rules.standard = !unknown && uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  rules.frechet_key =
+      unknown ? "frechet_distance" : frechet_key(record["features"], fake.moments.mean.size(0));
+  if (unknown && (options.wanted.kernel || options.wanted.neighbours)) {
+    record["preset"] = preset.name;
+  }
   const auto score_fake = [&] {
     auto scores = score_side(real, fake, rules, session);
     fake.features = at::Tensor();  // as large as the set, and more sets are still to come

@@ -20,7 +20,9 @@ struct ScoreOptions {
   std::vector<std::string> yardsticks;  ///< sources of fake's count, scored the same way and set beside it
   std::string features;
   std::string weights;
-  std::string preset;  ///< empty: a statistics file's own, else the default
+  std::string convention;          ///< of a TorchScript file's input
+  bool trust_torchscript = false;  ///< whether such a file may do what it does
+  std::string preset;              ///< empty: a statistics file's own, else the default
   std::optional<tensor::Precision>
       precision;  ///< of the network; none: a statistics file's own, else float32
   WantedScores wanted;

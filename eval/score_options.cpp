@@ -4,6 +4,7 @@
 #include "eval/distinct_files.h"
 #include "eval/output.h"
 #include "eval/score_rows.h"
+#include "eval/script_nets.h"
 #include "metrics/preset.h"
 
 #include <algorithm>
@@ -57,8 +58,8 @@ void require_own_place(const std::string& json, const ScoreOptions& options) {
   for (const auto& source : options.yardsticks) {
     add("--yardstick", source);
   }
-  if (options.features.ends_with(".safetensors")) {
-    inputs.push_back({"--features", options.features});
+  for (const auto& file : feature_files(options.features, options.convention)) {
+    inputs.push_back({"--features", file});
   }
   require_distinct({{"--json", json}}, inputs);
 }
@@ -68,19 +69,22 @@ void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sid
   if (sides != SidesNeeded::kFake) {
     command
         .add_option("--real", options.real,
-                    both ? "Reference: a source or a statistics .npz" : "Reference: a source of images")
+                    both ? "Reference: a source, a statistics .npz or a file of features"
+                         : "Reference: a source of images or a file of features")
         ->required()
         ->check(refuse_empty);
   }
   command
-      .add_option(
-          "--fake", options.fake,
-          both ? "What is scored: a source or a statistics .npz" : "What is scored: a source of images")
+      .add_option("--fake", options.fake,
+                  both ? "What is scored: a source, a statistics .npz or a file of features"
+                  : sides == SidesNeeded::kFake ? "What is scored: a source of images"
+                                                : "What is scored: a source of images or a file of features")
       ->required()
       ->check(refuse_empty);
   add_preset_option(command, options.preset,
                     both ? "a statistics file's own, else torch-fidelity" : "torch-fidelity");
   add_features_options(command, options.features, options.weights);
+  add_torchscript_options(command, options.convention, options.trust_torchscript);
   add_feature_precision_option(command, options.precision);
   command.add_flag("--strict", options.strict, "An unreadable image is an error, not a warning");
 }
@@ -97,9 +101,18 @@ void add_features_options(CLI::App& command, std::string& features, std::string&
   command.add_option(
       "--features", features,
       "inception, a lower layer of it (inception:64, inception:192, inception:768, "
-      "inception:spatial for sFID), a built-in network (features list) or a .safetensors file of "
-      "one");
+      "inception:spatial for sFID), a built-in network (features list), a .safetensors file of "
+      "one, a TorchScript file (.pt) or nvidia-inception");
   command.add_option("--weights", weights, "File of the FID Inception's weights (.pth)");
+}
+
+void add_torchscript_options(CLI::App& command, std::string& convention, bool& trust) {
+  command.add_option(
+      "--convention", convention,
+      "What a TorchScript file is given: dinov2, clip, vgg16, nvidia-inception or a .toml file. "
+      "Default: the .toml file beside it");
+  command.add_flag("--trust-torchscript", trust,
+                   "Run a TorchScript file, whose code may do all that you may do: for files you trust");
 }
 
 void add_feature_precision_option(CLI::App& command, std::optional<tensor::Precision>& precision) {
@@ -154,9 +167,8 @@ void add_metrics_option(CLI::App& command, ScoreOptions& options) {
             }
             options.metrics_given = true;
           },
-          "Scores of images, several by commas: fid, sfid, is, kid, prdc, fid-infinity, is-infinity. "
-          "Default: "
-          "fid,is")
+          "Scores of images, several by commas: fid, sfid, is, kid, prdc, fid-infinity, is-infinity, "
+          "sliced-wasserstein. Default: fid,is")
       ->option_text("LIST");
 }
 

@@ -19,6 +19,9 @@ void add_preset_option(CLI::App& command, std::string& preset, const std::string
 /// --features and --weights.
 void add_features_options(CLI::App& command, std::string& features, std::string& weights);
 
+/// --convention and --trust-torchscript.
+void add_torchscript_options(CLI::App& command, std::string& convention, bool& trust);
+
 /// What the feature network computes in.
 void add_feature_precision_option(CLI::App& command, std::optional<tensor::Precision>& precision);
 

@@ -7,6 +7,7 @@
 #include "base/data/duplicates.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
+#include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
 #include "eval/run_source.h"
@@ -97,12 +98,23 @@ class KeptRows {
 
 namespace {
 
-metrics::Moments spatial_statistics(const SideRequest& request) {
+metrics::Moments spatial_statistics(const SideRequest& request, const Json& provenance) {
+  // What a file says of itself is of `mu`, beside which the spatial ones lie.
+  const auto name = provenance.is_null() ? std::string() : text_field(provenance["features"], "name");
+  if (!name.empty() && name != metrics::layer_info(metrics::InceptionLayer::kPool3).name &&
+      name != metrics::layer_info(metrics::InceptionLayer::kSpatial).name) {
+    throw core::NotComparableError(
+        "--{} {}: was made with the network '{}', and sfid is of the FID Inception alone; make it anew with "
+        "`ddpm-eval stats --features inception --spatial`",
+        request.role, request.source, name);
+  }
   auto statistics = data::read_statistics(request.source, data::StatisticsPart::kSpatial);
   const int64_t dim = metrics::layer_info(metrics::InceptionLayer::kSpatial).dim;
   if (statistics.mu.size(0) != dim) {
     throw core::UsageError(
-        "--{} {}: holds no statistics of spatial features (mu_s and sigma_s of {}), which sfid needs",
+        "--{} {}: holds no statistics of spatial features (mu_s and sigma_s of {}), which sfid needs; make "
+        "it "
+        "with `ddpm-eval stats --spatial`, or give the images",
         request.role, request.source, dim);
   }
   return {std::move(statistics.mu), std::move(statistics.sigma), 0, {}};
@@ -125,7 +137,7 @@ Side read_side(const SideRequest& request, const std::string& features) {
     side.provenance = Json::parse(statistics.provenance_json);
   }
   if (request.spatial) {
-    side.spatial = spatial_statistics(request);
+    side.spatial = spatial_statistics(request, side.provenance);
   }
   if (side.provenance.contains("data") && core::has_integer(side.provenance["data"], "lossy")) {
     side.record["lossy"] = side.provenance["data"]["lossy"];

@@ -35,20 +35,22 @@ struct SideRequest {
 struct Side {
   metrics::Moments moments;
   std::optional<metrics::Moments> spatial;  ///< of the spatial features, if they were asked for
-  data::RowStore logits;     ///< [count, classes] in the source's order, if they were asked for
-  at::Tensor features;       ///< float32 [count, dim] in the source's order, if they were asked for
-  at::Tensor labels;         ///< int64 [count] in [0, classes.count), if they were asked for
-  data::Classes classes;     ///< as `labels`
+  data::RowStore logits;  ///< [count, classes] in the source's order, if they were asked for
+  at::Tensor features;    ///< float32 [count, dim] in the source's order, if they were asked for; always of a
+                          ///< file of features
+  at::Tensor labels;      ///< int64 [count] in [0, classes.count), if they were asked for
+  data::Classes classes;  ///< as `labels`
   PrecisionControl control;  ///< of images, where an exact network was given
   Json record;      ///< source, count, unreadable files, notes, times: its part of the score's record
-  Json provenance;  ///< kept in a statistics file; null for images and for other tools' files
+  Json provenance;  ///< kept in a file of statistics or features; null for images and for other tools' files
 };
 
 /// Whether `source` is a statistics file, which needs no network.
 bool is_statistics(const std::string& source);
 
 /// Reads a statistics file: of one that holds two kinds, those of the `features` that are asked for. Throws
-/// UsageError where spatial ones are asked for beside them and are not there.
+/// UsageError where spatial ones are asked for beside them and are not there, and NotComparableError where
+/// the file says that it is of another network than the FID Inception, which alone has them.
 Side read_side(const SideRequest& request, const std::string& features);
 
 /// Opens an image source of any kind, `run:` included. Throws UsageError or DataError before any work is

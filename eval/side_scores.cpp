@@ -9,6 +9,7 @@
 #include "metrics/inception_score.h"
 #include "metrics/kernel_distance.h"
 #include "metrics/neighbours.h"
+#include "metrics/point_distances.h"
 #include "metrics/score_interval.h"
 
 #include <algorithm>
@@ -222,6 +223,20 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
   add_copies(found, parts);
 }
 
+void add_sliced(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
+                const Session& session) {
+  const auto start = std::chrono::steady_clock::now();
+  scores.metrics["sliced_wasserstein_distance"] = naming_sources(fake, rules.options, [&] {
+    return metrics::sliced_wasserstein(
+        real.features, fake.features, metrics::kFeatureDirections,
+        watched_progress("sliced Wasserstein distance", "directions", session.quiet));
+  });
+  scores.parts["sliced_wasserstein"] = {{"projections", metrics::kFeatureDirections.projections},
+                                        {"p", metrics::kFeatureDirections.p},
+                                        {"seed", metrics::kFeatureDirections.seed},
+                                        {"seconds", core::seconds_since(start)}};
+}
+
 }  // namespace
 
 void require_presets_metrics(const WantedScores& wanted, const metrics::Preset& preset) {
@@ -263,6 +278,9 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   }
   if (wanted.neighbours) {
     add_neighbours(*real, fake, rules, scores, session);
+  }
+  if (wanted.sliced) {
+    add_sliced(*real, fake, rules, scores, session);
   }
   if (wanted.score_infinity) {
     const auto fit =

@@ -17,13 +17,14 @@ struct Name {
   bool WantedScores::*flag;
 };
 
-constexpr std::array<Name, 7> kNames{{{"fid", &WantedScores::frechet},
+constexpr std::array<Name, 8> kNames{{{"fid", &WantedScores::frechet},
                                       {"sfid", &WantedScores::spatial_frechet},
                                       {"is", &WantedScores::inception_score},
                                       {"kid", &WantedScores::kernel},
                                       {"prdc", &WantedScores::neighbours},
                                       {"fid-infinity", &WantedScores::frechet_infinity},
-                                      {"is-infinity", &WantedScores::score_infinity}}};
+                                      {"is-infinity", &WantedScores::score_infinity},
+                                      {"sliced-wasserstein", &WantedScores::sliced}}};
 
 [[noreturn]] void refuse(const std::string& word) {
   std::vector<std::string> names;

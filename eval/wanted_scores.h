@@ -13,17 +13,18 @@ struct WantedScores {
   bool neighbours = false;        ///< precision and recall, density and coverage
   bool frechet_infinity = false;  ///< FID of infinitely many images
   bool score_infinity = false;    ///< IS of infinitely many images
+  bool sliced = false;            ///< sliced Wasserstein distance of features
 
   /// Whether images of both sides are compared one by one: their moments do not do.
-  bool images() const { return kernel || neighbours; }
+  bool images() const { return kernel || neighbours || sliced; }
   /// Whether class probabilities are needed.
   bool classes() const { return inception_score || score_infinity; }
   /// Whether there must be a reference.
   bool pairs() const { return frechet || spatial_frechet || frechet_infinity || images(); }
 };
 
-/// "fid,kid" as `score --metrics` takes it: names from fid, sfid, is, kid, prdc, fid-infinity and
-/// is-infinity.
+/// "fid,kid" as `score --metrics` takes it: names from fid, sfid, is, kid, prdc, fid-infinity,
+/// is-infinity and sliced-wasserstein.
 /// Throws UsageError for others, with the nearest one, and for an empty list.
 WantedScores parse_wanted_scores(const std::string& list);
 

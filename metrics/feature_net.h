@@ -24,9 +24,10 @@ struct FeatureNetInfo {
   std::string weights_sha256;  ///< of the weights file
   std::string preset;          ///< the tool whose pre-processing is used
   tensor::Precision precision = tensor::Precision::kFloat32;
-  int64_t dim = 0;      ///< columns of the features
-  int64_t classes = 0;  ///< columns of the logits; 0: none
-  std::string note;     ///< e.g. that the weights are not the published ones; may be empty
+  int64_t dim = 0;         ///< columns of the features
+  int64_t classes = 0;     ///< columns of the logits; 0: none
+  std::string convention;  ///< of a TorchScript file: what it is given, as a JSON object; else empty
+  std::string note;        ///< e.g. that the weights are not the published ones; may be empty
 };
 
 /// A fixed network that turns images into features. Immutable and safe to call from several threads.

@@ -149,10 +149,10 @@ class FilteredRows {
   int64_t loaded_ = 0;  ///< rows before it have been filtered, the last `slots_` of them are there
 };
 
-/// What `filter` makes of dimension `dim` of `x`, one operator for each rounding of the CPU's loops: the same
-/// bits, as the weights beyond an output's own are 0.
+/// The weighted sums of `filter` along dimension `dim` of `x`, one operator for each rounding of the CPU's
+/// loops: the same bits, as the weights beyond an output's own are 0.
 template <class Number>
-at::Tensor filter_along(const at::Tensor& x, int64_t dim, const Filter<Number>& filter) {
+at::Tensor sums_along(const at::Tensor& x, int64_t dim, const Filter<Number>& filter) {
   const auto outputs = static_cast<int64_t>(filter.first.size());
   std::vector<int64_t> shape(4, 1);
   shape[static_cast<size_t>(dim)] = outputs;
@@ -169,7 +169,23 @@ at::Tensor filter_along(const at::Tensor& x, int64_t dim, const Filter<Number>& 
                     .mul_(tensor::send(taps, x.device()));
     sum = sum.defined() ? sum.add_(term) : std::move(term);
   }
-  return sum.to(at::kFloat);
+  return sum;
+}
+
+template <class Number>
+at::Tensor filter_along(const at::Tensor& x, int64_t dim, const Filter<Number>& filter) {
+  return sums_along(x, dim, filter).to(at::kFloat);
+}
+
+/// As libImaging/Resample.c has it for 8 bits: whole weights, so that float64 sums are exact, half a unit and
+/// an arithmetic shift.
+at::Tensor filter_bytes_along(const at::Tensor& x, int64_t dim, int64_t out) {
+  constexpr double kUnit = 1 << 22;
+  auto filter = make_filter<PillowBicubic>(x.size(dim), out);
+  for (double& weight : filter.weights) {
+    weight = std::trunc(weight * kUnit + (weight < 0 ? -0.5 : 0.5));
+  }
+  return sums_along(x, dim, filter).add_(kUnit / 2).div_(kUnit).floor_().clamp_(0, 255);
 }
 
 template <class Rule>
@@ -218,6 +234,12 @@ at::Tensor filter_resample(const at::Tensor& images_u8, int64_t out_h, int64_t o
 
 at::Tensor resample_pillow_bicubic(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
   return filter_resample<PillowBicubic>(images_u8, out_h, out_w);
+}
+
+at::Tensor resample_pillow_bicubic_of_bytes(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
+  tensor::expect(images_u8, at::kByte, {-1, kColours, -1, -1}, "images_u8");
+  const auto wide = filter_bytes_along(images_u8.to(at::kDouble), 3, out_w);
+  return filter_bytes_along(wide, 2, out_h).to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 at::Tensor resample_antialiased_bilinear(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {

@@ -17,6 +17,11 @@ namespace ddpm_eval::metrics {
 /// does. Bit-exact with Pillow 9.4 on x86-64.
 at::Tensor resample_pillow_bicubic(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
 
+/// The same of Pillow's 8-bit images, as torchvision's transforms and dgm-eval's DINOv2 resize: weights of 22
+/// binary digits, and bytes after the columns and again after the rows. Whole numbers on 0..255. Bit-exact
+/// with Pillow.
+at::Tensor resample_pillow_bicubic_of_bytes(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
+
 /// PyTorch's interpolate(mode="bilinear", align_corners=False, antialias=True): a triangle, weights and sums
 /// in float32. Convention of torchmetrics since 1.8 (bit-exact with PyTorch 1.13 where its kernels do not
 /// fuse multiply and add; within 1e-4 of a grey level where they do). At H <= out_h and W <= out_w this is

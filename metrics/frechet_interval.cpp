@@ -110,9 +110,15 @@ std::string too_few(const Sides& sides, const FrechetIntervalOptions& options) {
   if (sides.fewest() >= needed) {
     return {};
   }
-  return fmt::format(
-      "{} images for {} features: below {} a side the covariances are too near to singular for an interval",
-      sides.fewest(), sides.dim(), needed);
+  return sides.conditional()
+             ? fmt::format(
+                   "{} fake images for {} features: below {} their covariance is too near to singular "
+                   "for an interval",
+                   sides.fewest(), sides.dim(), needed)
+             : fmt::format(
+                   "{} images for {} features: below {} on either side a covariance is too near to "
+                   "singular for an interval",
+                   sides.fewest(), sides.dim(), needed);
 }
 
 /// The distance's scatter grows with its root, so that a set which reads too low also has too small a

@@ -5,8 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
-// Distances between two sets of points, for data in the plane: no feature network is involved. All arithmetic
-// is float64, all results are deterministic.
+// Distances between two sets of points, for data in the plane, where no feature network is involved, and for
+// features. All arithmetic is float64, all results are deterministic.
 namespace ddpm_eval::metrics {
 
 /// Called now and then with the directions or pairs of points done and their number; what it throws ends the
@@ -29,6 +29,14 @@ struct SlicedWassersteinOptions {
 double sliced_wasserstein(const at::Tensor& real, const at::Tensor& fake,
                           const SlicedWassersteinOptions& options = {},
                           const DistanceProgress& progress = {});
+
+/// The directions of a score on features: so many, and from the seed, that torch-fidelity's MIND takes.
+inline constexpr SlicedWassersteinOptions kFeatureDirections{.projections = 1000, .seed = 2020};
+
+/// The same along `directions`, float64 [k, d], which are unit vectors. Memory beside the sets does not grow
+/// with d. Throws DataError as above.
+double sliced_wasserstein_along(const at::Tensor& directions, const at::Tensor& real, const at::Tensor& fake,
+                                double p = 2.0, const DistanceProgress& progress = {});
 
 /// 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely & Rizzo 2013) in its unbiased form: a point is not compared
 /// with itself, so equal distributions read 0 on average and single values may be slightly negative. Not

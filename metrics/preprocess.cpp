@@ -9,9 +9,8 @@
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
-namespace {
 
-at::Tensor resampled(Resampler resampler, const at::Tensor& images_u8, int64_t side) {
+at::Tensor resample(Resampler resampler, const at::Tensor& images_u8, int64_t side) {
   switch (resampler) {
     case Resampler::kTf1Bilinear:
       return resample_tf1_bilinear(images_u8, side, side);
@@ -23,14 +22,14 @@ at::Tensor resampled(Resampler resampler, const at::Tensor& images_u8, int64_t s
       return resample_antialiased_bilinear(images_u8, side, side);
     case Resampler::kPillowBicubic:
       return resample_pillow_bicubic(images_u8, side, side);
+    case Resampler::kPillowBicubicOfBytes:
+      return resample_pillow_bicubic_of_bytes(images_u8, side, side);
   }
   return {};
 }
 
-}  // namespace
-
 at::Tensor preprocess(const Preset& preset, const at::Tensor& images_u8, int64_t side) {
-  at::Tensor x = resampled(preset.resampler, images_u8, side);
+  at::Tensor x = resample(preset.resampler, images_u8, side);
   switch (preset.scaling) {
     case Scaling::kCentredBytes:
       return x.sub_(128).mul_(1.0 / 128);

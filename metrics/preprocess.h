@@ -6,6 +6,10 @@
 
 namespace ddpm_eval::metrics {
 
+/// uint8 RGB [n, 3, H, W] of any size to float32 [n, 3, side, side] by that rule, on 0..255 but for
+/// kHalfPixelBilinear, which is on [0, 1].
+at::Tensor resample(Resampler resampler, const at::Tensor& images_u8, int64_t side);
+
 /// What the tool of `preset` gives its network: uint8 RGB [n, 3, H, W] of any size to float32
 /// [n, 3, side, side] in channels-last memory, resized and scaled, on the device of the images. No row
 /// depends on another.

@@ -21,6 +21,7 @@ enum class Resampler {
   kHalfPixelOfBytes,
   kAntialiasedBilinear,
   kPillowBicubic,
+  kPillowBicubicOfBytes,
 };
 
 /// What becomes of the resampled values, on 0..255 where nothing else is said.

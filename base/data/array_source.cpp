@@ -78,8 +78,9 @@ class ArraySource final : public ImageSource {
     const auto text = tensor::describe(shape);
     if (header.dtype != at::kByte) {
       throw DataError(
-          "{}: holds {} of shape {}, where images are uint8 from 0 to 255; convert and save again", name_,
-          c10::toString(header.dtype), text);
+          "{}: holds {} of shape {}, where images are uint8 from 0 to 255 and features [n, d]; convert and "
+          "save again",
+          name_, c10::toString(header.dtype), text);
     }
     if (shape.size() == 4 && shape[3] != 3 && shape[3] != 1 && (shape[1] == 3 || shape[1] == 1)) {
       throw DataError(

@@ -26,8 +26,8 @@ struct Dtype {
   at::ScalarType type;
 };
 constexpr std::array kDtypes{Dtype{"<f8", at::kDouble}, Dtype{"<f4", at::kFloat}, Dtype{"<i8", at::kLong},
-                             Dtype{"<i4", at::kInt},    Dtype{"|u1", at::kByte},  Dtype{"|i1", at::kChar},
-                             Dtype{"|b1", at::kBool}};
+                             Dtype{"<i4", at::kInt},    Dtype{"<f2", at::kHalf},  Dtype{"|u1", at::kByte},
+                             Dtype{"|i1", at::kChar},   Dtype{"|b1", at::kBool}};
 
 at::ScalarType dtype_of(std::string_view text, const std::string& origin) {
   for (const auto& dtype : kDtypes) {
@@ -42,7 +42,7 @@ at::ScalarType dtype_of(std::string_view text, const std::string& origin) {
                     origin, text);
   }
   throw DataError(
-      "{}: dtype '{}' is not read; save float64, float32, int64, int32, int8, uint8 or bool in "
+      "{}: dtype '{}' is not read; save float64, float32, float16, int64, int32, int8, uint8 or bool in "
       "little-endian order",
       origin, text);
 }

@@ -14,7 +14,7 @@
 namespace ddpm_eval::data {
 
 struct NpyHeader {
-  at::ScalarType dtype = at::kFloat;  ///< float64, float32, int64, int32, uint8, int8 or bool
+  at::ScalarType dtype = at::kFloat;  ///< float64, float32, float16, int64, int32, uint8, int8 or bool
   bool fortran_order = false;
   std::vector<int64_t> shape;
   uint64_t payload_bytes = 0;  ///< elements times element size; does not overflow

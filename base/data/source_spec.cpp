@@ -5,6 +5,7 @@
 #include "base/data/cifar10.h"
 #include "base/data/cifar10_format.h"
 #include "base/data/cifar_archive.h"
+#include "base/data/feature_file.h"
 #include "base/data/image_codec.h"
 #include "base/data/image_tar.h"
 #include "base/data/points.h"
@@ -220,8 +221,8 @@ void parse_path(const std::string& base, SourceSpec& spec) {
     return;
   }
   if (!fs::exists(spec.path, error)) {
-    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" || is_zip ||
-        is_tar) {
+    if (base.find('/') != std::string::npos || extension == ".npz" || extension == ".npy" ||
+        extension == ".safetensors" || is_zip || is_tar) {
       throw DataError("{}: no such file or folder", base);
     }
     const auto words = all_words();
@@ -237,9 +238,11 @@ void parse_path(const std::string& base, SourceSpec& spec) {
       spec.kind = SourceKind::kFolder;
     }
   } else if (extension == ".npz") {
-    spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics : SourceKind::kArray;
-  } else if (extension == ".npy") {
-    spec.kind = SourceKind::kArray;
+    spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics
+                : is_feature_file(spec.path)  ? SourceKind::kFeatures
+                                              : SourceKind::kArray;
+  } else if (extension == ".npy" || extension == ".safetensors") {
+    spec.kind = is_feature_file(spec.path) ? SourceKind::kFeatures : SourceKind::kArray;
   } else if (is_zip) {
     spec.kind = SourceKind::kZip;
   } else if (is_tar) {

@@ -25,6 +25,7 @@ enum class SourceKind {
   kTar,
   kList,
   kArray,
+  kFeatures,
   kStatistics
 };
 
@@ -62,6 +63,7 @@ inline constexpr int64_t kMaxMadeUp = 100'000'000;
 ///   (see base/data/framing.h)
 ///   a folder or an archive of CIFAR's batches, with ?split=train|test
 ///   an .npy or .npz of images, an .npz of statistics
+///   a .npy, .npz or .safetensors of features (see base/data/feature_file.h)
 /// each but statistics with ?first=A&num=B for a part of it, and points, noise and run with &seed=S. A path
 /// that exists is taken as it is, '?' and all; a data set's name goes before a folder of that name (write
 /// ./mnist for the folder). Throws UsageError with the nearest name for anything else and DataError for a

@@ -1,27 +1,20 @@
 #include "base/data/statistics_file.h"
 
 #include "base/core/error.h"
-#include "base/core/json.h"
-#include "base/core/record.h"
 #include "base/data/npz.h"
 #include "base/tensor/shape.h"
 #include "base/tensor/symmetry.h"
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <torch/types.h>
 
 namespace ddpm_eval::data {
 namespace {
 
 using core::DataError;
-using core::Json;
 
-constexpr auto kProvenance = "provenance.json";
 /// Sums of squares of such numbers are finite still.
 constexpr double kLargest = 1e150;
 
@@ -73,87 +66,14 @@ void check_keys(const NpzReader& archive, const std::string& mu, const std::stri
                 const std::string& origin) {
   for (const auto& key : {mu, sigma}) {
     if (!archive.contains(key)) {
+      const bool spatial_alone = archive.contains("mu_s") && archive.contains("sigma_s");
       throw DataError(
-          "{}: statistics need '{}' and '{}'; '{}' is missing, it holds {}", origin, mu, sigma, key,
-          archive.names().empty() ? "nothing" : fmt::format("{}", fmt::join(archive.names(), ", ")));
+          "{}: statistics need '{}' and '{}'; '{}' is missing, it holds {}{}", origin, mu, sigma, key,
+          archive.names().empty() ? "nothing" : fmt::format("{}", fmt::join(archive.names(), ", ")),
+          spatial_alone
+              ? ": statistics of spatial features alone, which fid --features inception:spatial reads"
+              : "");
     }
-  }
-}
-
-bool is_count(const Json& value) {
-  return value.is_number_integer() && value.get<double>() >= 2 &&
-         value.get<double>() <= static_cast<double>(kMostCounted);
-}
-
-bool is_sha256(const Json& value) {
-  constexpr size_t kDigits = 64;
-  return value.is_string() && value.get_ref<const std::string&>().size() == kDigits &&
-         value.get_ref<const std::string&>().find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-/// Of statistics that were merged: the measurements they are of, each once, with as many images as all have.
-/// Calls `require` as check_provenance() has it.
-template <class Require>
-void check_parts(const Json& provenance, const Require& require) {
-  const auto& parts = provenance["parts"];
-  require(parts.is_array() && parts.size() >= 2, "has parts that are no list of two or more");
-  std::set<std::string> means;
-  int64_t images = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const auto& part = parts[i];
-    const auto has = [&](const char* key) { return part.is_object() && part.contains(key); };
-    require(has("file") && part["file"].is_string(), fmt::format("does not say which file parts[{}] is", i));
-    require(has("count") && is_count(part["count"]),
-            fmt::format("has a count in parts[{}] that is no number of images", i));
-    require(has("mu_sha256") && is_sha256(part["mu_sha256"]),
-            fmt::format("has no mu_sha256, 64 hexadecimal digits, in parts[{}]", i));
-    require(means.insert(part["mu_sha256"].get<std::string>()).second,
-            fmt::format("has the measurement of parts[{}] twice", i));
-    images = std::min(images + part["count"].get<int64_t>(), kMostCounted + 1);
-  }
-  require(provenance.contains("count") && provenance["count"] == images,
-          fmt::format("has parts of {} images together, which is not its count", images));
-}
-
-/// Damaged provenance must not pass for none, which would switch off the comparison of features.
-void check_provenance(const std::string& text, int64_t dim, const std::string& origin) {
-  const auto require = [&](bool good, std::string_view fault) {
-    if (!good) {
-      throw DataError("{}: its {} {}: the file is damaged; make the statistics anew", origin, kProvenance,
-                      fault);
-    }
-  };
-  const auto json = core::parse_json(text, core::kMaxEmbeddedJsonDepth);
-  require(json.is_object(), "is no JSON object");
-  if (json.contains("schema")) {
-    require(core::has_integer(json, "schema"), "has a schema that is no whole number");
-    if (const auto schema = json["schema"].get<int64_t>();
-        schema > core::kRecordSchema) {  // as read_record()
-      throw DataError("{}: written by a newer ddpm-eval (schema {}, this one reads {})", origin, schema,
-                      core::kRecordSchema);
-    }
-  }
-  require(json.contains("features") && json["features"].is_object(), "does not say which features were used");
-  const auto& features = json["features"];
-  for (const char* key : {"name", "weights_sha256", "preset"}) {
-    require(!features.contains(key) || features[key].is_string(),
-            fmt::format("has a {} that is no text", key));
-  }
-  require(features.contains("name"), "does not name the features");
-  require(!features.contains("dim") || features["dim"] == dim,
-          fmt::format("speaks of other features than the {} of mu", dim));
-  if (json.contains("parts")) {
-    check_parts(json, require);
-  }
-  if (!json.contains("count")) {
-    return;
-  }
-  const auto& count = json["count"];
-  require(count.is_number_integer() && count.get<int64_t>() > 0, "has a count that is no positive number");
-  require(count.get<int64_t>() <= kMostCounted,
-          fmt::format("has a count of {}, beyond {}", count.get<int64_t>(), kMostCounted));
-  if (count.get<int64_t>() == 1) {
-    throw DataError("{}: is of 1 image, which has no covariance; make the statistics of two or more", origin);
   }
 }
 
@@ -166,8 +86,11 @@ bool holds_spatial_statistics(const std::filesystem::path& path) { return has_sp
 bool is_statistics_file(const std::filesystem::path& path) {
   try {
     const NpzReader archive(path);
-    const bool mu = archive.contains("mu"), sigma = archive.contains("sigma");
-    return archive.contains("arr_0") ? mu && sigma : mu || sigma;
+    const auto has = [&](const char* mu, const char* sigma) {
+      const bool one = archive.contains(mu), other = archive.contains(sigma);
+      return archive.contains("arr_0") ? one && other : one || other;
+    };
+    return has("mu", "sigma") || has("mu_s", "sigma_s");
   } catch (const DataError&) {
     return false;
   }
@@ -200,16 +123,16 @@ Statistics read_statistics(const std::filesystem::path& path, StatisticsPart par
   check_finite(statistics.sigma, sigma, statistics.name);
   check_symmetric(statistics.sigma, sigma, statistics.name);
   check_variances(statistics.sigma, sigma, statistics.name);
-  if (!beside && archive.has_member(kProvenance)) {
-    statistics.provenance_json = archive.read_text(kProvenance);
-    check_provenance(statistics.provenance_json, mu_shape[0], statistics.name);
+  if (!beside && archive.has_member(kProvenanceMember)) {
+    statistics.provenance_json = archive.read_text(kProvenanceMember);
+    check_provenance(statistics.provenance_json, mu_shape[0], {statistics.name, "statistics", "mu"});
   }
   return statistics;
 }
 
 std::string read_provenance(const std::filesystem::path& path) {
   const NpzReader archive(path);
-  return archive.has_member(kProvenance) ? archive.read_text(kProvenance) : std::string();
+  return archive.has_member(kProvenanceMember) ? archive.read_text(kProvenanceMember) : std::string();
 }
 
 void write_statistics(const std::filesystem::path& target, const Statistics& statistics,
@@ -218,7 +141,7 @@ void write_statistics(const std::filesystem::path& target, const Statistics& sta
   tensor::expect(statistics.sigma, at::kDouble, {statistics.mu.size(0), statistics.mu.size(0)}, "sigma");
   std::vector<TextMember> texts;
   if (!statistics.provenance_json.empty()) {
-    texts.push_back({kProvenance, statistics.provenance_json});
+    texts.push_back({kProvenanceMember, statistics.provenance_json});
   }
   tensor::NamedTensors arrays{{"mu", statistics.mu}, {"sigma", statistics.sigma}};
   if (spatial) {

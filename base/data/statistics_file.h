@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cstdint>
+#include "base/data/provenance.h"
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -10,9 +11,6 @@
 // Mean and covariance of features as pytorch-fid, TTUR, clean-fid, EDM and others exchange them: an .npz with
 // the keys `mu` and `sigma`.
 namespace ddpm_eval::data {
-
-/// The most images that statistics may be said to be of. A count beyond is damage.
-inline constexpr int64_t kMostCounted = INT64_C(1'000'000'000'000);
 
 struct Statistics {
   at::Tensor mu;                ///< float64 [d]
@@ -34,7 +32,8 @@ enum class StatisticsPart {
   kSpatial,  ///< `mu_s` and `sigma_s` if the file has either, else as kMain
 };
 
-/// Whether `path` is a readable .npz that holds `mu` and `sigma`, or one of them and no images. Never throws.
+/// Whether `path` is a readable .npz that holds `mu` and `sigma`, or one of them and no images; the same of
+/// `mu_s` and `sigma_s`. Never throws.
 bool is_statistics_file(const std::filesystem::path& path);
 
 /// Reads float32 or float64 in any mix; other keys are ignored. What the file says of its making is of `mu`,

@@ -1,5 +1,6 @@
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/data/feature_file.h"
 #include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
@@ -8,6 +9,7 @@
 #include "eval/name_ending.h"
 #include "eval/output.h"
 #include "eval/score_options.h"
+#include "eval/script_nets.h"
 #include "eval/side.h"
 
 #include <CLI/CLI.hpp>
@@ -19,10 +21,13 @@ namespace {
 struct StatsOptions {
   std::string data;
   std::string out;
+  std::string features_out;
   std::string json;
   std::string preset;
   std::string features;
   std::string weights;
+  std::string convention;
+  bool trust_torchscript = false;
   std::optional<tensor::Precision> precision;
   bool strict = false;
   bool spatial = false;
@@ -30,28 +35,45 @@ struct StatsOptions {
 
 void run_stats(const StatsOptions& options, const Session& session) {
   // Not by the parser: `stats merge` has no --data.
-  for (const auto& [flag, value] : {std::pair{"--data", options.data}, {"--out", options.out}}) {
-    if (value.empty()) {
-      throw core::UsageError("{} is required", flag);
-    }
+  if (options.data.empty()) {
+    throw core::UsageError("--data is required");
+  }
+  if (options.out.empty() && options.features_out.empty()) {
+    throw core::UsageError("--out is required, or --features-out for the features themselves");
+  }
+  if (!options.features_out.empty() && !options.features_out.ends_with(".safetensors")) {
+    throw core::UsageError("--features-out {}: the name must end in .safetensors", options.features_out);
   }
   auto inputs = source_files("--data", options.data);
   inputs.push_back({"--weights", options.weights});
-  if (options.features.ends_with(".safetensors")) {
-    inputs.push_back({"--features", options.features});
+  for (const auto& file : feature_files(options.features, options.convention)) {
+    inputs.push_back({"--features", file});
   }
-  require_distinct({{"--out", options.out}, {"--json", options.json}}, inputs);
+  require_distinct(
+      {{"--out", options.out}, {"--features-out", options.features_out}, {"--json", options.json}}, inputs);
   require_ending("--out", options.out, {".npz"});
   require_json_target(options.json);
-  core::require_writable(options.out);
+  for (const auto& target : {options.out, options.features_out}) {
+    if (!target.empty()) {
+      core::require_writable(target);
+    }
+  }
   if (!options.preset.empty()) {
     preset_given("--preset", options.preset);
   }
-  const SideRequest request{
-      .role = "data", .source = options.data, .strict = options.strict, .spatial = options.spatial};
+  const SideRequest request{.role = "data",
+                            .source = options.data,
+                            .strict = options.strict,
+                            .keep_features = !options.features_out.empty(),
+                            .spatial = options.spatial};
   const auto images = open_images(request);
-  const FeatureRequest wanted{options.features, options.weights, options.preset,
-                              options.precision.value_or(tensor::Precision::kFloat32), options.spatial};
+  const FeatureRequest wanted{options.features,
+                              options.weights,
+                              options.preset,
+                              options.precision.value_or(tensor::Precision::kFloat32),
+                              options.spatial ? "--spatial" : "",
+                              options.convention,
+                              options.trust_torchscript ? ScriptTrust::kYes : ScriptTrust::kNo};
   const auto net = open_feature_net(wanted, options.data);
   const auto exact = open_exact_net(wanted, options.data, *net);
   auto side = measure_side(request, *images, *net, session, exact.get());
@@ -66,16 +88,27 @@ void run_stats(const StatsOptions& options, const Session& session) {
     print_note(describe_precision_effect(record["precision_effect"]));
   }
   record["runtime"] = tensor::runtime_context();
-  std::optional<data::SpatialStatistics> spatial;
-  if (side.spatial) {
-    spatial = {side.spatial->mean, side.spatial->covariance};
+  if (!options.out.empty()) {
+    std::optional<data::SpatialStatistics> spatial;
+    if (side.spatial) {
+      spatial = {side.spatial->mean, side.spatial->covariance};
+    }
+    data::write_statistics(options.out,
+                           {side.moments.mean, side.moments.covariance, core::json_text(record), options.out},
+                           spatial);
   }
-  data::write_statistics(options.out,
-                         {side.moments.mean, side.moments.covariance, core::json_text(record), options.out},
-                         spatial);
-  if (!write_json(options.json, record)) {
+  if (!options.features_out.empty()) {
+    data::write_features(options.features_out, side.features, core::json_text(record));
+  }
+  if (write_json(options.json, record)) {
+    return;
+  }
+  if (!options.out.empty()) {
     print_line("{}: mu [{}], sigma [{} x {}] of {} images", options.out, info.dim, info.dim, info.dim,
                side.moments.count);
+  }
+  if (!options.features_out.empty()) {
+    print_line("{}: features [{} x {}]", options.features_out, side.moments.count, info.dim);
   }
 }
 
@@ -83,13 +116,19 @@ void run_stats(const StatsOptions& options, const Session& session) {
 
 void add_stats_command(CLI::App& program, Session& session) {
   auto* command =
-      program.add_subcommand("stats", "Mean and covariance of a set's features, as .npz for later scores");
+      program.add_subcommand("stats", "Mean and covariance of a set's features, or these, for later scores");
   auto options = std::make_shared<StatsOptions>();
   command->add_option("--data", options->data, "Required: the images, a source");
-  command->add_option("--out", options->out,
-                      "Required: the .npz file to write, mu, sigma and their provenance");
+  command->add_option(
+      "--out", options->out,
+      "The .npz file to write, mu, sigma and their provenance. Required but for --features-out");
+  command->add_option(
+      "--features-out", options->features_out,
+      "Write the features too, a row for each image: a .safetensors file, a source for fid, kid "
+      "and prdc");
   add_preset_option(*command, options->preset, "torch-fidelity");
   add_features_options(*command, options->features, options->weights);
+  add_torchscript_options(*command, options->convention, options->trust_torchscript);
   add_feature_precision_option(*command, options->precision);
   command->add_flag(
       "--spatial", options->spatial,

@@ -282,7 +282,8 @@ TEST_F(SlowInceptionProgramTest, SpatialDistancesComeBesideOthers) {
   EXPECT_THAT(
       refused("mixed-real", {"--features", "inception:192"}),
       HasSubstr(
-          "only the FID Inception has spatial features beside its own, not the features 'inception:192'"));
+          "--metrics sfid: only the FID Inception has spatial features beside its own, and --features is "
+          "'inception:192'; use --features inception"));
 }
 
 TEST_F(SlowInceptionProgramTest, StatisticsKeepTheirLayer) {

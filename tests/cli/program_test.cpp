@@ -118,7 +118,7 @@ TEST(Program, HelpOfAnUnknownCommandIsAUsageError) {
 }
 
 TEST(Program, HelpSaysWhereStatisticsServe) {
-  const std::string statistics = "What is scored: a source or a statistics .npz";
+  const std::string statistics = "What is scored: a source, a statistics .npz or a file of features";
   EXPECT_THAT(run_program({"fid", "--help"}).out, HasSubstr(statistics));
   for (const char* command : {"is", "kid", "prdc"}) {
     EXPECT_THAT(run_program({command, "--help"}).out, Not(HasSubstr("statistics"))) << command;

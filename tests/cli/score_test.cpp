@@ -1,7 +1,9 @@
 #include "base/core/file_io.h"
 #include "base/data/npy.h"
+#include "base/data/npz.h"
 #include "base/data/points.h"
 #include "base/data/sinks.h"
+#include "base/data/statistics_file.h"
 #include "base/data/zip_writer.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/program.h"
@@ -111,6 +113,58 @@ TEST(Score, WhatStatisticsSayDecidesWhatIsLeftOpen) {
   const auto record = record_of({"fid", "--real", stats, "--fake", kOtherNoise});
   EXPECT_EQ(record["features"]["name"], "fashion-mnist-small");
   EXPECT_EQ(record["metrics"], fid(stats, kOtherNoise)["metrics"]);
+}
+
+/// sFID is of the FID Inception: statistics that say they are of another network have none, whatever else
+/// lies beside them.
+TEST(Score, SpatialStatisticsOfAnotherNetworkAreRefused) {
+  const testing::TempDir dir;
+  const auto stats = [&](const std::string& name, const std::string& provenance, int64_t columns) {
+    data::write_statistics(
+        dir / name, {torch::zeros({2}, torch::kFloat64), torch::eye(2, torch::kFloat64), provenance, {}},
+        data::SpatialStatistics{torch::zeros({columns}, torch::kFloat64),
+                                torch::eye(columns, torch::kFloat64)});
+    return (dir / name).string();
+  };
+  const auto refused = [](const std::string& real, const std::string& fake, const std::string& metrics,
+                          int exit_code) {
+    const auto result = run_program({"score", "--real", real, "--fake", fake, "--metrics", metrics});
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    EXPECT_EQ(result.out, "");
+    return error_line(result);
+  };
+  const auto other = stats("other.npz", R"({"features":{"name":"bands","dim":2},"count":9})", 2023);
+  EXPECT_THAT(refused(other, other, "sfid", 6),
+              HasSubstr("--real " + other +
+                        ": was made with the network 'bands', and sfid is of the FID Inception alone"));
+  const auto narrow = stats("narrow.npz", "", 7);
+  EXPECT_THAT(
+      refused(narrow, narrow, "sfid", 2),
+      HasSubstr("holds no statistics of spatial features (mu_s and sigma_s of 2023), which sfid needs; make "
+                "it with `ddpm-eval stats --spatial`"));
+  data::write_npz(dir / "alone.npz", {{"mu_s", torch::zeros({2023})}, {"sigma_s", torch::eye(2023)}});
+  EXPECT_THAT(refused((dir / "alone.npz").string(), other, "fid", 3),
+              HasSubstr("it holds mu_s, sigma_s: statistics of spatial features alone, which fid --features "
+                        "inception:spatial reads"));
+}
+
+/// Nobody typed the network that a message speaks of: it says whose default it is.
+TEST(Score, SpatialFeaturesOfADefaultNetworkAreRefusedByItsName) {
+  const testing::TempDir dir;
+  testing::write_banded_digits(dir.path(), "train", 20);
+  const auto set = "fashion-mnist:train@" + dir.path().string();
+  for (const auto& [asked, words] :
+       {std::pair<std::string, std::vector<std::string>>{
+            "--metrics sfid", {"score", "--real", set, "--fake", set, "--metrics", "sfid"}},
+        {"--spatial", {"stats", "--data", set, "--out", (dir / "s.npz").string(), "--spatial"}}}) {
+    const auto result = run_program(words);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_THAT(error_line(result),
+                HasSubstr(asked +
+                          ": only the FID Inception has spatial features beside its own, and the "
+                          "default for " +
+                          set + " is 'fashion-mnist-small'; use --features inception"));
+  }
 }
 
 TEST(Score, OptionsWithoutEffectAreRefused) {

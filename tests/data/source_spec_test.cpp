@@ -1,6 +1,7 @@
 #include "base/data/source_spec.h"
 
 #include "base/core/error.h"
+#include "base/data/npy.h"
 #include "base/data/npz.h"
 #include "base/data/sinks.h"
 #include "tests/support/environment.h"
@@ -126,6 +127,14 @@ TEST_F(SourceSpecFiles, PathsAreToldApart) {
   EXPECT_EQ(parse_source((dir_ / "s.npz").string()).kind, SourceKind::kStatistics);
   write_npz(dir_ / "i.npz", {{"arr_0", torch::zeros({1, 2, 2, 3}, torch::kUInt8)}});
   EXPECT_EQ(parse_source((dir_ / "i.npz").string()).kind, SourceKind::kArray);
+  write_npz(dir_ / "spatial.npz", {{"mu_s", torch::zeros({2})}, {"sigma_s", torch::eye(2)}});
+  EXPECT_EQ(parse_source((dir_ / "spatial.npz").string()).kind, SourceKind::kStatistics);
+  write_npz(dir_ / "reps.npz", {{"reps", torch::zeros({5, 4})}});
+  EXPECT_EQ(parse_source((dir_ / "reps.npz").string()).kind, SourceKind::kFeatures);
+  testing::put_file(dir_ / "f.npy", to_npy(torch::zeros({5, 4})));
+  EXPECT_EQ(parse_source((dir_ / "f.npy?first=1").string()).kind, SourceKind::kFeatures);
+  testing::put_file(dir_ / "points.npy", to_npy(torch::zeros({5, 2})));
+  EXPECT_EQ(parse_source((dir_ / "points.npy").string()).kind, SourceKind::kArray);
   testing::put_file(dir_ / "cut.npz", "PK");
   EXPECT_EQ(parse_source((dir_ / "cut.npz").string()).kind, SourceKind::kArray);
   testing::put_file(dir_ / "a.7z", "x");

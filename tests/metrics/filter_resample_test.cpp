@@ -1,13 +1,16 @@
 #include "metrics/filter_resample.h"
 
+#include "base/core/digest.h"
 #include "tests/support/inception_golden.h"
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/tensor_matchers.h"
 
 #include <cmath>
+#include <fstream>
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace ddpm_eval::metrics {
 namespace {
@@ -84,6 +87,24 @@ TEST(FilterResample, IsTheIdentityAtTheSameSize) {
   const at::Tensor image = synthetic_image("filter-test", 0, kSide, kSide);
   EXPECT_THAT(resample_pillow_bicubic(image, kSide, kSide), TensorEq(image.to(at::kFloat)));
   EXPECT_THAT(resample_antialiased_bilinear(image, kSide, kSide), TensorEq(image.to(at::kFloat)));
+}
+
+/// By Pillow itself: tools/golden/make_bicubic.py.
+TEST(FilterResample, OfBytesHasPillowsBits) {
+  std::ifstream file(testing::source_dir() / "tests/golden/bicubic.json");
+  const auto golden = nlohmann::json::parse(file);
+  ASSERT_EQ(golden["cases"].size(), 7u);
+  for (const auto& entry : golden["cases"]) {
+    const auto image = synthetic_image("bicubic", entry["index"], entry["height"], entry["width"]);
+    const int64_t side = golden["side"];
+    const auto x = resample_pillow_bicubic_of_bytes(image, side, side);
+    EXPECT_TRUE(x.is_contiguous(at::MemoryFormat::ChannelsLast));
+    const auto bytes = x.to(at::kByte).contiguous();
+    EXPECT_THAT(bytes.to(at::kFloat), TensorEq(x.contiguous())) << "whole numbers";
+    EXPECT_EQ(core::sha256_hex({static_cast<const char*>(bytes.data_ptr()), bytes.nbytes()}),
+              entry["sha256_of_nchw"])
+        << entry["height"] << "x" << entry["width"];
+  }
 }
 
 TEST(FilterResample, WhatBicubicOvershootsIsClipped) {

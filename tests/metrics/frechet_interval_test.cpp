@@ -140,7 +140,11 @@ TEST(FrechetInterval, IsWithheldBelowTwoImagesAFeature) {
     EXPECT_TRUE(std::isnan(few.deviation) && std::isnan(few.bias));
     EXPECT_TRUE(std::isfinite(few.value));
     EXPECT_FALSE(frechet_interval(real.narrow(0, 0, least - 1), real, with(method)).at_count);
-    EXPECT_FALSE(frechet_interval(moments_of(real), real.narrow(0, 0, least - 1), with(method)).at_count);
+    const auto stored = frechet_interval(moments_of(real), real.narrow(0, 0, least - 1), with(method));
+    EXPECT_FALSE(stored.at_count);
+    EXPECT_THAT(stored.withheld,
+                HasSubstr(fmt::format("{} fake images for 16 features: below {} their", least - 1, least)))
+        << "of the stored side nothing is known";
     EXPECT_TRUE(frechet_interval(real, real.narrow(0, 0, least) + 1.0F, with(method)).at_count);
   }
 }

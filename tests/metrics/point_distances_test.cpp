@@ -3,12 +3,17 @@
 #include "base/core/error.h"
 #include "base/tensor/noise.h"
 #include "tests/support/errors.h"
+#include "tests/support/files.h"
+#include "tests/support/synthetic_features.h"
+#include "tests/support/temp_dir.h"
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <limits>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
@@ -61,6 +66,41 @@ TEST(SlicedWasserstein, RandomDirectionsAboveThePlane) {
   const double distance = sliced_wasserstein(points, shifted, options);
   EXPECT_NEAR(distance, std::sqrt(1.0 / 5), 0.02);
   EXPECT_EQ(distance, sliced_wasserstein(points, shifted, options));
+}
+
+/// Unit vectors that NumPy can make, too.
+at::Tensor golden_directions(const nlohmann::json& spec, int64_t dim) {
+  const auto rows =
+      testing::synthetic_features({.seed = spec["seed"], .count = spec["count"]}, dim).to(at::kDouble);
+  return rows / rows.norm(2, {1}, /*keepdim=*/true);
+}
+
+TEST(SlicedWasserstein, OfFeaturesAgreesWithNumpy) {
+  std::ifstream file(testing::source_dir() / "tests/golden/features.json");
+  const auto golden = nlohmann::json::parse(file);
+  ASSERT_EQ(golden["cases"].size(), 2u);
+  for (const auto& entry : golden["cases"]) {
+    const int64_t dim = entry["dim"];
+    const auto side = [&](const nlohmann::json& spec) {
+      return testing::synthetic_features(
+          {spec["seed"], spec["count"], spec["offset"].get<double>(), spec["scale"].get<double>()}, dim);
+    };
+    const double wanted = entry["sliced_wasserstein"];
+    EXPECT_NEAR(sliced_wasserstein_along(golden_directions(golden["directions"], dim), side(entry["real"]),
+                                         side(entry["fake"])),
+                wanted, 1e-12 * wanted)
+        << entry["name"];
+  }
+}
+
+// Two point masses: the mean square of their difference along the directions, whose expectation is |x|^2 / d.
+TEST(SlicedWasserstein, OfPointMassesAmongFeatures) {
+  const auto axes = golden_directions({{"seed", 7}, {"count", 200}}, 12);
+  const auto point = torch::arange(12, at::kFloat) / 4;
+  const double wanted = at::mv(axes, point.to(at::kDouble)).square().mean().sqrt().item<double>();
+  EXPECT_NEAR(sliced_wasserstein_along(axes, torch::zeros({5, 12}), point.repeat({3, 1})), wanted, 1e-13);
+  const double drawn = sliced_wasserstein(torch::zeros({5, 12}), point.repeat({3, 1}), kFeatureDirections);
+  EXPECT_NEAR(drawn * drawn * 12, point.square().sum().item<double>(), 0.1 * drawn * drawn * 12);
 }
 
 TEST(SlicedWasserstein, RefusesBadInput) {
