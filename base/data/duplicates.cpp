@@ -68,15 +68,14 @@ class DuplicateCounter final : public ImageSource {
       return;
     }
     report_ = inner_->report();
-    std::ranges::sort(digests_);
-    const auto others = std::ranges::unique(digests_);
-    if (others.empty()) {
+    std::sort(digests_.begin(), digests_.end());
+    const auto copies = digests_.end() - std::unique(digests_.begin(), digests_.end());
+    if (copies == 0) {
       return;
     }
     const auto compared = static_cast<int64_t>(digests_.size());
     report_.notes.push_back(fmt::format("{} of {}{} images are pixel for pixel the same as an earlier one",
-                                        core::grouped(static_cast<int64_t>(others.size())),
-                                        compared < report_.yielded ? "the first " : "",
+                                        core::grouped(copies), compared < report_.yielded ? "the first " : "",
                                         core::grouped(compared)));
   }
 
