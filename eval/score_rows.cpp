@@ -47,7 +47,7 @@ void add_interval(const std::string& heading, const std::optional<ScoreInterval>
                   Columns& columns) {
   if (interval) {
     columns.add(heading, [&](size_t set) {
-      return set == 0 ? fmt::format("{:.5g} to {:.5g}", interval->low, interval->high) : std::string("–");
+      return set == 0 ? fmt::format("{:.4g} to {:.4g}", interval->low, interval->high) : std::string("–");
     });
   }
 }

@@ -106,7 +106,8 @@ TEST_F(PairScores, SeveralScoresFromOnePassAreThoseOfTheirCommands) {
 TEST_F(PairScores, PrintsStandardErrors) {
   const auto result = run_program(command("kid", other_, {"--kid-subset-size", "50"}));
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.out, ::testing::ContainsRegex("kernel_distance +[0-9.e-]+ \\+- [0-9.e-]+\n"));
+  EXPECT_THAT(result.out, ::testing::ContainsRegex(
+                              "kernel_distance +[0-9.e-]+ \\+- [0-9.e-]+ \\(x 1000: [0-9.e-]+\\)\n"));
 }
 
 TEST_F(PairScores, WhatCannotBeScoredIsRefused) {
@@ -149,11 +150,11 @@ std::vector<std::vector<std::string>> values_in(const std::string& csv) {
 
 TEST_F(PairScores, TablesAreAllThatGoesToStandardOutput) {
   testing::TempDir dir;
-  const auto json = (dir / "s.json").string();
+  const auto file = (dir / "s.json").string();
   const auto csv =
-      run_program(command("kid", other_, {"--kid-subset-size", "50", "--table", "csv", "--json", json}));
+      run_program(command("kid", other_, {"--kid-subset-size", "50", "--table", "csv", "--json", file}));
   EXPECT_EQ(csv.exit_code, 0) << csv.err;
-  const auto record = json::parse(std::ifstream(json));
+  const auto record = json::parse(std::ifstream(file));
   const auto lines = values_in(csv.out);
   ASSERT_EQ(lines.size(), 3U);
   ASSERT_EQ(lines[0].at(7), "metric");

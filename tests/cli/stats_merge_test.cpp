@@ -111,29 +111,8 @@ TEST_F(StatsMerge, DamagedStatisticsAreRefusedHereAndInScores) {
   refused_everywhere("its provenance.json has a count of 1000000000000000000, beyond");
   saying("count", 1);
   refused_everywhere("is of 1 image, which has no covariance");
-  const auto part = [](const char* file, int64_t count, char digit) {
-    return nlohmann::ordered_json({{"file", file}, {"count", count}, {"mu_sha256", std::string(64, digit)}});
-  };
-  const auto with_parts = [&](const std::vector<nlohmann::ordered_json>& parts,
-                              const std::string& substance) {
-    saying("parts", parts);
-    refused_everywhere("its provenance.json " + substance);
-  };
-  with_parts({}, "has parts that are no list of two or more");
-  with_parts({part("a", 9, 'a')}, "has parts that are no list of two or more");
   saying("parts", "a and b");
   refused_everywhere("its provenance.json has parts that are no list of two or more");
-  with_parts({part("a", 5, 'a'), 3}, "does not say which file parts[1] is");
-  with_parts({part("a", 1, 'a'), part("b", 8, 'b')}, "has a count in parts[0] that is no number of images");
-  with_parts({part("a", 5, 'a'), part("b", 4, 'X')}, "has no mu_sha256, 64 hexadecimal digits, in parts[1]");
-  with_parts({part("a", 5, 'a'), part("b", 4, 'a')}, "has the measurement of parts[1] twice");
-  with_parts({part("a", 5, 'a'), part("b", 5, 'b')},
-             "has parts of 10 images together, which is not its count");
-  with_parts({part("a", data::kMostCounted, 'a'), part("b", data::kMostCounted, 'b')},
-             "has parts of 1000000000001 images together, which is not its count");
-  auto without = part("a", 5, 'a');
-  without.erase("mu_sha256");
-  with_parts({without, part("b", 4, 'b')}, "has no mu_sha256, 64 hexadecimal digits, in parts[0]");
   saying("schema", 2);
   refused_everywhere("written by a newer ddpm-eval (schema 2, this one reads 1)");
   auto negative = read;

@@ -179,6 +179,44 @@ TEST_F(StatisticsFile, ProvenanceThatIsThereMustBeUsable) {
               HasSubstr("has a schema that is no whole number"));
 }
 
+TEST_F(StatisticsFile, PartsThatAreThereMustBeItsOwn) {
+  const auto problem = [&](const std::string& parts) {
+    write_npz(
+        dir_ / "s.npz", {{"mu", mu_}, {"sigma", sigma_}},
+        {{"provenance.json", fmt::format(R"({{"features":{{"name":"net"}},"count":9,"parts":{}}})", parts)}});
+    const auto message = message_of<DataError>([&] { read_statistics(dir_ / "s.npz"); });
+    return message.substr(message.find("its provenance.json"));
+  };
+  const auto part = [](const std::string& count, char digit) {
+    return fmt::format(R"({{"file":"x.npz","count":{},"mu_sha256":"{}"}})", count, std::string(64, digit));
+  };
+  const auto two = [&](const std::string& one, const std::string& other) {
+    return problem(fmt::format("[{},{}]", one, other));
+  };
+  const auto good = part("5", 'a');
+  for (const auto& none : {std::string("[]"), std::string("3"), "[" + good + "]", "{\"a\":" + good + "}"}) {
+    EXPECT_THAT(problem(none), HasSubstr("has parts that are no list of two or more"));
+  }
+  EXPECT_THAT(two(good, "3"), HasSubstr("does not say which file parts[1] is"));
+  EXPECT_THAT(two(good, R"({"file":3})"), HasSubstr("does not say which file parts[1] is"));
+  for (const std::string count : {"1", "-4", "4.5", "\"4\"", "null", "1000000000001", "1e300"}) {
+    EXPECT_THAT(two(part(count, 'b'), good),
+                HasSubstr("has a count in parts[0] that is no number of images"));
+  }
+  EXPECT_THAT(two(good, R"({"file":"x","count":4})"),
+              HasSubstr("has no mu_sha256, 64 hexadecimal digits, in parts[1]"));
+  EXPECT_THAT(two(good, part("4", 'X')), HasSubstr("has no mu_sha256, 64 hexadecimal digits, in parts[1]"));
+  EXPECT_THAT(two(good, part("4", 'a')), HasSubstr("has the measurement of parts[1] twice"));
+  EXPECT_THAT(two(good, part("5", 'b')),
+              HasSubstr("has parts of 10 images together, which is not its count"));
+  EXPECT_THAT(two(part("1000000000000", 'a'), part("1000000000000", 'b')),
+              HasSubstr("has parts of 1000000000001 images together, which is not its count"));
+  write_npz(dir_ / "s.npz", {{"mu", mu_}, {"sigma", sigma_}},
+            {{"provenance.json", fmt::format(R"({{"features":{{"name":"net"}},"count":9,"parts":[{},{}]}})",
+                                             good, part("4", 'b'))}});
+  EXPECT_NO_THROW(read_statistics(dir_ / "s.npz"));
+}
+
 TEST_F(StatisticsFile, CutAnywhereIsADataError) {
   write_statistics(dir_ / "s.npz", {mu_, sigma_, kProvenance, {}});
   const std::string whole = core::read_text(dir_ / "s.npz");
