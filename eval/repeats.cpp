@@ -53,7 +53,7 @@ Json repeat_entry(const std::string& source, const Json& side, const Json& metri
                   const Json& uncertainty) {
   Json entry = {{"source", source}, {"seed", data::parse_source(source).seed}};
   for (const auto& [key, value] : side.items()) {
-    if (key != "source" && key != "kind" && key != "context") {
+    if (key != "source" && key != "context") {
       entry[key] = value;
     }
   }
@@ -76,6 +76,10 @@ void add_repeats(std::vector<Json> entries, Json& record) {
     means[key] = found.mean;
     deviations[key] = found.sd;
   }
+  record["notes"].push_back(fmt::format(
+      "the scores are means over {} samples, of the seeds {} to {}, each scored by itself", entries.size(),
+      entries.front().at("seed").get<uint64_t>(), entries.back().at("seed").get<uint64_t>()));
+  record["parts"] = Json::object();  // each sample has its own
   record["repeats"] = {
       {"count", entries.size()},
       {"what",

@@ -20,8 +20,8 @@ std::vector<std::string> repeated_sources(const std::string& source, int64_t rep
 core::Json repeat_entry(const std::string& source, const core::Json& side, const core::Json& metrics,
                         const core::Json& parts, const core::Json& uncertainty);
 
-/// record["metrics"]: the means over `entries`, and record["repeats"]: their number, the sample standard
-/// deviations and the entries. All entries have the same metrics.
+/// record["metrics"]: the means over `entries`, which a note tells, and record["repeats"]: their number, the
+/// sample standard deviations and the entries. All entries have the same metrics.
 void add_repeats(std::vector<core::Json> entries, core::Json& record);
 
 }  // namespace ddpm_eval::eval

@@ -49,9 +49,9 @@ struct PointScores {
 };
 
 /// Scores sets of points against the same real ones.
-class PointScorer {
+class PointSetScorer {
  public:
-  PointScorer(const PointSet& real, const Session& session)
+  PointSetScorer(const PointSet& real, const Session& session)
       : real_(real), session_(session), grid_(metrics::grid_of(real.points)) {
     if (!real.kind.empty()) {
       curves_ = data::noiseless_curves(real.kind);
@@ -179,7 +179,7 @@ Json score_points(const ScoreOptions& options, const Session& session) {
   side["source"] = options.fake;
   auto record = core::new_record("score");
   try {
-    const PointScorer scorer(real, session);
+    const PointSetScorer scorer(real, session);
     auto scores = scorer.score(fake.points);
     if (!options.repeats) {
       record["metrics"] = std::move(scores.metrics);

@@ -72,8 +72,19 @@ TEST(Repeats, OfPoints) {
   const auto alone = record_of({"score", "--real", "moons?num=100&seed=9", "--fake", "moons?num=80&seed=3"});
   EXPECT_EQ(record["repeats"]["samples"][3]["metrics"], alone["metrics"]);
   EXPECT_EQ(record["floor"], alone["floor"]);
+  EXPECT_THAT(record["notes"].dump(), HasSubstr("means over 4 samples, of the seeds 0 to 3"));
   expect_mean_and_deviation(record, "sliced_wasserstein_distance");
   expect_mean_and_deviation(record, "squared_mmd");
+}
+
+TEST(Repeats, TheirPageTellsThatTheScoresAreMeans) {
+  const testing::TempDir dir;
+  const auto scored = run_program({"score", "--real", "moons?num=40&seed=9", "--fake", "moons?num=30",
+                                   "--repeats", "2", "--json", (dir / "score.json").string()});
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  const auto page = run_program({"report", dir.path().string()});
+  ASSERT_EQ(page.exit_code, 0) << page.err;
+  EXPECT_THAT(core::read_text(dir / "index.html"), HasSubstr("means over 2 samples, of the seeds 0 to 1"));
 }
 
 TEST(Repeats, ArePrintedAsMeanAndDeviationOverSamples) {
