@@ -158,8 +158,10 @@ void refuse_idle_options(const ScoreOptions& options) {
 /// What can be refused without the network.
 void check_field(const Field& field, const ScoreOptions& options) {
   if (options.wanted.classes() && field.fake.is_stored()) {
-    throw core::UsageError("--fake {}: a file of {} has no images to take an Inception Score of",
-                           options.fake, field.fake.is_statistics() ? "statistics" : "features");
+    const bool by_default = options.wanted.frechet && !options.metrics_given;
+    throw core::UsageError("--fake {}: a file of {} has no images to take an Inception Score of{}",
+                           options.fake, field.fake.is_statistics() ? "statistics" : "features",
+                           by_default ? "; say which scores are wanted, as --metrics fid" : "");
   }
   if (options.by_class) {
     require_classes({field.real->request, field.real->images.get()},
