@@ -41,9 +41,6 @@ void run_stats(const StatsOptions& options, const Session& session) {
   if (options.out.empty() && options.features_out.empty()) {
     throw core::UsageError("--out is required, or --features-out for the features themselves");
   }
-  if (!options.features_out.empty() && !options.features_out.ends_with(".safetensors")) {
-    throw core::UsageError("--features-out {}: the name must end in .safetensors", options.features_out);
-  }
   auto inputs = source_files("--data", options.data);
   inputs.push_back({"--weights", options.weights});
   for (const auto& file : feature_files(options.features, options.convention)) {
@@ -51,7 +48,12 @@ void run_stats(const StatsOptions& options, const Session& session) {
   }
   require_distinct(
       {{"--out", options.out}, {"--features-out", options.features_out}, {"--json", options.json}}, inputs);
-  require_ending("--out", options.out, {".npz"});
+  if (!options.out.empty()) {
+    require_ending("--out", options.out, {".npz"});
+  }
+  if (!options.features_out.empty()) {
+    require_ending("--features-out", options.features_out, {".safetensors"});
+  }
   require_json_target(options.json);
   for (const auto& target : {options.out, options.features_out}) {
     if (!target.empty()) {

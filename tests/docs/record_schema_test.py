@@ -135,6 +135,16 @@ class Program:
                   "--kid-subset-size", "50", *small)
         self.call("score of a run", "fid", "--real", NOISE.format(30, 1), "--fake", "run:images?num=4", *small)
         self.call("score of points", "score", "--real", "moons?num=50&seed=1", "--fake", "points.npy")
+        self.call("repeats", "score", "--real", "moons?num=50&seed=1", "--fake", "moons?num=50&seed=2", "--repeats", "2")
+        for side in ("real", "fake"):
+            for name in ("one", "two"):
+                (self.folder / side / name).mkdir(parents=True)
+                for i in range(3):
+                    pixels = bytes((len(side) * 37 * i + len(name) * j * j) % 256 for j in range(28 * 28))
+                    (self.folder / side / name / f"{i}.pgm").write_bytes(b"P5 28 28 255\n" + pixels)
+        self.call("by class", "fid", "--real", "real", "--fake", "fake", "--by-class", *small)
+        self.call("features written", "stats", "--data", "real", "--features-out", "real.safetensors", *small)
+        self.call("score of features", "score", "--metrics", "fid,sliced-wasserstein", "--real", "real.safetensors", "--fake", "fake")
         self.call("stats", "stats", "--data", NOISE.format(140, 1), "--out", "1.npz", *small)
         self.call("stats", "stats", "--data", NOISE.format(9, 2), "--out", "2.npz", *small)
         self.call("merge", "stats", "merge", "1.npz", "2.npz", "--out", "all.npz")
