@@ -76,6 +76,8 @@ std::unique_ptr<ImageSource> open_image_source(const SourceSpec& spec, const Sou
     case SourceKind::kRun:
       throw UsageError("source '{}' is a sampler, which cannot be used here; sample to a folder first",
                        spec.text);
+    case SourceKind::kFeatures:
+      throw UsageError("source '{}' holds features, where images are needed", spec.text);
     case SourceKind::kStatistics:
       throw UsageError("source '{}' holds statistics, where images are needed", spec.text);
     default: {
