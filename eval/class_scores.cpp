@@ -159,6 +159,13 @@ void add_class_distances(const Side& real, const Side& fake, const SideRules& ru
                              {"matched_by", match_by_name(real.classes, fake.classes) ? "name" : "number"},
                              {"each", std::move(each)},
                              {"seconds", core::seconds_since(start)}};
+  if (!match_by_name(real.classes, fake.classes) &&
+      (!real.classes.names.empty() || !fake.classes.names.empty())) {
+    scores.notes.push_back(fmt::format(
+        "by class: the {} side knows its classes by number alone, so that classes are matched by number: "
+        "see that both sides number them alike",
+        real.classes.names.empty() ? "real" : "fake"));
+  }
   scores.notes.push_back(fmt::format(
       "by class: {} real and {} fake images each, for {} features; distances of so few images are biased "
       "upwards, the more the fewer: compare them at equal counts, and not with that of all images",

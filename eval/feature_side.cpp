@@ -5,6 +5,7 @@
 #include "base/data/source_spec.h"
 #include "eval/comparability.h"
 #include "eval/console.h"
+#include "eval/side_notes.h"
 
 #include <fmt/format.h>
 
@@ -43,6 +44,11 @@ Side read_feature_side(const SideRequest& request) {
   }
   if (!matrix.provenance_json.empty()) {
     side.provenance = Json::parse(matrix.provenance_json);
+    // Of a part nobody knows.
+    if (const auto lossy = told_lossy(side.provenance);
+        lossy && core::has_integer(side.provenance, "count") && side.provenance["count"] == count) {
+      side.record["lossy"] = *lossy;
+    }
   }
   return side;
 }

@@ -4,6 +4,8 @@
 // OpenBLAS. Calls for help and for the version are answered here, from texts that the build has had the
 // program write: those libraries take half a second.
 
+#include "eval/blas_kernels.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -36,12 +38,15 @@ constexpr int kResources = 7;  // base/core/error.h's, which this file does with
 
 constexpr auto kKernels = "OPENBLAS_CORETYPE";
 
-/// OpenBLAS takes kernels by the model of the processor, and of one that is younger than itself it may take
-/// those of 2004, without AVX: Debian 12's does on a Xeon of the fifth generation. It is asked what it takes,
-/// and told by what the processor can do where that is such.
+/// OpenBLAS takes kernels by the model of the processor. It is asked which, and told better ones where it
+/// does not know the model.
 void choose_blas_kernels() {
 #ifdef __x86_64__
-  if (std::getenv(kKernels) != nullptr || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+  using ddpm_eval::eval::VectorUnits;
+  const VectorUnits units{__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
+                          __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")};
+  if (std::getenv(kKernels) != nullptr || !units.avx2_and_fma) {
     return;
   }
   void* library = ::dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL);
@@ -49,10 +54,11 @@ void choose_blas_kernels() {
     return;
   }
   const auto name = reinterpret_cast<const char* (*)()>(::dlsym(library, "openblas_get_corename"));
-  if (name != nullptr && name() == std::string_view("Prescott")) {
-    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    ::setenv(kKernels, wide ? "SkylakeX" : "Haswell", 1);
+  if (name == nullptr) {
+    return;
+  }
+  if (const char* better = ddpm_eval::eval::better_blas_kernels(name(), units)) {
+    ::setenv(kKernels, better, 1);
   }
 #endif
 }

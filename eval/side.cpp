@@ -13,6 +13,7 @@
 #include "eval/run_source.h"
 #include "eval/sample_output.h"
 #include "eval/side_cache.h"
+#include "eval/side_notes.h"
 #include "metrics/extract.h"
 #include "metrics/inception.h"
 
@@ -139,8 +140,8 @@ Side read_side(const SideRequest& request, const std::string& features) {
   if (request.spatial) {
     side.spatial = spatial_statistics(request, side.provenance);
   }
-  if (side.provenance.contains("data") && core::has_integer(side.provenance["data"], "lossy")) {
-    side.record["lossy"] = side.provenance["data"]["lossy"];
+  if (const auto lossy = told_lossy(side.provenance)) {
+    side.record["lossy"] = *lossy;
   }
   if (side.provenance.contains("count")) {
     side.moments.count = side.provenance["count"].get<int64_t>();

@@ -8,6 +8,26 @@
 
 namespace ddpm_eval::eval {
 
+std::optional<int64_t> told_lossy(const core::Json& provenance) {
+  const auto of = [](const core::Json& owner) -> std::optional<int64_t> {
+    return owner.contains("data") && core::has_integer(owner["data"], "lossy")
+               ? std::optional(owner["data"]["lossy"].get<int64_t>())
+               : std::nullopt;
+  };
+  if (!provenance.is_object() || !provenance.contains("parts")) {
+    return provenance.is_object() ? of(provenance) : std::nullopt;
+  }
+  int64_t sum = 0;
+  for (const auto& part : provenance["parts"]) {
+    const auto lossy = of(part);
+    if (!lossy) {
+      return std::nullopt;
+    }
+    sum += *lossy;
+  }
+  return sum;
+}
+
 void note_unlike_files(const core::Json& real, const core::Json& fake, core::Json& notes) {
   constexpr double kSameShare = 0.01;
   for (const auto* side : {&real, &fake}) {

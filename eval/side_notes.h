@@ -2,7 +2,14 @@
 
 #include "base/core/json.h"
 
+#include <cstdint>
+#include <optional>
+
 namespace ddpm_eval::eval {
+
+/// How many images of statistics or features came from lossy files, by their provenance, which
+/// data::check_provenance() has passed; none where it does not say so of all of them.
+std::optional<int64_t> told_lossy(const core::Json& provenance);
 
 /// Adds to `notes` that the images of one side come from lossy files and those of the other do not, or not to
 /// the same share within a hundredth: compression alone then moves the score. `real` and `fake` are the

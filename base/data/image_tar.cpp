@@ -58,6 +58,9 @@ class TarIndex {
   void add(const TarReader::Entry& entry) {
     const auto place = place_of(entry.name);
     const bool is_labels = fs::path(place).filename() == kLabelsFile;
+    if (images_.size() + links_.size() + label_files_.size() + unreadable_.size() >= kMaxTarMembers) {
+      throw DataError("{}: holds more than {} images; unpack it", path_.string(), kMaxTarMembers);
+    }
     if (entry.name.empty()) {
       unreadable_.push_back(fmt::format("{}: the name of a member cannot be read", path_.string()));
       return;
@@ -70,9 +73,6 @@ class TarIndex {
     auto& files = is_image ? images_ : label_files_;
     files.erase(place);
     links_.erase(place);
-    if (images_.size() + links_.size() + label_files_.size() >= kMaxTarMembers) {
-      throw DataError("{}: holds more than {} images; unpack it", path_.string(), kMaxTarMembers);
-    }
     switch (entry.kind) {
       case TarReader::Kind::kFile:
         files.emplace(place, TarMember{entry.position, entry.size, held(entry)});

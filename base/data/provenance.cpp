@@ -29,6 +29,16 @@ bool is_sha256(const Json& value) {
          value.get_ref<const std::string&>().find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
+/// How many images came from lossy files, where it is said: of no more images than there are.
+bool has_sound_lossy(const Json& owner) {
+  if (!owner.contains("data") || !owner["data"].is_object() || !owner["data"].contains("lossy")) {
+    return true;
+  }
+  const auto& lossy = owner["data"]["lossy"];
+  return lossy.is_number_integer() && owner.contains("count") && is_count(owner["count"]) &&
+         lossy.get<double>() >= 0 && lossy.get<double>() <= owner["count"].get<double>();
+}
+
 /// Of statistics that were merged: the measurements they are of, each once, with as many images as all have.
 /// Calls `require` as check_provenance() has it.
 template <class Require>
@@ -45,6 +55,7 @@ void check_parts(const Json& provenance, const Require& require) {
             fmt::format("has a count in parts[{}] that is no number of images", i));
     require(has("mu_sha256") && is_sha256(part["mu_sha256"]),
             fmt::format("has no mu_sha256, 64 hexadecimal digits, in parts[{}]", i));
+    require(has_sound_lossy(part), fmt::format("has more lossy images in parts[{}] than images", i));
     require(means.insert(part["mu_sha256"].get<std::string>()).second,
             fmt::format("has the measurement of parts[{}] twice", i));
     images = std::min(images + part["count"].get<int64_t>(), kMostCounted + 1);
@@ -95,6 +106,7 @@ void check_provenance(const std::string& text, int64_t dim, const ProvenanceOwne
     throw DataError("{}: is of 1 image, which has no covariance; make the {} of two or more", owner.file,
                     owner.what);
   }
+  require(has_sound_lossy(json), "has more lossy images than images");
 }
 
 }  // namespace ddpm_eval::data

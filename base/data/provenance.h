@@ -22,8 +22,9 @@ struct ProvenanceOwner {
 
 /// Damaged provenance must not pass for none, which would switch off the comparison of features: throws
 /// DataError unless `text` is of a schema that is known and says which features were used, not others than
-/// `dim`, a count of 2 .. kMostCounted if any, and of merged statistics parts that belong to it: each with its
-/// file, its count and the SHA-256 of its mean, none twice, with as many images together as its own count.
+/// `dim`, a count of 2 .. kMostCounted if any, and of merged statistics parts that belong to it: each with
+/// its file, its count and the SHA-256 of its mean, none twice, with as many images together as its own
+/// count. No more images may be from lossy files than there are.
 void check_provenance(const std::string& text, int64_t dim, const ProvenanceOwner& owner);
 
 }  // namespace ddpm_eval::data

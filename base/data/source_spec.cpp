@@ -100,7 +100,7 @@ void parse_split(const std::string& value, SourceSpec& spec) {
     throw UsageError("source '{}': split={} is not known; there are train and test", spec.text, value);
   }
   const auto split = value == "test" ? Split::kTest : Split::kTrain;
-  const bool is_path = spec.text.starts_with(spec.path.string());
+  const bool is_path = spec.text.substr(0, spec.text.rfind('?')) == spec.path.string();
   if (!is_path && split != spec.split) {
     throw UsageError("source '{}': split={} does not fit {}", spec.text, value, spec.name);
   }

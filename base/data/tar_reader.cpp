@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <clocale>
+#include <exception>
 #include <vector>
 
 #include <archive.h>
@@ -94,8 +95,8 @@ struct TarReader::State {
       const size_t got = state.refill();
       *bytes = state.buffer.data();
       return static_cast<la_ssize_t>(got);
-    } catch (const DataError& error) {  // no exception may cross C code
-      state.failure = error;
+    } catch (...) {  // no exception may cross C code
+      state.failure = std::current_exception();
       archive_set_error(handle, EIO, "unreadable");
       return ARCHIVE_FATAL;
     }
@@ -130,7 +131,7 @@ struct TarReader::State {
   /// Warnings are about owners and odd names, which do not matter here.
   void expect(int64_t code) const {
     if (failure) {
-      throw *failure;
+      std::rethrow_exception(failure);
     }
     if (code < ARCHIVE_OK && code != ARCHIVE_WARN) {
       const char* reason = archive_error_string(handle.get());
@@ -147,7 +148,7 @@ struct TarReader::State {
   std::string tail;  ///< of what a gzip archive has given
   uint64_t unpacked = 0;
   std::string entry_name;
-  std::optional<DataError> failure;
+  std::exception_ptr failure;
   std::unique_ptr<struct archive, ReadDeleter> handle;
 };
 

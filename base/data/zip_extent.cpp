@@ -1,6 +1,7 @@
 #include "base/data/zip_extent.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -114,7 +115,7 @@ ZipExtent find_zip(FileStream& file) {
     auto extent = extent_of(file, *mark);
     const bool is_first = mark == marks.rbegin();
     if (extent.problem.empty() && (is_first || extent.end == file.size())) {
-      std::erase(marks, *mark);
+      marks.erase(std::next(mark).base());
       extent.others = std::move(marks);
       return extent;
     }

@@ -41,6 +41,9 @@ void run_stats(const StatsOptions& options, const Session& session) {
   if (options.out.empty() && options.features_out.empty()) {
     throw core::UsageError("--out is required, or --features-out for the features themselves");
   }
+  if (options.spatial && options.out.empty()) {
+    throw core::UsageError("--spatial: is for statistics, which go to --out; it is not given");
+  }
   auto inputs = source_files("--data", options.data);
   inputs.push_back({"--weights", options.weights});
   for (const auto& file : feature_files(options.features, options.convention)) {

@@ -14,6 +14,7 @@ namespace ddpm_eval {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class ByClass : public testing::RunFixture {
  protected:
@@ -88,6 +89,15 @@ TEST_F(ByClass, MatchesByNumberWhereOneSideHasNoNames) {
   EXPECT_EQ(classes["each"][3]["real_count"], 12);
   put_class("fake", "7", 5, 20, 100);
   refused(3, words, "class '7' has 0 real and 5 fake images; each class needs at least 2");
+}
+
+TEST_F(ByClass, SaysThatNamesOfOneSideAloneWereNotCompared) {
+  put_pair();
+  put_class("numbered", "0", 5, 1, 100);
+  put_class("numbered", "1", 5, 2, 100);
+  EXPECT_THAT(record_of(command("real", "numbered"))["notes"].dump(),
+              HasSubstr("the fake side knows its classes by number alone"));
+  EXPECT_THAT(record_of(command("real", "fake"))["notes"].dump(), Not(HasSubstr("by number alone")));
 }
 
 TEST_F(ByClass, RefusesWhatHasNoSuchScores) {

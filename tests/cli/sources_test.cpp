@@ -138,6 +138,15 @@ TEST_F(Sources, LossyFilesOnOneSideAndCopiesAreNoted) {
   ASSERT_EQ(run_program({"stats", "--data", jpeg, "--out", statistics, "--features", net}).exit_code, 0);
   EXPECT_THAT(fid(statistics, png, net)["notes"],
               Contains(HasSubstr("3 of 4 real images and 0 of 5 fake ones come from lossy files")));
+  const auto other = path("other.npz"), merged = path("merged.npz"), features = path("features.safetensors");
+  ASSERT_EQ(run_program({"stats", "--data", png, "--out", other, "--features", net}).exit_code, 0);
+  ASSERT_EQ(run_program({"stats", "merge", statistics, other, "--out", merged}).exit_code, 0);
+  EXPECT_THAT(fid(merged, png, net)["notes"],
+              Contains(HasSubstr("3 of 9 real images and 0 of 5 fake ones come from lossy files")));
+  ASSERT_EQ(run_program({"stats", "--data", jpeg, "--features-out", features, "--features", net}).exit_code,
+            0);
+  EXPECT_THAT(fid(features, png, net)["notes"],
+              Contains(HasSubstr("3 of 4 real images and 0 of 5 fake ones come from lossy files")));
 }
 
 }  // namespace

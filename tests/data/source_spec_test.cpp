@@ -55,6 +55,8 @@ TEST(SourceSpec, NamesOfDataSets) {
   EXPECT_EQ(parse_source("mnist").name, "mnist:train");
   EXPECT_EQ(parse_source("mnist:test").kind, SourceKind::kMnist);
   EXPECT_EQ(parse_source("fashion-mnist:test").kind, SourceKind::kFashionMnist);
+  // The text begins as the path does.
+  EXPECT_THROW(parse_source("cifar10:test@c?split=train"), UsageError);
   const SourceSpec placed = parse_source("cifar10:test@/data/c?first=3&num=4");
   EXPECT_EQ(placed.path, "/data/c");
   EXPECT_EQ(placed.name, "cifar10:test");

@@ -209,6 +209,9 @@ TEST_F(StatisticsFile, PartsThatAreThereMustBeItsOwn) {
   EXPECT_THAT(two(good, part("4", 'a')), HasSubstr("has the measurement of parts[1] twice"));
   EXPECT_THAT(two(good, part("5", 'b')),
               HasSubstr("has parts of 10 images together, which is not its count"));
+  EXPECT_THAT(
+      two(good, R"({"file":"x","count":5,"mu_sha256":")" + std::string(64, 'b') + R"(","data":{"lossy":6}})"),
+      HasSubstr("has more lossy images in parts[1] than images"));
   EXPECT_THAT(two(part("1000000000000", 'a'), part("1000000000000", 'b')),
               HasSubstr("has parts of 1000000000001 images together, which is not its count"));
   write_npz(dir_ / "s.npz", {{"mu", mu_}, {"sigma", sigma_}},
