@@ -152,6 +152,9 @@ TEST_F(ScriptNets, WhatCannotBeUsedIsRefused) {
   put("text.pt", "no archive");
   EXPECT_THAT(trusted({"--features", path("text.pt"), "--convention", "clip"}, 3),
               HasSubstr("text.pt: is no TorchScript file"));
+  put("huge.pt", testing::script_bytes(testing::kHugeNet));
+  EXPECT_THAT(trusted({"--features", path("huge.pt"), "--convention", "clip"}, 7),
+              HasSubstr("out of memory"));
   put("inception-v3-fid.pt", testing::script_bytes(testing::kPoolNet));
   EXPECT_THAT(trusted({"--features", path("inception-v3-fid.pt"), "--convention", "clip"}, 2),
               HasSubstr("'inception-v3-fid' is a network that the program has already"));
