@@ -63,7 +63,7 @@ TEST_F(ScriptNets, AreScoredWithUnderTheirOwnName) {
   put("pool.toml", "convention = 'dinov2'\n");
   const auto beside = record_of(pool({"--trust-torchscript"}));
   EXPECT_EQ(beside["metrics"], record["metrics"]);
-  EXPECT_EQ(beside["features"]["convention"], features["convention"]);
+  EXPECT_EQ(beside["features"], features);
   put("small.toml", "size = 32\nresize = 'antialiased-bilinear'\nrange = 'signed'\nstd = 2\n");
   const auto small = record_of(pool({"--convention", path("small.toml"), "--trust-torchscript"}));
   EXPECT_EQ(small["features"]["convention"]["size"], 32);
@@ -103,7 +103,9 @@ TEST_F(ScriptNets, StatisticsAndFeaturesKeepTheConvention) {
               HasSubstr("preset of the features differs: real dinov2, fake vgg16"));
   put("other.toml", "convention = 'dinov2'\nsize = 112\n");
   put("same.toml", "convention = 'dinov2'\n");
-  const auto custom = stats("--out", "custom.npz", path("same.toml"));
+  EXPECT_EQ(record_of(against(moments, path("same.toml")))["features"]["preset"], "dinov2");
+  put("restated.toml", "convention = 'dinov2'\nsize = 224\n");
+  const auto custom = stats("--out", "custom.npz", path("restated.toml"));
   EXPECT_THAT(refusal(against(custom, path("other.toml")), 6),
               HasSubstr("convention of the features differs"));
   EXPECT_THAT(refusal({"fid", "--real", moments, "--fake", kScriptFake}, 2),
