@@ -172,7 +172,8 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
   const std::string stem = rules.standard ? "kernel_inception_distance" : "kernel_distance";
   scores.metrics[stem + "_mean"] = found.mean;
   scores.metrics[stem + "_std"] = found.std;
-  scores.parts["kernel"] = {{"subsets", found.subsets},
+  scores.parts["kernel"] = {{"rules", rules.preset.name},
+                            {"subsets", found.subsets},
                             {"subset_size", found.subset_size},
                             {"seconds", core::seconds_since(start)}};
   if (found.all_pairs) {
@@ -211,7 +212,8 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
   scores.metrics["coverage"] = found.coverage;
   scores.metrics["authenticity"] = found.authenticity;
   auto& parts = scores.parts["neighbours"];
-  parts = {{"k", found.k},
+  parts = {{"rules", rules.preset.name},
+           {"k", found.k},
            {"radius", rule.inclusive ? "included" : "excluded"},
            {"fakes_in_balls", found.fakes_in_balls},
            {"reals_in_balls", found.reals_in_balls},

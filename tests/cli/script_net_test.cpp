@@ -114,6 +114,25 @@ TEST_F(ScriptNets, StatisticsAndFeaturesKeepTheConvention) {
   EXPECT_EQ(record_of({"fid", "--real", moments, "--fake", rows})["features"]["name"], "pool");
 }
 
+TEST_F(ScriptNets, APresetIsNoMoreThanItsRules) {
+  const auto words = [&](const std::string& command, const std::string& preset) {
+    return std::vector<std::string>{
+        command,      "--real",        kScriptReal,    "--fake", kScriptFake,
+        "--features", path("pool.pt"), "--convention", "dinov2", "--trust-torchscript",
+        "--preset",   preset};
+  };
+  const auto record = record_of(words("prdc", "dgm-eval"));
+  EXPECT_EQ(record["parts"]["neighbours"]["rules"], "dgm-eval");
+  EXPECT_EQ(record["parts"]["neighbours"]["k"], 5);
+  EXPECT_EQ(record["parts"]["neighbours"]["radius"], "excluded");
+  EXPECT_EQ(record["features"]["preset"], "dinov2");
+  EXPECT_EQ(record_of(words("kid", "dgm-eval"))["parts"]["kernel"]["subset_size"], 60) << "all there are";
+  EXPECT_THAT(refusal(words("kid", "torch-fidelity"), 2), HasSubstr("a subset takes at least 1000"));
+  EXPECT_THAT(refusal(words("fid", "dgm-eval"), 2),
+              AllOf(HasSubstr("--preset dgm-eval: only the FID Inception has presets"),
+                    HasSubstr("it chooses the rules of kid and prdc alone")));
+}
+
 TEST_F(ScriptNets, NvidiasInceptionIsKnownByNameAndBySignature) {
   put("inception-2015-12-05.pt", testing::script_bytes(testing::kNvidiaNet));
   const auto file = path("inception-2015-12-05.pt");
