@@ -316,7 +316,9 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   const auto* real = field.real ? &field.real->side : nullptr;
   const int64_t fake_count = fake.moments.count;
   const bool unknown = are_of_unknown_net(fake) || (real != nullptr && are_of_unknown_net(*real));
-  rules.standard = !unknown && uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  const bool of_inception = uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  rules.standard = !unknown && of_inception;
+  rules.standard_classes = of_inception;  // those of the fake side, which a network has measured
   rules.frechet_key =
       unknown ? "frechet_distance" : frechet_key(record["features"], fake.moments.mean.size(0));
   if (unknown && takes_rules(options.wanted)) {
@@ -360,7 +362,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   auto without_interval = options;
   without_interval.interval.reset();
-  const SideRules of_yardsticks{without_interval, preset, rules.standard, rules.frechet_key};
+  const SideRules of_yardsticks{without_interval, preset, rules.standard, rules.standard_classes,
+                                rules.frechet_key};
   for (auto& yardstick : field.yardsticks) {
     measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);

@@ -99,7 +99,7 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   const auto& rule = *rules.preset.inception_score;
   const auto score =
       naming_sources(fake, rules.options, [&] { return metrics::inception_score(fake.logits, rule); });
-  const std::string stem = inception_score_key(rules.standard);
+  const std::string stem = inception_score_key(rules.standard_classes);
   scores.metrics[stem + "_mean"] = score.mean;
   if (score.std) {
     scores.metrics[stem + "_std"] = *score.std;
@@ -287,7 +287,7 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   if (wanted.score_infinity) {
     const auto fit =
         naming_sources(fake, rules.options, [&] { return metrics::score_infinity(fake.logits.read_all()); });
-    add_extrapolation(inception_score_key(rules.standard) + "_infinity", fit, scores);
+    add_extrapolation(inception_score_key(rules.standard_classes) + "_infinity", fit, scores);
   }
   if (wanted.frechet_infinity) {
     add_frechet_infinity(*real, fake, rules, scores, session);
