@@ -155,15 +155,16 @@ void check_field(const Field& field, const ScoreOptions& options) {
           entrant->request.role, entrant->request.source);
     }
   }
-  const bool takes_rules = options.wanted.kernel || options.wanted.neighbours;
   if (!field.needs_net()) {
-    for (const auto& [flag, value] : {std::pair{"--features", options.features},
-                                      {"--weights", options.weights},
-                                      {"--convention", options.convention},
-                                      {"--preset", takes_rules ? "" : options.preset},
-                                      {"--precision", options.precision ? "float32 or bf16" : ""}}) {
-      if (!value.empty()) {
-        throw core::UsageError("{} {}: both sides are {} files, whose features are settled", flag, value,
+    const bool rules = takes_rules(options.wanted);
+    for (const auto& [given, words] : {std::pair{!options.features.empty(), "--features " + options.features},
+                                       {!options.weights.empty(), "--weights " + options.weights},
+                                       {!options.convention.empty(), "--convention " + options.convention},
+                                       {options.trust_torchscript, "--trust-torchscript"},
+                                       {!options.preset.empty() && !rules, "--preset " + options.preset},
+                                       {options.precision.has_value(), "--precision"}}) {
+      if (given) {
+        throw core::UsageError("{}: both sides are {} files, whose features are settled", words,
                                field.has_rows() ? "feature or statistics" : "statistics");
       }
     }

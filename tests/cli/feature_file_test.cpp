@@ -172,6 +172,8 @@ TEST_F(FeatureFiles, RulesOfAPresetServeWithoutANetwork) {
               HasSubstr("--preset dgm-eval: both sides are feature or statistics files"));
   EXPECT_THAT(refusal({"fid", "--real", real, "--fake", fake, "--features", "inception"}, 2),
               HasSubstr("--features inception: both sides are feature or statistics files"));
+  EXPECT_THAT(refusal({"fid", "--real", real, "--fake", fake, "--trust-torchscript"}, 2),
+              HasSubstr("--trust-torchscript: both sides are feature or statistics files"));
 }
 
 TEST_F(FeatureFiles, WhatCannotBeScoredIsRefused) {
