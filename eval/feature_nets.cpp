@@ -199,8 +199,9 @@ std::unique_ptr<metrics::FeatureNet> open_feature_net(const FeatureRequest& requ
                            request.weights, features);
   }
   if (!request.preset.empty()) {
-    throw core::UsageError("--preset {}: only the FID Inception has presets, not the features '{}'",
-                           request.preset, features);
+    throw core::UsageError(
+        "--preset {}: only the FID Inception has presets, not the features '{}'{}", request.preset, features,
+        is_script_features(features) ? ", of which it chooses the rules of kid and prdc alone" : "");
   }
   if (request.precision == tensor::Precision::kBFloat16) {
     throw core::UsageError("--precision bf16: only the FID Inception has it, not the features '{}'",

@@ -9,6 +9,7 @@
 #include "eval/feature_nets.h"
 #include "eval/feature_side.h"
 #include "eval/repeats.h"
+#include "eval/score_request.h"
 #include "eval/side_notes.h"
 #include "eval/side_scores.h"
 #include "metrics/inception_score.h"
@@ -66,33 +67,6 @@ struct Field {
     return by_real.is_null() ? provenance_features(fake.side) : by_real;
   }
 };
-
-FeatureRequest completed_request(const Json& told, const ScoreOptions& options) {
-  auto request = complete_request({options.features, options.weights, options.preset}, told);
-  const bool follows = options.features.empty() && is_rounded(told);
-  request.precision =
-      options.precision.value_or(follows ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32);
-  request.spatial = options.wanted.spatial_frechet ? "--metrics sfid" : "";
-  request.convention = options.convention;
-  request.trust = options.trust_torchscript ? ScriptTrust::kYes : ScriptTrust::kNo;
-  return request;
-}
-
-/// Where nothing is left to compute features of, a preset is no more than its rules for kernel distances and
-/// neighbours.
-FeatureRequest settled_request(const Json& told, const ScoreOptions& options) {
-  const auto preset = told_preset(told);
-  if (!options.preset.empty() && !preset.empty() && preset != options.preset) {
-    throw core::UsageError("--preset {}: these features were made with the preset {}", options.preset,
-                           preset);
-  }
-  return {.preset = preset.empty() ? options.preset : preset};
-}
-
-const metrics::Preset& preset_of(const FeatureRequest& request) {
-  return metrics::find_preset(request.preset.empty() ? metrics::kDefaultPreset
-                                                     : std::string_view(request.preset));
-}
 
 /// Opens the sides. An Inception Score that cannot be had is refused as soon as the features are known, which
 /// the real side may tell.
@@ -181,15 +155,16 @@ void check_field(const Field& field, const ScoreOptions& options) {
           entrant->request.role, entrant->request.source);
     }
   }
-  const bool takes_rules = options.wanted.kernel || options.wanted.neighbours;
   if (!field.needs_net()) {
-    for (const auto& [flag, value] : {std::pair{"--features", options.features},
-                                      {"--weights", options.weights},
-                                      {"--convention", options.convention},
-                                      {"--preset", takes_rules ? "" : options.preset},
-                                      {"--precision", options.precision ? "float32 or bf16" : ""}}) {
-      if (!value.empty()) {
-        throw core::UsageError("{} {}: both sides are {} files, whose features are settled", flag, value,
+    const bool rules = takes_rules(options.wanted);
+    for (const auto& [given, words] : {std::pair{!options.features.empty(), "--features " + options.features},
+                                       {!options.weights.empty(), "--weights " + options.weights},
+                                       {!options.convention.empty(), "--convention " + options.convention},
+                                       {options.trust_torchscript, "--trust-torchscript"},
+                                       {!options.preset.empty() && !rules, "--preset " + options.preset},
+                                       {options.precision.has_value(), "--precision"}}) {
+      if (given) {
+        throw core::UsageError("{}: both sides are {} files, whose features are settled", words,
                                field.has_rows() ? "feature or statistics" : "statistics");
       }
     }
@@ -319,8 +294,9 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   require_presets_metrics(options.wanted, preset);
   SideRules rules{options, preset};
   require_counts(rules, field.real ? field.real->size() : std::nullopt, field.fake.size());
-  const auto net = open_net(field, request, options, record);
-  const auto exact = net ? open_exact_net(request, field.real ? options.real : options.fake, *net) : nullptr;
+  const auto of_net = request_of_net(request, options);
+  const auto net = open_net(field, of_net, options, record);
+  const auto exact = net ? open_exact_net(of_net, field.real ? options.real : options.fake, *net) : nullptr;
 
   const auto measure = [&](Entrant& entrant, const metrics::FeatureNet* beside) {
     if (entrant.images) {
@@ -341,10 +317,12 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   const auto* real = field.real ? &field.real->side : nullptr;
   const int64_t fake_count = fake.moments.count;
   const bool unknown = are_of_unknown_net(fake) || (real != nullptr && are_of_unknown_net(*real));
-  rules.standard = !unknown && uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  const bool of_inception = uses_fid_inception(record["features"], fake.moments.mean.size(0));
+  rules.standard = !unknown && of_inception;
+  rules.standard_classes = of_inception;  // those of the fake side, which a network has measured
   rules.frechet_key =
       unknown ? "frechet_distance" : frechet_key(record["features"], fake.moments.mean.size(0));
-  if (unknown && (options.wanted.kernel || options.wanted.neighbours)) {
+  if (unknown && takes_rules(options.wanted)) {
     record["preset"] = preset.name;
   }
   const auto score_fake = [&] {
@@ -385,7 +363,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   auto without_interval = options;
   without_interval.interval.reset();
-  const SideRules of_yardsticks{without_interval, preset, rules.standard, rules.frechet_key};
+  const SideRules of_yardsticks{without_interval, preset, rules.standard, rules.standard_classes,
+                                rules.frechet_key};
   for (auto& yardstick : field.yardsticks) {
     measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);

@@ -40,6 +40,9 @@ void refuse_image_options(const ScoreOptions& options) {
       !options.preset.empty() || options.precision) {
     throw core::UsageError("points take no --yardstick, --features, --weights, --preset or --precision");
   }
+  if (!options.convention.empty() || options.trust_torchscript) {
+    throw core::UsageError("points take no --convention or --trust-torchscript");
+  }
 }
 
 struct PointScores {

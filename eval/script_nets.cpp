@@ -42,6 +42,7 @@ class ConventionReader {
   }
 
   bool has(const char* key) const { return table_.contains(key); }
+  size_t size_of_table() const { return table_.size(); }
 
   std::string text(const char* key) const {
     if (!table_[key].is_string()) {
@@ -166,7 +167,9 @@ metrics::ScriptConvention read_script_convention(const std::string& path) {
     } catch (const core::UsageError& error) {
       throw core::UsageError("{}: {}", path, error.what());
     }
-    convention.name = "custom";
+    if (reader.size_of_table() > 1) {
+      convention.name = "custom";
+    }
   } else {
     for (const char* key : {"size", "resize", "range"}) {
       if (!reader.has(key)) {

@@ -99,7 +99,7 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   const auto& rule = *rules.preset.inception_score;
   const auto score =
       naming_sources(fake, rules.options, [&] { return metrics::inception_score(fake.logits, rule); });
-  const std::string stem = inception_score_key(rules.standard);
+  const std::string stem = inception_score_key(rules.standard_classes);
   scores.metrics[stem + "_mean"] = score.mean;
   if (score.std) {
     scores.metrics[stem + "_std"] = *score.std;
@@ -172,7 +172,8 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
   const std::string stem = rules.standard ? "kernel_inception_distance" : "kernel_distance";
   scores.metrics[stem + "_mean"] = found.mean;
   scores.metrics[stem + "_std"] = found.std;
-  scores.parts["kernel"] = {{"subsets", found.subsets},
+  scores.parts["kernel"] = {{"rules", rules.preset.name},
+                            {"subsets", found.subsets},
                             {"subset_size", found.subset_size},
                             {"seconds", core::seconds_since(start)}};
   if (found.all_pairs) {
@@ -211,7 +212,8 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
   scores.metrics["coverage"] = found.coverage;
   scores.metrics["authenticity"] = found.authenticity;
   auto& parts = scores.parts["neighbours"];
-  parts = {{"k", found.k},
+  parts = {{"rules", rules.preset.name},
+           {"k", found.k},
            {"radius", rule.inclusive ? "included" : "excluded"},
            {"fakes_in_balls", found.fakes_in_balls},
            {"reals_in_balls", found.reals_in_balls},
@@ -285,7 +287,7 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   if (wanted.score_infinity) {
     const auto fit =
         naming_sources(fake, rules.options, [&] { return metrics::score_infinity(fake.logits.read_all()); });
-    add_extrapolation(inception_score_key(rules.standard) + "_infinity", fit, scores);
+    add_extrapolation(inception_score_key(rules.standard_classes) + "_infinity", fit, scores);
   }
   if (wanted.frechet_infinity) {
     add_frechet_infinity(*real, fake, rules, scores, session);

@@ -23,8 +23,9 @@ struct SideScores {
 struct SideRules {
   const ScoreOptions& options;
   const metrics::Preset& preset;
-  bool standard = false;         ///< whether the features are those that FID and IS are defined on
-  std::string frechet_key = {};  ///< the name of a Frechet distance of these features
+  bool standard = false;          ///< whether both sides' features are those that FID and KID are defined on
+  bool standard_classes = false;  ///< whether the fake side's classes are those that IS is defined on
+  std::string frechet_key = {};   ///< the name of a Frechet distance of these features
 };
 
 /// Throws UsageError unless the preset's tool has all that is wanted.

@@ -10,7 +10,9 @@
 
 #include <charconv>
 #include <cstring>
+#include <new>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include <caffe2/serialize/read_adapter_interface.h>
@@ -62,12 +64,27 @@ std::string essence(const std::exception& error) {
   return first.find("TorchScript interpreter") == std::string::npos ? first : last;
 }
 
+/// Throws c10::OutOfMemoryError or std::bad_alloc if `error`, of any type, says that memory ran out:
+/// LibTorch's interpreter throws the errors of all operators as std::runtime_error and keeps only their
+/// texts.
+void throw_if_memory_ran_out(const std::exception& error) {
+  const std::string_view text = error.what();
+  const auto says = [&](const char* words) { return text.find(words) != std::string_view::npos; };
+  if (says("out of memory")) {
+    throw c10::OutOfMemoryError({__func__, __FILE__, __LINE__}, essence(error));
+  }
+  if (says("can't allocate memory") || says("std::bad_alloc")) {
+    throw std::bad_alloc();
+  }
+}
+
 torch::jit::Module load_module(std::span<const char> bytes, const std::string& origin) {
   try {
     auto module = torch::jit::load(std::make_shared<BytesAdapter>(bytes), tensor::compute_device());
     module.eval();
     return module;
   } catch (const std::exception& error) {
+    throw_if_memory_ran_out(error);
     throw core::DataError(
         "{}: is no TorchScript file that this LibTorch loads ({}); write one with torch.jit.trace(...).save",
         origin, essence(error));
@@ -180,12 +197,21 @@ class ScriptNet final : public FeatureNet {
   at::Tensor run(const at::Tensor& input) const {
     const at::NoGradGuard no_grad;
     const torch::jit::GraphOptimizerEnabledGuard as_written(false);
-    const auto body = [&](const std::vector<at::Tensor>& inputs) {
-      return std::vector<at::Tensor>{features_of(call(inputs.front()), inputs.front().size(0))};
+    const auto body = [&](const std::vector<at::Tensor>& inputs) -> std::vector<at::Tensor> {
+      try {
+        return {features_of(call(inputs.front()), inputs.front().size(0))};
+      } catch (const core::Error&) {
+        throw;
+      } catch (const std::exception& error) {
+        throw_if_memory_ran_out(error);
+        throw;
+      }
     };
     try {
       return tensor::halved_when_full({input.contiguous()}, body)[0];
     } catch (const core::Error&) {
+      throw;
+    } catch (const std::bad_alloc&) {
       throw;
     } catch (const c10::OutOfMemoryError&) {
       throw;

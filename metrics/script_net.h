@@ -26,7 +26,9 @@ struct ScriptNetOptions {
 ///
 /// Throws UsageError where no convention is known, and DataError for bytes that are no TorchScript archive,
 /// for a forward() that fails or takes no `return_features` where the convention has it, and for outputs that
-/// are not floating point [n, d], NaN, infinite, or depend on the rest of the batch.
+/// are not floating point [n, d], NaN, infinite, or depend on the rest of the batch. Where memory runs out,
+/// here or in forward(), that is std::bad_alloc or c10::OutOfMemoryError, whatever type LibTorch's
+/// interpreter makes of it.
 std::unique_ptr<FeatureNet> make_script_net(std::span<const char> bytes, const ScriptNetOptions& options);
 
 }  // namespace ddpm_eval::metrics

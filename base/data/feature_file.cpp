@@ -27,20 +27,27 @@ constexpr int64_t kPlane = 2;  ///< columns of points
 
 bool is_safetensors(const std::filesystem::path& path) { return path.extension() == ".safetensors"; }
 
-/// The array of an .npz that holds features, if one does.
+/// The array of an .npz that holds features, if one does. Images in `arr_0` stay images, whatever is beside
+/// them.
 std::optional<std::string> feature_key(const NpzReader& archive) {
+  const auto is_matrix = [&](const std::string& name) {
+    const auto stream = archive.open(name);
+    return read_npy_header(*stream).shape.size() == 2;
+  };
+  const bool has_first = archive.contains("arr_0");
+  if (has_first && !is_matrix("arr_0")) {
+    return std::nullopt;
+  }
   for (const char* key : {"reps", "feats", kFeatures}) {
     if (archive.contains(key)) {
       return key;
     }
   }
-  const auto& names = archive.names();
-  if (!archive.contains("arr_0") && names.size() != 1) {
-    return std::nullopt;
+  if (has_first) {
+    return "arr_0";
   }
-  const auto key = archive.contains("arr_0") ? std::string("arr_0") : names.front();
-  const auto stream = archive.open(key);
-  return read_npy_header(*stream).shape.size() == 2 ? std::optional(key) : std::nullopt;
+  const auto& names = archive.names();
+  return names.size() == 1 && is_matrix(names.front()) ? std::optional(names.front()) : std::nullopt;
 }
 
 /// What a file says beside its matrix.

@@ -23,7 +23,8 @@ struct FeatureMatrix {
 
 /// Whether `path` holds a matrix of features and neither images nor points, by its header: a .safetensors
 /// file; a .npy of [n, d] or [n] with d other than 2; an .npz with `reps`, `feats` or `features`, or `arr_0`
-/// or one array alone of [n, d]. Never throws.
+/// or one array alone of [n, d]. An .npz whose `arr_0` has another rank holds images, whatever is beside
+/// them. Never throws.
 bool is_feature_file(const std::filesystem::path& path);
 
 /// Reads float16, float32 or float64 [n, d] (of a safetensors file the tensor `features`, or the only one;

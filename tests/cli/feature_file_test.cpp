@@ -166,11 +166,14 @@ TEST_F(FeatureFiles, RulesOfAPresetServeWithoutANetwork) {
   const auto fake = put("fake.npy", testing::synthetic_features({.seed = 6, .count = 60}, 8));
   const auto record = record_of({"prdc", "--real", real, "--fake", fake, "--preset", "dgm-eval"});
   EXPECT_EQ(record["parts"]["neighbours"]["k"], 5);
+  EXPECT_EQ(record["parts"]["neighbours"]["rules"], "dgm-eval");
   EXPECT_EQ(record["preset"], "dgm-eval");
   EXPECT_THAT(refusal({"fid", "--real", real, "--fake", fake, "--preset", "dgm-eval"}, 2),
               HasSubstr("--preset dgm-eval: both sides are feature or statistics files"));
   EXPECT_THAT(refusal({"fid", "--real", real, "--fake", fake, "--features", "inception"}, 2),
               HasSubstr("--features inception: both sides are feature or statistics files"));
+  EXPECT_THAT(refusal({"fid", "--real", real, "--fake", fake, "--trust-torchscript"}, 2),
+              HasSubstr("--trust-torchscript: both sides are feature or statistics files"));
 }
 
 TEST_F(FeatureFiles, WhatCannotBeScoredIsRefused) {

@@ -1,8 +1,10 @@
+#include "base/data/npy.h"
 #include "base/data/npz.h"
 #include "base/data/sinks.h"
 #include "tests/support/inception_golden.h"
 #include "tests/support/program.h"
 #include "tests/support/records.h"
+#include "tests/support/synthetic_features.h"
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tensor_matchers.h"
@@ -339,6 +341,17 @@ TEST_F(SlowInceptionProgramTest, InceptionScoresAreSplitAsThePresetSays) {
   const auto plain =
       run_program({"is", "--fake", path("fake"), "--preset", "adm", "--weights", path("weights.pth")});
   EXPECT_THAT(plain.out, HasSubstr("inception_score_mean"));
+}
+
+/// The Inception Score is of the fake side alone, and its name as well.
+TEST_F(SlowInceptionProgramTest, AnUnknownRealSideLeavesTheInceptionScoreItsName) {
+  std::ofstream(path("unknown.npy"), std::ios::binary)
+      << data::to_npy(testing::synthetic_features({.seed = 3, .count = 15}, 2048));
+  const auto metrics = record_of({"score", "--real", path("unknown.npy"), "--fake", path("fake"),
+                                  "--features", "inception", "--metrics", "fid,is"})["metrics"];
+  EXPECT_TRUE(metrics.contains("frechet_distance")) << metrics;
+  EXPECT_EQ(metrics["inception_score_mean"],
+            record_of({"is", "--fake", path("fake")})["metrics"]["inception_score_mean"]);
 }
 
 TEST_F(SlowInceptionProgramTest, InceptionScoreOfTooFewImagesNamesTheCounts) {

@@ -65,6 +65,7 @@ TEST_F(PairScores, KernelDistanceIsNothingForTheSameAndFarMoreThanItsErrorForOth
   EXPECT_GT(found, 10 * other["uncertainty"]["kernel_distance"]["standard_error"].get<double>());
   EXPECT_NEAR(number(other, "kernel_distance_mean"), found, 0.2 * found);
   EXPECT_EQ(other["parts"]["kernel"]["subsets"], 20);
+  EXPECT_EQ(other["parts"]["kernel"]["rules"], "torch-fidelity");
 }
 
 TEST_F(PairScores, TooFewImagesForASubsetAreToldBeforeTheWork) {

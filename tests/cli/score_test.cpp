@@ -173,6 +173,7 @@ TEST(Score, OptionsWithoutEffectAreRefused) {
   record_of({"stats", "--data", kNoise, "--out", stats, "--features", "fashion-mnist-small"});
   for (const auto& [flag, value] : {std::pair<std::string, std::string>{"--features", "inception"},
                                     {"--weights", "w.pth"},
+                                    {"--convention", "clip"},
                                     {"--preset", "pytorch-fid"}}) {
     const auto result = run_program({"fid", "--real", stats, "--fake", stats, flag, value});
     EXPECT_EQ(result.exit_code, 2);
@@ -181,6 +182,13 @@ TEST(Score, OptionsWithoutEffectAreRefused) {
   auto result = run_program({"score", "--real", "moons", "--fake", "moons", "--preset", "pytorch-fid"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(error_line(result), HasSubstr("points take no"));
+  for (const auto& more : {std::vector<std::string>{"--trust-torchscript"}, {"--convention", "clip"}}) {
+    std::vector<std::string> words = {"score", "--real", "moons", "--fake", "moons"};
+    words.insert(words.end(), more.begin(), more.end());
+    result = run_program(words);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(error_line(result), HasSubstr("points take no --convention or --trust-torchscript"));
+  }
   for (const auto& [flag, value] :
        {std::pair<std::string, std::string>{"--weights", "w.pth"}, {"--preset", "pytorch-fid"}}) {
     const std::string message = flag + " " + value + ": only the FID Inception";

@@ -63,7 +63,7 @@ TEST_F(ScriptNets, AreScoredWithUnderTheirOwnName) {
   put("pool.toml", "convention = 'dinov2'\n");
   const auto beside = record_of(pool({"--trust-torchscript"}));
   EXPECT_EQ(beside["metrics"], record["metrics"]);
-  EXPECT_EQ(beside["features"]["convention"], features["convention"]);
+  EXPECT_EQ(beside["features"], features);
   put("small.toml", "size = 32\nresize = 'antialiased-bilinear'\nrange = 'signed'\nstd = 2\n");
   const auto small = record_of(pool({"--convention", path("small.toml"), "--trust-torchscript"}));
   EXPECT_EQ(small["features"]["convention"]["size"], 32);
@@ -103,13 +103,34 @@ TEST_F(ScriptNets, StatisticsAndFeaturesKeepTheConvention) {
               HasSubstr("preset of the features differs: real dinov2, fake vgg16"));
   put("other.toml", "convention = 'dinov2'\nsize = 112\n");
   put("same.toml", "convention = 'dinov2'\n");
-  const auto custom = stats("--out", "custom.npz", path("same.toml"));
+  EXPECT_EQ(record_of(against(moments, path("same.toml")))["features"]["preset"], "dinov2");
+  put("restated.toml", "convention = 'dinov2'\nsize = 224\n");
+  const auto custom = stats("--out", "custom.npz", path("restated.toml"));
   EXPECT_THAT(refusal(against(custom, path("other.toml")), 6),
               HasSubstr("convention of the features differs"));
   EXPECT_THAT(refusal({"fid", "--real", moments, "--fake", kScriptFake}, 2),
               HasSubstr("was made with the network 'pool': name its file with --features"));
   // Files alone need no network to be scored.
   EXPECT_EQ(record_of({"fid", "--real", moments, "--fake", rows})["features"]["name"], "pool");
+}
+
+TEST_F(ScriptNets, APresetIsNoMoreThanItsRules) {
+  const auto words = [&](const std::string& command, const std::string& preset) {
+    return std::vector<std::string>{
+        command,      "--real",        kScriptReal,    "--fake", kScriptFake,
+        "--features", path("pool.pt"), "--convention", "dinov2", "--trust-torchscript",
+        "--preset",   preset};
+  };
+  const auto record = record_of(words("prdc", "dgm-eval"));
+  EXPECT_EQ(record["parts"]["neighbours"]["rules"], "dgm-eval");
+  EXPECT_EQ(record["parts"]["neighbours"]["k"], 5);
+  EXPECT_EQ(record["parts"]["neighbours"]["radius"], "excluded");
+  EXPECT_EQ(record["features"]["preset"], "dinov2");
+  EXPECT_EQ(record_of(words("kid", "dgm-eval"))["parts"]["kernel"]["subset_size"], 60) << "all there are";
+  EXPECT_THAT(refusal(words("kid", "torch-fidelity"), 2), HasSubstr("a subset takes at least 1000"));
+  EXPECT_THAT(refusal(words("fid", "dgm-eval"), 2),
+              AllOf(HasSubstr("--preset dgm-eval: only the FID Inception has presets"),
+                    HasSubstr("it chooses the rules of kid and prdc alone")));
 }
 
 TEST_F(ScriptNets, NvidiasInceptionIsKnownByNameAndBySignature) {
@@ -152,6 +173,9 @@ TEST_F(ScriptNets, WhatCannotBeUsedIsRefused) {
   put("text.pt", "no archive");
   EXPECT_THAT(trusted({"--features", path("text.pt"), "--convention", "clip"}, 3),
               HasSubstr("text.pt: is no TorchScript file"));
+  put("huge.pt", testing::script_bytes(testing::kHugeNet));
+  EXPECT_THAT(trusted({"--features", path("huge.pt"), "--convention", "clip"}, 7),
+              HasSubstr("out of memory"));
   put("inception-v3-fid.pt", testing::script_bytes(testing::kPoolNet));
   EXPECT_THAT(trusted({"--features", path("inception-v3-fid.pt"), "--convention", "clip"}, 2),
               HasSubstr("'inception-v3-fid' is a network that the program has already"));

@@ -67,6 +67,12 @@ TEST_F(FeatureFile, ImagesPointsAndStatisticsAreNone) {
   EXPECT_TRUE(is_feature_file(put_npy(torch::zeros({4}))));
   write_npz(dir_ / "f.npz", {{"arr_0", torch::zeros({2, 5, 5, 3}, at::kByte)}});
   EXPECT_FALSE(is_feature_file(dir_ / "f.npz"));
+  for (const char* beside : {"reps", "feats", "features"}) {
+    write_npz(dir_ / "f.npz", {{"arr_0", torch::zeros({4, 5, 5, 3}, at::kByte)}, {beside, rows_}});
+    EXPECT_FALSE(is_feature_file(dir_ / "f.npz")) << "images, whatever is beside them: " << beside;
+    write_npz(dir_ / "f.npz", {{"arr_0", rows_ + 1}, {beside, rows_}});
+    EXPECT_THAT(read_features(dir_ / "f.npz").rows, TensorEq(rows_)) << beside;
+  }
   write_npz(dir_ / "f.npz", {{"one", rows_}, {"other", rows_}});
   EXPECT_FALSE(is_feature_file(dir_ / "f.npz"));
   EXPECT_THAT(error_of(dir_ / "f.npz"), HasSubstr("holds no features: 'reps', 'feats'"));

@@ -10,6 +10,8 @@
 #include "tests/support/synthetic_inception.h"
 #include "tests/support/tensor_matchers.h"
 
+#include <new>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
@@ -160,6 +162,11 @@ TEST(ScriptNet, WhatIsNoFeatureNetworkIsRefused) {
   EXPECT_THAT(
       data_error("def forward(self, images):\n    return torch.dropout(images.mean([2, 3]), 0.5, True)\n"),
       other_batch);
+}
+
+/// The interpreter throws what operators throw as another type.
+TEST(ScriptNet, MemoryThatRunsOutIsNoFaultOfTheFile) {
+  EXPECT_THROW(net_of(testing::kHugeNet), std::bad_alloc);
 }
 
 }  // namespace

@@ -32,4 +32,10 @@ def forward(self, img, return_features: bool=False, use_fp16: bool=False, no_out
     return torch.softmax(features, 1)
 )";
 
+/// Wants 4 PB, more than a process can address.
+inline constexpr const char* kHugeNet = R"(
+def forward(self, images):
+    return images.mean([2, 3]) + torch.empty([1000000000000000])[0]
+)";
+
 }  // namespace ddpm_eval::testing
