@@ -27,6 +27,7 @@ constexpr TableMetric kOtherMetrics[] = {
     {"off_manifold_distance_mean", "off the curve, mean"},
     {"off_manifold_distance_q95", "off the curve, 95 %"},
     {"intra_frechet_inception_distance", "intra-FID"},
+    {"intra_spatial_frechet_inception_distance", "intra-sFID"},
     {"intra_frechet_distance", "intra Frechet distance"},
     {"precision", "precision", true},
     {"recall", "recall", true},

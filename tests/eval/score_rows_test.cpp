@@ -135,6 +135,19 @@ TEST(ScoreRows, MeansOverSamplesHaveTheirNumberAndDeviation) {
       "floor,\"fresh real points, median\",,cifar,50000,,,kernel_inception_distance,0.001,,,,,,,,,,\n");
 }
 
+TEST(ScoreRows, MeansOverClassesHaveNames) {
+  for (const auto& [key, name] : {std::pair{"intra_frechet_inception_distance", "intra-FID ↓"},
+                                  {"intra_spatial_frechet_inception_distance", "intra-sFID ↓"},
+                                  {"intra_frechet_distance", "intra Frechet distance ↓"}}) {
+    const Json record = {{"metrics", {{key, 2.5}}},
+                         {"real", {{"source", "y"}, {"count", 5}}},
+                         {"fake", {{"source", "x"}, {"count", 5}}}};
+    EXPECT_EQ(rows_of(record, TableFormat::kMarkdown),
+              "| images | N | against | N of these | " + std::string(name) +
+                  " |\n|:--|--:|--:|--:|--:|\n| x | 5 | y | 5 | 2.5 |\n");
+  }
+}
+
 TEST(ScoreRows, WhatARecordLacksHasNoColumn) {
   const Json record = {{"metrics", {{"inception_score_mean", 8.0}}},
                        {"fake", {{"source", "x"}, {"count", 5}}}};
