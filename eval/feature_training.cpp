@@ -22,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Unlike what require_ending() is for, a device will not do either: the training has a folder beside `out`.
 void check_target(const fs::path& out) {
   if (out.extension() != ".safetensors") {
     throw core::UsageError(

@@ -27,6 +27,7 @@ constexpr TableMetric kOtherMetrics[] = {
     {"off_manifold_distance_mean", "off the curve, mean"},
     {"off_manifold_distance_q95", "off the curve, 95 %"},
     {"intra_frechet_inception_distance", "intra-FID"},
+    {"intra_spatial_frechet_inception_distance", "intra-sFID"},
     {"intra_frechet_distance", "intra Frechet distance"},
     {"precision", "precision", true},
     {"recall", "recall", true},
@@ -117,6 +118,18 @@ std::vector<std::string> column_keys(const JsonReader& record) {
   return keys;
 }
 
+ScoreRepeats read_repeats(const JsonReader& repeats, const std::vector<std::string>& keys) {
+  ScoreRepeats read{repeats.count("count"), {}};
+  if (read.count < 2) {
+    repeats.refuse(fmt::format("{} must be at least 2", repeats.full("count")));
+  }
+  const auto deviations = repeats.below("deviations");
+  for (const auto& key : keys) {
+    read.deviations[key] = deviations.non_negative(key.c_str());
+  }
+  return read;
+}
+
 ScoredSet read_floor(const JsonReader& floor, const std::vector<std::string>& keys) {
   ScoredSet set{"floor", "fresh real points, median", std::nullopt, {}};
   for (const auto& key : keys) {
@@ -151,6 +164,9 @@ ScoreRecord read_score(const JsonReader& record) {
       read.uncertainty.emplace_back(key, read_uncertainty(all->below(key.c_str())));
     }
   }
+  if (const auto repeats = record.maybe_below("repeats")) {
+    read.repeats = read_repeats(*repeats, read.keys);
+  }
   if (record.has("real") || !std::ranges::all_of(read.keys, is_score_of_classes)) {
     const auto real = record.below("real");
     read.reference = real.text("source");
@@ -180,6 +196,9 @@ std::string score_heading(const ScoreRecord& record, const std::string& key) {
   if (const auto* known = known_metric(key)) {
     text += known->higher_is_better ? " ↑" : " ↓";
   }
+  if (record.repeats) {
+    return text + fmt::format(", ± over {} samples", record.repeats->count);
+  }
   if (record.sets.front().metrics.contains(spread_key(key))) {
     return text + (is_score_of_classes(key) ? ", ± over splits" : ", ± over subsets");
   }
@@ -193,10 +212,20 @@ std::string score_text(const ScoreRecord& record, size_t set, const std::string&
   if (found == metrics.end()) {
     return "–";
   }
+  if (record.repeats) {
+    return with_deviation(scale * found->second, set == 0 ? scale * record.repeats->deviations.at(key) : 0);
+  }
   const auto spread = metrics.find(spread_key(key));
   const auto* uncertainty = set == 0 ? record.uncertainty_of(key) : nullptr;
   const double error = uncertainty != nullptr ? uncertainty->standard_error.value_or(0) : 0;
   return with_deviation(scale * found->second, scale * (spread != metrics.end() ? spread->second : error));
+}
+
+std::string samples_text(const ScoreRecord& record, size_t set) {
+  if (record.sets.at(set).role == "floor") {
+    return "–";
+  }
+  return fmt::format("{}", set == 0 && record.repeats ? record.repeats->count : 1);
 }
 
 bool is_kernel_distance(const std::string& key) {

@@ -40,12 +40,19 @@ struct ScoredSet {
       metrics;  ///< by their keys; of some of ScoreRecord::keys, and spreads ("..._std")
 };
 
+/// Of several samples by different seeds, whose mean scores stand for them.
+struct ScoreRepeats {
+  int64_t count = 0;                         ///< of the samples, at least 2
+  std::map<std::string, double> deviations;  ///< over the samples, for each of ScoreRecord::keys
+};
+
 struct ScoreRecord {
   /// Of the scores that have a column, in the record's order: not of a spread that is shown beside its mean.
   std::vector<std::string> keys;
   std::vector<ScoredSet> sets;  ///< the samples, then yardsticks, then the floor
   std::vector<std::pair<std::string, ScoreUncertainty>> uncertainty;  ///< by key, of the samples
-  std::string reference;  ///< the real side; empty where scores have none
+  std::optional<ScoreRepeats> repeats;  ///< where the scores of the samples are means over several
+  std::string reference;                ///< the real side; empty where scores have none
   std::optional<int64_t> reference_count;
   std::string features;  ///< their name; empty where a file of statistics does not say, and of points
   std::string preset;    ///< empty as `features`
@@ -64,11 +71,14 @@ std::string spread_key(const std::string& key);
 /// "FID" for "frechet_inception_distance"; the key itself where it has no other name.
 std::string metric_name(const std::string& key);
 
-/// "KID ↓, ± standard error". Within a column ± is one thing.
+/// "KID ↓, ± standard error". Within a column ± is one thing: of repeats the deviation over the samples.
 std::string score_heading(const ScoreRecord& record, const std::string& key);
 
 /// A score of record.sets[set] with what is beside it, times `scale`, for people; "–" where there is none.
 std::string score_text(const ScoreRecord& record, size_t set, const std::string& key, double scale = 1);
+
+/// Over how many samples the scores of record.sets[set] are means; "–" of the floor, which is a median.
+std::string samples_text(const ScoreRecord& record, size_t set);
 
 /// Whether papers give the score times 1000.
 bool is_kernel_distance(const std::string& key);

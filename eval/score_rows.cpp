@@ -59,6 +59,9 @@ std::vector<std::vector<std::string>> wide_rows(const ScoreRecord& record) {
     return set == 0 ? one.source : one.role + ": " + one.source;
   });
   columns.add("N", [&](size_t set) { return count_or_dash(record.sets[set].count); });
+  if (record.repeats) {
+    columns.add("samples", [&](size_t set) { return samples_text(record, set); });
+  }
   if (!record.reference.empty()) {
     columns.add("against", [&](size_t) { return record.reference; });
     columns.add("N of these", [&](size_t) { return count_or_dash(record.reference_count); });
@@ -86,18 +89,22 @@ std::vector<std::vector<std::string>> wide_rows(const ScoreRecord& record) {
 }
 
 std::string csv_rows(const ScoreRecord& record) {
-  auto text = csv_line({"role", "source", "count", "reference", "reference_count", "features", "preset",
-                        "metric", "value", "spread", "standard_error", "bias", "level", "at_count_low",
-                        "at_count_high", "at_infinity_low", "at_infinity_high"});
+  auto text =
+      csv_line({"role", "source", "count", "reference", "reference_count", "features", "preset", "metric",
+                "value", "spread", "standard_error", "bias", "level", "at_count_low", "at_count_high",
+                "at_infinity_low", "at_infinity_high", "samples", "sd_over_samples"});
   for (const auto& set : record.sets) {
     for (const auto& key : record.keys) {
       const auto value = set.metrics.find(key);
       if (value == set.metrics.end()) {
         continue;
       }
-      const auto* known = &set == &record.sets.front() ? record.uncertainty_of(key) : nullptr;
+      const bool is_samples = &set == &record.sets.front();
+      const auto* known = is_samples ? record.uncertainty_of(key) : nullptr;
       const auto uncertainty = known != nullptr ? *known : ScoreUncertainty();
-      const auto spread = set.metrics.find(spread_key(key));
+      const auto* repeats = is_samples && record.repeats ? &*record.repeats : nullptr;
+      // A mean of the samples' spreads is no spread of theirs.
+      const auto spread = repeats == nullptr ? set.metrics.find(spread_key(key)) : set.metrics.end();
       const bool has_interval = uncertainty.at_count || uncertainty.at_infinity;
       const auto low = [](const std::optional<ScoreInterval>& one) {
         return one ? full_number(one->low) : std::string();
@@ -111,7 +118,9 @@ std::string csv_rows(const ScoreRecord& record) {
            spread != set.metrics.end() ? full_number(spread->second) : std::string(),
            full_number(uncertainty.standard_error), full_number(uncertainty.bias),
            has_interval ? full_number(uncertainty.level) : std::string(), low(uncertainty.at_count),
-           high(uncertainty.at_count), low(uncertainty.at_infinity), high(uncertainty.at_infinity)});
+           high(uncertainty.at_count), low(uncertainty.at_infinity), high(uncertainty.at_infinity),
+           repeats != nullptr ? fmt::format("{}", repeats->count) : std::string(),
+           repeats != nullptr ? full_number(repeats->deviations.at(key)) : std::string()});
     }
   }
   return text;

@@ -26,6 +26,9 @@ std::string count_text(std::optional<int64_t> count) {
 
 Html scores_table(const ScoreRecord& record) {
   PageTable table{"Samples and yardsticks", {"images", "N"}, {}};
+  if (record.repeats) {
+    table.head.emplace_back("samples");
+  }
   for (const auto& key : record.keys) {
     table.head.push_back(score_heading(record, key));
     if (is_kernel_distance(key)) {
@@ -35,6 +38,9 @@ Html scores_table(const ScoreRecord& record) {
   for (size_t set = 0; set < record.sets.size(); ++set) {
     const auto& one = record.sets[set];
     std::vector<std::string> row = {one.role + ": " + one.source, count_text(one.count)};
+    if (record.repeats) {
+      row.push_back(samples_text(record, set));
+    }
     for (const auto& key : record.keys) {
       row.push_back(score_text(record, set, key));
       if (is_kernel_distance(key)) {

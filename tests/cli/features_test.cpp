@@ -148,6 +148,7 @@ TEST_F(FeaturesTest, ACompleteTrainingIsMeasuredAnewOnAnotherTestSet) {
 TEST_F(FeaturesTest, WhatCannotBeWrittenIsRefusedBeforeTraining) {
   const std::vector<std::string> endless = {"--steps", "100000000"};
   expect_refused(train(path("net.pth"), endless), 2, "net.pth: the name must end in .safetensors");
+  expect_refused(train("/dev/null", endless), 2, "/dev/null: the name must end in .safetensors");
   for (const char* name : {"inception", "inception:768", "inception-v3-fid", "fashion-mnist-small"}) {
     expect_refused(train(path(name + std::string(".safetensors")), endless), 2,
                    "'" + std::string(name) + "' is a network that the program has already");

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,7 @@ namespace ddpm_eval {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::record_of;
@@ -84,7 +86,22 @@ TEST(Repeats, TheirPageTellsThatTheScoresAreMeans) {
   ASSERT_EQ(scored.exit_code, 0) << scored.err;
   const auto page = run_program({"report", dir.path().string()});
   ASSERT_EQ(page.exit_code, 0) << page.err;
-  EXPECT_THAT(core::read_text(dir / "index.html"), HasSubstr("means over 2 samples, of the seeds 0 to 1"));
+  EXPECT_THAT(core::read_text(dir / "index.html"),
+              AllOf(HasSubstr("means over 2 samples, of the seeds 0 to 1"),
+                    HasSubstr(", ± over 2 samples</th>"), HasSubstr(">samples</th>")));
+}
+
+TEST(Repeats, TheirTableHasTheirNumberAndDeviation) {
+  const auto result = run_program({"score", "--real", "moons?num=40&seed=9", "--fake", "moons?num=30",
+                                   "--repeats", "4", "--table", "csv"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto record =
+      record_of({"score", "--real", "moons?num=40&seed=9", "--fake", "moons?num=30", "--repeats", "4"});
+  EXPECT_THAT(result.out,
+              HasSubstr(fmt::format(
+                  "\nsamples,moons?num=30,30,moons?num=40&seed=9,40,,,energy_distance,{},,,,,,,,,4,{}\n",
+                  record["metrics"]["energy_distance"].get<double>(),
+                  record["repeats"]["deviations"]["energy_distance"].get<double>())));
 }
 
 TEST(Repeats, ArePrintedAsMeanAndDeviationOverSamples) {

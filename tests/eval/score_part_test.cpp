@@ -75,6 +75,37 @@ TEST(ScorePart, OfAnInceptionScoreHasNoReference) {
   EXPECT_THAT(page_of(record), Not(HasSubstr("Against")));
 }
 
+Json repeated_record() {
+  auto record = good_record();
+  record.erase("uncertainty");
+  record["repeats"] = {{"count", 3}, {"deviations", record["metrics"]}};
+  record["repeats"]["deviations"]["inception_score_mean"] = 0.125;
+  return record;
+}
+
+TEST(ScorePart, OfSeveralSamplesHasTheirNumberAndDeviation) {
+  EXPECT_THAT(page_of(repeated_record()),
+              AllOf(HasSubstr(">samples</th>"), HasSubstr(">3</td>"), HasSubstr(">1</td>"),
+                    HasSubstr(">IS ↑, ± over 3 samples</th>"), HasSubstr(">8.00 ± 0.12</td>"),
+                    Not(HasSubstr("over splits")), Not(HasSubstr("over subsets"))));
+  EXPECT_THAT(page_of(good_record()), Not(HasSubstr(">samples</th>")));
+}
+
+TEST(ScorePart, RepeatsThatAreDamagedAreNamedByFileAndField) {
+  const auto refused = [](const std::function<void(Json&)>& damage, const std::string& problem) {
+    auto record = repeated_record();
+    damage(record["repeats"]);
+    EXPECT_EQ(message_of<core::DataError>([&] { page_of(record); }), "s.json: " + problem);
+  };
+  refused([](Json& r) { r = 3; }, "repeats must be an object");
+  refused([](Json& r) { r["count"] = 1; }, "repeats.count must be at least 2");
+  refused([](Json& r) { r.erase("deviations"); }, "not a score record: repeats.deviations is missing");
+  refused([](Json& r) { r["deviations"].erase("precision"); },
+          "not a score record: repeats.deviations.precision is missing");
+  refused([](Json& r) { r["deviations"]["precision"] = -0.5; },
+          "repeats.deviations.precision must not be negative");
+}
+
 TEST(ScorePart, WhatIsDamagedIsNamedByFileAndField) {
   const auto refused = [](const std::function<void(Json&)>& damage, const std::string& problem) {
     auto record = good_record();

@@ -75,19 +75,77 @@ TEST(ScoreRows, CsvByHand) {
       rows_of(scored(), TableFormat::kCsv),
       "role,source,count,reference,reference_count,features,preset,metric,value,spread,standard_error,bias,"
       "level,"
-      "at_count_low,at_count_high,at_infinity_low,at_infinity_high\n"
+      "at_count_low,at_count_high,at_infinity_low,at_infinity_high,samples,sd_over_samples\n"
       "samples," +
           name +
           ",100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,12.5,,0.3,2,0.95,"
-          "11.5,13.5,9.5,11.25\n"
+          "11.5,13.5,9.5,11.25,,\n"
           "samples," +
           name +
           ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance_mean,0.0123,0.0011,"
-          ",,,,,,\n"
+          ",,,,,,,,\n"
           "samples," +
           name +
-          ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance,0.0125,,0.0004,,,,,,\n"
-          "yardstick,test,100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,3,,,,,,,,\n");
+          ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance,0.0125,,0.0004,,,,,,,,\n"
+          "yardstick,test,100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,3,,,,,,,,,,\n");
+}
+
+/// Means over three samples beside a yardstick, which is one, and the floor, which is a median.
+Json repeated() {
+  return Json::parse(R"({
+    "metrics": {"inception_score_mean": 8.5, "inception_score_std": 0.5, "kernel_inception_distance": 0.0125},
+    "repeats": {"count": 3, "what": "w", "samples": [{}, {}, {}],
+                "deviations": {"inception_score_mean": 0.25, "inception_score_std": 0.125,
+                               "kernel_inception_distance": 0.0005}},
+    "real": {"source": "cifar", "count": 50000}, "fake": {"source": "run:a?seed=1", "count": 100},
+    "yardsticks": [{"source": "test", "count": 100,
+                    "metrics": {"inception_score_mean": 9, "inception_score_std": 0.75}}],
+    "floor": {"kernel_inception_distance": 0.001}, "notes": []})");
+}
+
+TEST(ScoreRows, MeansOverSamplesHaveTheirNumberAndDeviation) {
+  EXPECT_EQ(
+      rows_of(repeated(), TableFormat::kMarkdown),
+      "| images | N | samples | against | N of these | IS ↑, ± over 3 samples | KID ↓, ± over 3 samples | "
+      "KID × 1000 |\n"
+      "|:--|--:|--:|--:|--:|--:|--:|--:|\n"
+      "| run:a?seed=1 | 100 | 3 | cifar | 50000 | 8.50 ± 0.25 | 0.01250 ± 0.00050 | 12.50 ± 0.50 |\n"
+      "| yardstick: test | 100 | 1 | cifar | 50000 | 9 | – | – |\n"
+      "| floor: fresh real points, median | – | – | cifar | 50000 | – | 0.001 | 1 |\n");
+  EXPECT_EQ(rows_of(repeated(), TableFormat::kLatex),
+            "% needs \\usepackage{booktabs}\n"
+            "\\begin{tabular}{lrrrrrrr}\n"
+            "\\toprule\n"
+            "images & N & samples & against & N of these & IS $\\uparrow$, $\\pm$ over 3 samples & "
+            "KID $\\downarrow$, $\\pm$ over 3 samples & KID $\\times$ 1000 \\\\\n"
+            "\\midrule\n"
+            "run:a?seed=1 & 100 & 3 & cifar & 50000 & 8.50 $\\pm$ 0.25 & 0.01250 $\\pm$ 0.00050 & "
+            "12.50 $\\pm$ 0.50 \\\\\n"
+            "yardstick: test & 100 & 1 & cifar & 50000 & 9 & -- & -- \\\\\n"
+            "floor: fresh real points, median & -- & -- & cifar & 50000 & -- & 0.001 & 1 \\\\\n"
+            "\\bottomrule\n"
+            "\\end{tabular}\n");
+  EXPECT_EQ(
+      rows_of(repeated(), TableFormat::kCsv),
+      "role,source,count,reference,reference_count,features,preset,metric,value,spread,standard_error,bias,"
+      "level,at_count_low,at_count_high,at_infinity_low,at_infinity_high,samples,sd_over_samples\n"
+      "samples,run:a?seed=1,100,cifar,50000,,,inception_score_mean,8.5,,,,,,,,,3,0.25\n"
+      "samples,run:a?seed=1,100,cifar,50000,,,kernel_inception_distance,0.0125,,,,,,,,,3,0.0005\n"
+      "yardstick,test,100,cifar,50000,,,inception_score_mean,9,0.75,,,,,,,,,\n"
+      "floor,\"fresh real points, median\",,cifar,50000,,,kernel_inception_distance,0.001,,,,,,,,,,\n");
+}
+
+TEST(ScoreRows, MeansOverClassesHaveNames) {
+  for (const auto& [key, name] : {std::pair{"intra_frechet_inception_distance", "intra-FID ↓"},
+                                  {"intra_spatial_frechet_inception_distance", "intra-sFID ↓"},
+                                  {"intra_frechet_distance", "intra Frechet distance ↓"}}) {
+    const Json record = {{"metrics", {{key, 2.5}}},
+                         {"real", {{"source", "y"}, {"count", 5}}},
+                         {"fake", {{"source", "x"}, {"count", 5}}}};
+    EXPECT_EQ(rows_of(record, TableFormat::kMarkdown),
+              "| images | N | against | N of these | " + std::string(name) +
+                  " |\n|:--|--:|--:|--:|--:|\n| x | 5 | y | 5 | 2.5 |\n");
+  }
 }
 
 TEST(ScoreRows, WhatARecordLacksHasNoColumn) {
