@@ -2,7 +2,13 @@
 
 #include "base/core/json.h"
 
+#include <string>
+#include <vector>
+
 namespace ddpm_eval::eval {
+
+/// Adds those of `notes` that `all` does not have yet.
+void add_notes(const std::vector<std::string>& notes, core::Json& all);
 
 /// Adds to `notes` that the images of one side come from lossy files and those of the other do not, or not to
 /// the same share within a hundredth: compression alone then moves the score. `real` and `fake` are the
