@@ -161,10 +161,18 @@ void add_class_distances(const Side& real, const Side& fake, const SideRules& ru
                              {"seconds", core::seconds_since(start)}};
   if (!match_by_name(real.classes, fake.classes) &&
       (!real.classes.names.empty() || !fake.classes.names.empty())) {
-    scores.notes.push_back(fmt::format(
-        "by class: the {} side knows its classes by number alone, so that classes are matched by number: "
-        "see that both sides number them alike",
-        real.classes.names.empty() ? "real" : "fake"));
+    constexpr size_t kShown = 10;
+    const auto& names = real.classes.names.empty() ? fake.classes.names : real.classes.names;
+    std::vector<std::string> numbered;
+    for (size_t i = 0; i < std::min(kShown, names.size()); ++i) {
+      numbered.push_back(fmt::format("{} = {}", i, names[i]));
+    }
+    scores.notes.push_back(
+        fmt::format("by class: the {} side knows its classes by number alone, so that they are matched by "
+                    "number, which on the "
+                    "other side is {}{}: see that both sides number them alike",
+                    real.classes.names.empty() ? "real" : "fake", fmt::join(numbered, ", "),
+                    names.size() > kShown ? ", ..." : ""));
   }
   scores.notes.push_back(fmt::format(
       "by class: {} real and {} fake images each, for {} features; distances of so few images are biased "

@@ -229,11 +229,7 @@ Json explain_presets(const ExplainOptions& options, const Session& session) {
   record["notes"] = Json::array();
   note_unlike_files(record["real"], record["fake"], record["notes"]);
   for (const auto& result : results) {
-    for (const auto& note : result.distance.notes) {
-      if (std::ranges::find(record["notes"], Json(note)) == record["notes"].end()) {
-        record["notes"].push_back(note);
-      }
-    }
+    add_notes(result.distance.notes, record["notes"]);
   }
   if (!net->info().note.empty()) {
     record["notes"].push_back(net->info().note);

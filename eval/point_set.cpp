@@ -17,7 +17,13 @@ namespace {
 
 using core::Json;
 
-at::Tensor read_points(const data::SourceSpec& spec) {
+/// float32 [n, 2], and whether float64 values were rounded to it.
+struct ReadPoints {
+  at::Tensor points;
+  bool rounded = false;
+};
+
+ReadPoints read_points(const data::SourceSpec& spec) {
   const auto path = spec.path.string();
   const auto bytes = core::read_file(spec.path);
   auto points = data::parse_npy(bytes, path);
@@ -25,12 +31,12 @@ at::Tensor read_points(const data::SourceSpec& spec) {
     throw core::DataError("{}: holds {}, where points are a float array [n, 2]; convert and save again", path,
                           tensor::describe(points));
   }
-  points = points.narrow(0, spec.subset.first, data::resolve_subset(spec.subset, points.size(0), spec.text))
-               .to(torch::kFloat32);
-  if (!torch::isfinite(points).all().item<bool>()) {
+  points = points.narrow(0, spec.subset.first, data::resolve_subset(spec.subset, points.size(0), spec.text));
+  const auto narrowed = points.to(torch::kFloat32);
+  if (!torch::isfinite(narrowed).all().item<bool>()) {
     throw core::DataError("{}: has values that are not finite in float32", path);
   }
-  return points;
+  return {narrowed, !narrowed.to(points.scalar_type()).equal(points)};
 }
 
 }  // namespace
@@ -47,8 +53,13 @@ PointSet open_points(const std::string& source, int64_t other_count, const Sessi
   const auto spec = data::parse_source(source);
   Json record = {{"source", source}, {"kind", "points"}};
   if (spec.kind == data::SourceKind::kArray) {
-    auto points = read_points(spec);
+    const auto [points, rounded] = read_points(spec);
     record["count"] = points.size(0);
+    if (rounded) {
+      const auto note = fmt::format("the float64 points of {} were rounded to float32", source);
+      print_note(note);
+      record["notes"] = {note};
+    }
     if (auto context = read_sample_provenance(spec.path); !context.is_null()) {
       record["context"] = std::move(context);
     }

@@ -15,7 +15,6 @@
 #include "metrics/inception_score.h"
 #include "metrics/preset.h"
 
-#include <algorithm>
 #include <chrono>
 #include <tuple>
 
@@ -253,14 +252,6 @@ void check_repeats(const ScoreOptions& options) {
         *options.repeats);
   }
   repeated_sources(options.fake, *options.repeats);
-}
-
-void add_notes(const std::vector<std::string>& notes, Json& all) {
-  for (const auto& note : notes) {
-    if (std::ranges::find(all, Json(note)) == all.end()) {
-      all.push_back(note);
-    }
-  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "eval/side_notes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -26,6 +27,14 @@ std::optional<int64_t> told_lossy(const core::Json& provenance) {
     sum += *lossy;
   }
   return sum;
+}
+
+void add_notes(const std::vector<std::string>& notes, core::Json& all) {
+  for (const auto& note : notes) {
+    if (std::ranges::find(all, core::Json(note)) == all.end()) {
+      all.push_back(note);
+    }
+  }
 }
 
 void note_unlike_files(const core::Json& real, const core::Json& fake, core::Json& notes) {

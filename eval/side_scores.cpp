@@ -154,11 +154,7 @@ void add_frechet(const char* part, const std::string& key, const metrics::Moment
   scores.parts[part] = {{"mean_term", parts.mean_term},   {"trace_real", parts.trace_real},
                         {"trace_fake", parts.trace_fake}, {"trace_sqrt", parts.trace_sqrt},
                         {"route", parts.route},           {"seconds", core::seconds_since(start)}};
-  for (const auto& note : parts.notes) {
-    if (std::ranges::find(scores.notes, note) == scores.notes.end()) {
-      scores.notes.push_back(note);
-    }
-  }
+  scores.notes.insert(scores.notes.end(), parts.notes.begin(), parts.notes.end());
 }
 
 void add_kernel(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,

@@ -16,7 +16,7 @@ struct SideScores {
   Json metrics = Json::object();
   Json uncertainty = Json::object();  ///< of some of `metrics`, by their names
   Json parts = Json::object();        ///< what the scores were computed by and from
-  std::vector<std::string> notes;
+  std::vector<std::string> notes;     ///< one may be there twice
 };
 
 /// How a side is scored.

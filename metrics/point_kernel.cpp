@@ -55,7 +55,7 @@ class GaussianSums {
  private:
   template <class Consume>
   void for_blocks(const at::Tensor& x, const at::Tensor& y, const Consume& consume) {
-    detail::for_all_distances(x, y, [&](int64_t first, at::Tensor distances) {
+    detail::for_all_distances(x, y, [&](int64_t first, const at::Tensor& distances) {
       consume(first, distances.square_().mul_(factor_).exp_());
       progress_.add(distances.numel());
     });

@@ -131,8 +131,8 @@ at::Tensor probe_images(int64_t count, int64_t side) {
 
 class ScriptNet final : public FeatureNet {
  public:
-  ScriptNet(torch::jit::Module module, ScriptConvention convention, const ScriptNetOptions& options)
-      : module_(std::move(module)),
+  ScriptNet(const torch::jit::Module& module, ScriptConvention convention, const ScriptNetOptions& options)
+      : module_(module),
         convention_(std::move(convention)),
         origin_(options.origin),
         device_(tensor::compute_device()),
@@ -313,9 +313,9 @@ class ScriptNet final : public FeatureNet {
 }  // namespace
 
 std::unique_ptr<FeatureNet> make_script_net(std::span<const char> bytes, const ScriptNetOptions& options) {
-  auto module = load_module(bytes, options.origin);
+  const auto module = load_module(bytes, options.origin);
   auto convention = convention_for(module, options);
-  return std::make_unique<ScriptNet>(std::move(module), std::move(convention), options);
+  return std::make_unique<ScriptNet>(module, std::move(convention), options);
 }
 
 }  // namespace ddpm_eval::metrics

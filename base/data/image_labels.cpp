@@ -9,6 +9,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -85,14 +86,12 @@ FileLabels told_labels(const ImageFiles& files, const std::string& text) {
   return told;
 }
 
-/// The number that `name` is, written without needless zeros, if that can be a label.
+/// The number that `name` is, zeros before it or not, if that can be a label.
 std::optional<int64_t> as_label(const std::string& name) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
   const bool is_whole = error == std::errc() && end == name.data() + name.size();
-  return is_whole && number >= 0 && number < kMaxClasses && std::to_string(number) == name
-             ? std::optional(number)
-             : std::nullopt;
+  return is_whole && name.front() != '-' && number < kMaxClasses ? std::optional(number) : std::nullopt;
 }
 
 /// By the folders that the images lie in.
@@ -120,8 +119,13 @@ FileLabels folder_labels(const ImageFiles& files) {
     }
   }
   FileLabels found;
-  const bool numbers = std::ranges::all_of(
-      folders, [](const auto& folder) { return as_label(folder.first.filename().string()).has_value(); });
+  std::set<int64_t> distinct;
+  for (const auto& entry : folders) {
+    if (const auto number = as_label(entry.first.filename().string())) {
+      distinct.insert(*number);
+    }
+  }
+  const bool numbers = distinct.size() == folders.size();
   for (auto& [folder, label] : folders) {  // sorted by names, as they have one parent
     const auto name = folder.filename().string();
     if (numbers) {

@@ -31,9 +31,9 @@ struct FileLabels {
 /// classes are those up to the largest label in it and have no names; entries of images that are not there
 /// are passed over. Else the folder that an image lies in is its class, if there are several such folders and
 /// they lie side by side: they are numbered in the order of their names' bytes, as torchvision's ImageFolder
-/// does, but folders that are all named by numbers ("0", "1", "10") are the classes of these numbers and have
-/// no names. Throws DataError for a dataset.json that is damaged, has labels beyond kMaxClasses, or two for
-/// one image, or none for some.
+/// does, but folders that are all named by different numbers ("0", "1", "10", or "00", "01", "10") are the
+/// classes of these numbers and have no names. Throws DataError for a dataset.json that is damaged, has
+/// labels beyond kMaxClasses, or two for one image, or none for some.
 FileLabels label_files(const ImageFiles& files);
 
 }  // namespace ddpm_eval::data

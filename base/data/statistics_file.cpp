@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <torch/types.h>
 
@@ -59,6 +60,29 @@ void check_variances(const at::Tensor& sigma, const std::string& key, const std:
   if (const auto least = variances[at].item<double>(); least < -std::max(0.0, rounding)) {
     throw DataError("{}: '{}' holds {} at ({}, {}), a negative variance; it is no covariance", origin, key,
                     least, at, at);
+  }
+}
+
+/// A covariance is no larger than the root of the product of its variances.
+void check_covariances(const at::Tensor& sigma, const std::string& key, const std::string& origin) {
+  const int64_t dim = sigma.size(0);
+  const auto whole = sigma.contiguous();
+  const double* values = whole.data_ptr<double>();
+  std::vector<double> deviations;
+  for (int64_t i = 0; i < dim; ++i) {
+    deviations.push_back(std::sqrt(std::max(0.0, values[i * dim + i])));
+  }
+  const double largest = *std::ranges::max_element(deviations);
+  const double rounding = tensor::kSymmetryTolerance * largest * largest;
+  for (int64_t i = 0; i < dim; ++i) {
+    for (int64_t j = 0; j < i; ++j) {
+      const double bound = deviations[static_cast<size_t>(i)] * deviations[static_cast<size_t>(j)] + rounding;
+      if (std::abs(values[i * dim + j]) > bound) {
+        throw DataError(
+            "{}: '{}' holds {} at ({}, {}), more than variances of {} and {} allow; it is no covariance",
+            origin, key, values[i * dim + j], i, j, values[i * dim + i], values[j * dim + j]);
+      }
+    }
   }
 }
 
@@ -123,6 +147,7 @@ Statistics read_statistics(const std::filesystem::path& path, StatisticsPart par
   check_finite(statistics.sigma, sigma, statistics.name);
   check_symmetric(statistics.sigma, sigma, statistics.name);
   check_variances(statistics.sigma, sigma, statistics.name);
+  check_covariances(statistics.sigma, sigma, statistics.name);
   if (!beside && archive.has_member(kProvenanceMember)) {
     statistics.provenance_json = archive.read_text(kProvenanceMember);
     check_provenance(statistics.provenance_json, mu_shape[0], {statistics.name, "statistics", "mu"});

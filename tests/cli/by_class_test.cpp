@@ -96,7 +96,8 @@ TEST_F(ByClass, SaysThatNamesOfOneSideAloneWereNotCompared) {
   put_class("numbered", "0", 5, 1, 100);
   put_class("numbered", "1", 5, 2, 100);
   EXPECT_THAT(record_of(command("real", "numbered"))["notes"].dump(),
-              HasSubstr("the fake side knows its classes by number alone"));
+              HasSubstr("the fake side knows its classes by number alone, so that they are matched by "
+                        "number, which on the other side is 0 = cat, 1 = dog: see"));
   EXPECT_THAT(record_of(command("real", "fake"))["notes"].dump(), Not(HasSubstr("by number alone")));
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::record_of;
@@ -65,6 +66,13 @@ TEST(Repeats, EachSampleIsThatOfItsSeed) {
   expect_mean_and_deviation(record, "classifier_score_mean");
   EXPECT_FALSE(record.contains("uncertainty")) << "a deviation over samples is no error of one score";
   EXPECT_EQ(record["fake"]["source"], "gaussian-noise:28x28x1?num=120&seed=5");
+}
+
+TEST(Repeats, ANoteOnEachOfThemIsThereOnce) {
+  const auto record =
+      record_of(noise_score("gaussian-noise:28x28x1?num=12&seed=5", {"--metrics", "fid", "--repeats", "3"}));
+  EXPECT_THAT(record["notes"].get<std::vector<std::string>>(),
+              ElementsAre(HasSubstr("fake: 12 images for 128 features"), HasSubstr("means over 3 samples")));
 }
 
 TEST(Repeats, OfPoints) {

@@ -101,7 +101,9 @@ TEST_F(ImageLabels, FoldersNamedByNumbersAreTheClassesOfTheseNumbers) {
     EXPECT_THAT(drained_labels(*source), TensorEq(whole({0, 10, 2})));
   }
   put_images({"01/1.png"});
-  EXPECT_THAT(open_image_folder(set_)->classes().names, ElementsAre("0", "01", "10", "2"));
+  EXPECT_THAT(drained_labels(*open_image_folder(set_)), TensorEq(whole({0, 1, 10, 2})));
+  put_images({"1/1.png"});  // the same number twice is none
+  EXPECT_THAT(open_image_folder(set_)->classes().names, ElementsAre("0", "01", "1", "10", "2"));
 }
 
 TEST_F(ImageLabels, AListHasThoseOfItsFilesFolders) {

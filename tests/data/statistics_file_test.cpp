@@ -118,6 +118,14 @@ TEST_F(StatisticsFile, SigmaMustBeSymmetricToOnePartInAHundredThousand) {
   EXPECT_THAT(error(mu_, sigma_), HasSubstr("'sigma' is not symmetric: entries (90, 10) and (10, 90)"));
 }
 
+TEST_F(StatisticsFile, NoCovarianceIsBeyondItsVariances) {
+  const double bound = std::sqrt(sigma_[3][3].item<double>() * sigma_[5][5].item<double>());
+  sigma_[3][5] = sigma_[5][3] = bound;
+  EXPECT_EQ(error(mu_, sigma_), "");
+  sigma_[3][5] = sigma_[5][3] = -1.1 * bound;
+  EXPECT_THAT(error(mu_, sigma_), HasSubstr("at (5, 3), more than variances of"));
+}
+
 TEST_F(StatisticsFile, NoVarianceIsNegative) {
   sigma_[7][7] = -0.25;
   EXPECT_THAT(error(mu_, sigma_),
