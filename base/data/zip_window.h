@@ -4,10 +4,10 @@
 #include "base/data/byte_stream.h"
 #include "base/data/zip_extent.h"
 
-#include <cstdint>
+#include <memory>
 #include <optional>
 
-#include <zip.h>
+struct zip_source;
 
 // Shared by the readers of zip archives; not for other rooms.
 namespace ddpm_eval::data {
@@ -22,23 +22,15 @@ class ZipWindow {
   ZipWindow& operator=(const ZipWindow&) = delete;
 
   /// For zip_open_from_source(). The window must outlive it. Null if there is no memory.
-  zip_source_t* source();
+  zip_source* source();
   /// To be called once the archive is open: from now on all bytes are as they are in the file.
-  void reveal() { extent_.others.clear(); }
+  void reveal();
   /// Why the file could not be read, if it could not.
-  const std::optional<core::DataError>& failure() const { return failure_; }
+  const std::optional<core::DataError>& failure() const;
 
  private:
-  static zip_int64_t answer(void* self, void* data, zip_uint64_t count, zip_source_cmd_t command);
-  zip_int64_t read(void* into, uint64_t count);
-  zip_int64_t seek(void* arguments, uint64_t count);
-  uint64_t size() const { return extent_.end - extent_.begin; }
-
-  FileStream& file_;
-  ZipExtent extent_;
-  uint64_t position_ = 0;
-  zip_error_t error_{};
-  std::optional<core::DataError> failure_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace ddpm_eval::data

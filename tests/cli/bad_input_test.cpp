@@ -191,7 +191,10 @@ TEST(BadInput, StatisticsOfDifferentOrImpossibleFeatures) {
   expect_refusal(run_program({"fid", "--real", eight, "--fake", nine, "--allow-mismatch"}), 6,
                  "eight.npz holds statistics of 8 features and --fake " + nine + " of 9");
   auto indefinite = torch::eye(8, torch::kFloat64);
-  indefinite[0][1] = indefinite[1][0] = 3.0;
+  // Each pair is possible, the three are not.
+  indefinite[0][1] = indefinite[1][0] = 0.9;
+  indefinite[1][2] = indefinite[2][1] = 0.9;
+  indefinite[0][2] = indefinite[2][0] = -0.9;
   const auto bad = write("bad.npz", indefinite);
   const auto result = run_program({"fid", "--real", eight, "--fake", bad});
   EXPECT_EQ(result.exit_code, 3);

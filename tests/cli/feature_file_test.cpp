@@ -132,9 +132,9 @@ TEST_F(FeatureFiles, OnlyWhatIsSaidToBeTheFidInceptionsIsCalledFid) {
   const auto unknown = metrics(real, fake);
   EXPECT_FALSE(unknown.contains("frechet_inception_distance"));
   const auto says = [&](const std::string& name, const at::Tensor& matrix) {
-    data::write_features(
-        dir_ / name, matrix,
-        R"({"features":{"name":"inception-v3-fid","weights_sha256":"x","dim":2048},"count":40})");
+    data::write_features(dir_ / name, matrix,
+                         R"({"features":{"name":"inception-v3-fid","weights_sha256":")" +
+                             std::string(64, 'a') + R"(","dim":2048},"count":40})");
     return path(name);
   };
   const auto told = metrics(says("real.safetensors", rows), says("fake.safetensors", others));
