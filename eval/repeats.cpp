@@ -27,39 +27,16 @@ std::string with_seed(const std::string& source, uint64_t seed) {
   return text + fmt::format("seed={}", seed);
 }
 
-}  // namespace
-
-std::vector<std::string> repeated_sources(const std::string& source, int64_t repeats) {
-  DDPM_CHECK(repeats >= 2, "{} repeats", repeats);
-  const auto spec = data::parse_source(source);
-  if (spec.kind != data::SourceKind::kRun && spec.kind != data::SourceKind::kNoise &&
-      spec.kind != data::SourceKind::kPoints) {
-    throw core::UsageError(
-        "--repeats {}: --fake {} has no seed to draw other samples by; run:FOLDER, gaussian-noise:HxWxC and "
-        "made-up points have one",
-        repeats, source);
-  }
-  if (spec.seed > UINT64_MAX - static_cast<uint64_t>(repeats - 1)) {
-    throw core::UsageError("--repeats {}: the seeds after that of {} are beyond 64 bits", repeats, source);
-  }
-  std::vector<std::string> sources;
-  for (uint64_t i = 0; i < static_cast<uint64_t>(repeats); ++i) {
-    sources.push_back(with_seed(source, spec.seed + i));
-  }
-  return sources;
-}
-
-Json repeat_entry(const std::string& source, const Json& side, const Json& metrics, const Json& parts,
-                  const Json& uncertainty) {
+Json repeat_entry(const std::string& source, const SampleScore& sample) {
   Json entry = {{"source", source}, {"seed", data::parse_source(source).seed}};
-  for (const auto& [key, value] : side.items()) {
+  for (const auto& [key, value] : sample.side.items()) {
     if (key != "source" && key != "context") {
       entry[key] = value;
     }
   }
-  entry.update({{"metrics", metrics}, {"parts", parts}});
-  if (!uncertainty.empty()) {
-    entry["uncertainty"] = uncertainty;
+  entry.update({{"metrics", sample.scores.metrics}, {"parts", sample.scores.parts}});
+  if (!sample.scores.uncertainty.empty()) {
+    entry["uncertainty"] = sample.scores.uncertainty;
   }
   return entry;
 }
@@ -87,6 +64,46 @@ void add_repeats(std::vector<Json> entries, Json& record) {
        "over these scores, divided by their number less 1"},
       {"deviations", std::move(deviations)},
       {"samples", std::move(entries)}};
+}
+
+}  // namespace
+
+std::vector<std::string> repeated_sources(const std::string& source, int64_t repeats) {
+  DDPM_CHECK(repeats >= 2, "{} repeats", repeats);
+  const auto spec = data::parse_source(source);
+  if (spec.kind != data::SourceKind::kRun && spec.kind != data::SourceKind::kNoise &&
+      spec.kind != data::SourceKind::kPoints) {
+    throw core::UsageError(
+        "--repeats {}: --fake {} has no seed to draw other samples by; run:FOLDER, gaussian-noise:HxWxC and "
+        "made-up points have one",
+        repeats, source);
+  }
+  if (spec.seed > UINT64_MAX - static_cast<uint64_t>(repeats - 1)) {
+    throw core::UsageError("--repeats {}: the seeds after that of {} are beyond 64 bits", repeats, source);
+  }
+  std::vector<std::string> sources;
+  for (uint64_t i = 0; i < static_cast<uint64_t>(repeats); ++i) {
+    sources.push_back(with_seed(source, spec.seed + i));
+  }
+  return sources;
+}
+
+void add_scores(const std::vector<std::string>& sources,
+                const std::function<SampleScore(const std::string& source)>& score, Json& record) {
+  if (sources.size() == 1) {
+    auto [side, scores] = score(sources.front());
+    record["metrics"] = std::move(scores.metrics);
+    if (!scores.uncertainty.empty()) {
+      record["uncertainty"] = std::move(scores.uncertainty);
+    }
+    record["parts"] = std::move(scores.parts);
+    return;
+  }
+  std::vector<Json> entries;
+  for (const auto& source : sources) {
+    entries.push_back(repeat_entry(source, score(source)));
+  }
+  add_repeats(std::move(entries), record);
 }
 
 }  // namespace ddpm_eval::eval

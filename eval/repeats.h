@@ -1,8 +1,9 @@
 #pragma once
 
-#include "base/core/record.h"
+#include "eval/side_scores.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,17 @@ namespace ddpm_eval::eval {
 /// seed, and for seeds beyond 64 bits. At least 2.
 std::vector<std::string> repeated_sources(const std::string& source, int64_t repeats);
 
-/// What is kept of one sample's score: its source and seed, its `side`'s part of a record without what it
-/// depends on beyond the seed, which is the same for all, and what was found.
-core::Json repeat_entry(const std::string& source, const core::Json& side, const core::Json& metrics,
-                        const core::Json& parts, const core::Json& uncertainty);
+/// The score of one sample.
+struct SampleScore {
+  Json side;  ///< its part of a record
+  SideScores scores;
+};
 
-/// record["metrics"]: the means over `entries`, which a note tells, and record["repeats"]: their number, the
-/// sample standard deviations and the entries. All entries have the same metrics.
-void add_repeats(std::vector<core::Json> entries, core::Json& record);
+/// Calls `score` with each of `sources` in turn and puts what was found into the record. Of one source that
+/// is record["metrics"], "uncertainty" if there is any, and "parts". Of several, as repeated_sources() gives
+/// them, the metrics are means, which a note tells, and record["repeats"] has their number, the sample
+/// standard deviations and each sample's own scores, without what its side depends on beyond the seed.
+void add_scores(const std::vector<std::string>& sources,
+                const std::function<SampleScore(const std::string& source)>& score, Json& record);
 
 }  // namespace ddpm_eval::eval

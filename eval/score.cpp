@@ -316,36 +316,24 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   if (unknown && takes_rules(options.wanted)) {
     record["preset"] = preset.name;
   }
-  const auto score_fake = [&] {
+  const auto sources = options.repeats ? repeated_sources(options.fake, *options.repeats)
+                                       : std::vector<std::string>{options.fake};
+  const auto control = fake.control;
+  const auto score_sample = [&](const std::string& source) {
+    if (source != sources.front()) {
+      auto again = field.fake.request;
+      again.source = source;
+      field.fake = open_entrant(again, options.features);
+      measure(field.fake, nullptr);
+    }
     auto scores = score_side(real, fake, rules, session);
     fake.features = at::Tensor();  // as large as the set, and more sets are still to come
     fake.logits = {};
     add_notes(scores.notes, record["notes"]);
-    return scores;
+    return SampleScore{fake.record, std::move(scores)};
   };
-  auto scores = score_fake();
-  if (!options.repeats) {
-    record["metrics"] = std::move(scores.metrics);
-    if (!scores.uncertainty.empty()) {
-      record["uncertainty"] = std::move(scores.uncertainty);
-    }
-    record["parts"] = std::move(scores.parts);
-  } else {
-    std::vector<Json> entries;
-    const auto control = fake.control;
-    for (const auto& source : repeated_sources(options.fake, *options.repeats)) {
-      if (!entries.empty()) {
-        auto again = field.fake.request;
-        again.source = source;
-        field.fake = open_entrant(again, options.features);
-        measure(field.fake, nullptr);
-        scores = score_fake();
-      }
-      entries.push_back(repeat_entry(source, fake.record, scores.metrics, scores.parts, scores.uncertainty));
-    }
-    fake.control = control;
-    add_repeats(std::move(entries), record);
-  }
+  add_scores(sources, score_sample, record);
+  fake.control = control;
   if (exact) {
     record["precision_effect"] =
         precision_effect(field.real ? &field.real->side.control : nullptr, fake.control,

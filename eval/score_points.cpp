@@ -45,12 +45,6 @@ void refuse_image_options(const ScoreOptions& options) {
   }
 }
 
-struct PointScores {
-  Json metrics = Json::object();
-  Json uncertainty = Json::object();  ///< of some of `metrics`, by their names
-  Json parts = Json::object();        ///< what the scores were computed by
-};
-
 /// Scores sets of points against the same real ones.
 class PointSetScorer {
  public:
@@ -62,8 +56,8 @@ class PointSetScorer {
   }
 
   /// Of fake points, float32 [n, 2].
-  PointScores score(const at::Tensor& fake) const {
-    PointScores scores;
+  SideScores score(const at::Tensor& fake) const {
+    SideScores scores;
     scores.metrics["sliced_wasserstein_distance"] = sliced(fake, "sliced Wasserstein distance");
     scores.parts["sliced_wasserstein"] = {{"projections", metrics::SlicedWassersteinOptions{}.projections},
                                           {"p", metrics::SlicedWassersteinOptions{}.p}};
@@ -119,7 +113,7 @@ class PointSetScorer {
     return metrics::sliced_wasserstein(real_.points, points, {}, progress(what, "directions"));
   }
 
-  void add_discrepancy(const at::Tensor& fake, PointScores& scores) const {
+  void add_discrepancy(const at::Tensor& fake, SideScores& scores) const {
     const auto found =
         metrics::squared_mmd(real_.points, fake, progress("maximum mean discrepancy", "pairs"));
     scores.metrics["squared_mmd"] = found.estimate.value;
@@ -135,7 +129,7 @@ class PointSetScorer {
     }
   }
 
-  void add_divergence(const at::Tensor& fake, PointScores& scores) const {
+  void add_divergence(const at::Tensor& fake, SideScores& scores) const {
     const auto found = metrics::histogram_divergence(real_.points, fake, grid_);
     scores.metrics["histogram_kl_divergence"] = found.value;
     scores.parts["histogram"] = {{"direction", "KL(real || fake)"},
@@ -183,25 +177,13 @@ Json score_points(const ScoreOptions& options, const Session& session) {
   auto record = core::new_record("score");
   try {
     const PointSetScorer scorer(real, session);
-    auto scores = scorer.score(fake.points);
-    if (!options.repeats) {
-      record["metrics"] = std::move(scores.metrics);
-      if (!scores.uncertainty.empty()) {
-        record["uncertainty"] = std::move(scores.uncertainty);
+    const auto score_sample = [&](const std::string& source) {
+      if (source != sources.front()) {
+        fake = open_points(source, kDefaultPoints, session);
       }
-      record["parts"] = std::move(scores.parts);
-    } else {
-      std::vector<Json> entries;
-      for (const auto& source : sources) {
-        if (!entries.empty()) {
-          fake = open_points(source, kDefaultPoints, session);
-          scores = scorer.score(fake.points);
-        }
-        entries.push_back(
-            repeat_entry(source, fake.record, scores.metrics, scores.parts, scores.uncertainty));
-      }
-      add_repeats(std::move(entries), record);
-    }
+      return SampleScore{fake.record, scorer.score(fake.points)};
+    };
+    add_scores(sources, score_sample, record);
     if (!real.kind.empty()) {
       record["floor"] = scorer.floor(count);
     }
