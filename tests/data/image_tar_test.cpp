@@ -6,6 +6,7 @@
 #include "base/data/image_folder.h"
 #include "base/data/image_labels.h"
 #include "base/data/source_spec.h"
+#include "tests/support/archived_images.h"
 #include "tests/support/errors.h"
 #include "tests/support/files.h"
 #include "tests/support/tar_bytes.h"
@@ -23,22 +24,18 @@ namespace {
 using core::DataError;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using testing::first_pixels;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::message_of;
 using testing::pax_name;
+using testing::png_of;
+using testing::png_of_value;
 using testing::put_gzip;
 using testing::put_tar;
 using testing::tar_of;
 using testing::TarEntry;
 using testing::TensorEq;
-
-std::string png_of(const at::Tensor& image) {
-  const auto bytes = encode_png(image);
-  return {bytes.begin(), bytes.end()};
-}
-
-std::string one_colour(int value) { return png_of(torch::full({3, 3, 4}, value, torch::kUInt8)); }
 
 class ImageTar : public ::testing::Test {
  protected:
@@ -51,16 +48,6 @@ class ImageTar : public ::testing::Test {
     }
     return paths;
   }
-  /// First pixels of all images.
-  static std::vector<int> drain(ImageSource& source) {
-    std::vector<int> values;
-    for (at::Tensor batch; (batch = source.next(100)).defined();) {
-      for (int64_t i = 0; i < batch.size(0); ++i) {
-        values.push_back(batch[i][0][0][0].item<int>());
-      }
-    }
-    return values;
-  }
   std::string error(const std::string& name, const std::string& bytes) {
     testing::put_file(dir_ / name, bytes);
     return message_of<DataError>([&] { open_image_tar(dir_ / name); });
@@ -70,18 +57,18 @@ class ImageTar : public ::testing::Test {
 
 TEST_F(ImageTar, GivesItsImagesSortedByTheirPlaces) {
   for (const auto& path : put_both({{"./", "", '5'},
-                                    {"./b.png", one_colour(3)},
+                                    {"./b.png", png_of_value(3)},
                                     {"./notes.txt", "no image"},
-                                    {"./a/z.PNG", one_colour(2)},
+                                    {"./a/z.PNG", png_of_value(2)},
                                     {"./a/__MACOSX/._z.PNG", "resource fork"},
                                     {"./folder.png/", "", '5'},
-                                    {"./a.png", one_colour(1)}})) {
+                                    {"./a.png", png_of_value(1)}})) {
     const auto source = open_image_tar(path, {.threads = 3});
     EXPECT_EQ(source->name(), path);
     EXPECT_EQ(source->size(), 3);
-    EXPECT_THAT(drain(*source), ElementsAre(1, 2, 3));
+    EXPECT_THAT(first_pixels(*source), ElementsAre(1, 2, 3));
     EXPECT_THAT(source->report().unreadable, IsEmpty());
-    EXPECT_THAT(drain(*open_image_tar(path, {.subset = {.first = 1, .count = 1}})), ElementsAre(2));
+    EXPECT_THAT(first_pixels(*open_image_tar(path, {.subset = {.first = 1, .count = 1}})), ElementsAre(2));
   }
 }
 
@@ -103,35 +90,35 @@ TEST_F(ImageTar, ManyImagesOnManyThreadsAreThoseOfTheFolder) {
 TEST_F(ImageTar, NamesAreBytesHoweverTheyAreStored) {
   const std::string deep = std::string(150, 'd') + "/\xc3\xa9.png";
   for (const auto& path : put_both({pax_name(deep),
-                                    {"short", one_colour(3)},
-                                    {"\xe9.png", one_colour(4)},
+                                    {"short", png_of_value(3)},
+                                    {"\xe9.png", png_of_value(4)},
                                     pax_name("\xc3\xa9.png"),
-                                    {"short", one_colour(5)}})) {
+                                    {"short", png_of_value(5)}})) {
     const auto source = open_image_tar(path);
-    EXPECT_THAT(drain(*source), ElementsAre(3, 5, 4)) << path;
+    EXPECT_THAT(first_pixels(*source), ElementsAre(3, 5, 4)) << path;
     EXPECT_THAT(source->report().unreadable, IsEmpty());
   }
 }
 
 TEST_F(ImageTar, WhatComesLaterReplacesWhatWasThere) {
   for (const auto& path :
-       put_both({{"1.png", one_colour(1)}, {"2.png", one_colour(2)}, {"./1.png", one_colour(9)}})) {
-    EXPECT_THAT(drain(*open_image_tar(path)), ElementsAre(9, 2));
+       put_both({{"1.png", png_of_value(1)}, {"2.png", png_of_value(2)}, {"./1.png", png_of_value(9)}})) {
+    EXPECT_THAT(first_pixels(*open_image_tar(path)), ElementsAre(9, 2));
   }
 }
 
 TEST_F(ImageTar, LinksToImagesInTheArchiveAreImages) {
-  for (const auto& path : put_both({{"set/1.png", one_colour(1)},
+  for (const auto& path : put_both({{"set/1.png", png_of_value(1)},
                                     {"set/2.png", "", '1', "set/1.png"},
                                     {"set/a/3.png", "", '2', "../2.png"},
-                                    {"set/b/4.png", one_colour(4)},
+                                    {"set/b/4.png", png_of_value(4)},
                                     {"set/b/5.png", "", '2', "4.png"},
                                     {"set/6.png", "", '2', "/etc/passwd"},
                                     {"set/7.png", "", '2', "7.png"},
                                     {"set/8.png", "", '6'}})) {
     const auto source = open_image_tar(path);
     EXPECT_EQ(source->size(), 5);
-    EXPECT_THAT(drain(*source), ElementsAre(1, 1, 1, 4, 4));
+    EXPECT_THAT(first_pixels(*source), ElementsAre(1, 1, 1, 4, 4));
     EXPECT_THAT(
         source->report().unreadable,
         ElementsAre(HasSubstr("set/8.png: is no regular file"),
@@ -144,32 +131,34 @@ TEST_F(ImageTar, HasTheLabelsOfTheFolder) {
   const auto labels = torch::tensor({1, 0}, torch::kInt64);
   const auto labels_of = [](const std::string& path) {
     const auto source = open_image_tar(path);
-    drain(*source);
+    first_pixels(*source);
     return source->labels();
   };
   const std::string json = R"({"labels": [["a.png", 1], ["b.png", 0]]})";
   for (const std::string top : {"", "./", "set/"}) {
-    for (const auto& path : put_both(
-             {{top + "a.png", one_colour(1)}, {top + "b.png", one_colour(2)}, {top + kLabelsFile, json}})) {
+    for (const auto& path : put_both({{top + "a.png", png_of_value(1)},
+                                      {top + "b.png", png_of_value(2)},
+                                      {top + kLabelsFile, json}})) {
       EXPECT_THAT(labels_of(path), TensorEq(labels)) << top;
     }
   }
-  for (const auto& path : put_both({{"set/cat/1.png", one_colour(1)}, {"set/ant/1.png", one_colour(2)}})) {
+  for (const auto& path :
+       put_both({{"set/cat/1.png", png_of_value(1)}, {"set/ant/1.png", png_of_value(2)}})) {
     EXPECT_THAT(open_image_tar(path)->classes().names, ElementsAre("ant", "cat"));
     EXPECT_THAT(labels_of(path), TensorEq(torch::tensor({0, 1}, torch::kInt64)));
   }
 }
 
 TEST_F(ImageTar, AnImageThatIsDamagedIsListed) {
-  for (const auto& path : put_both({{"1.png", one_colour(1)}, {"2.png", "text"}})) {
+  for (const auto& path : put_both({{"1.png", png_of_value(1)}, {"2.png", "text"}})) {
     const auto source = open_image_tar(path);
-    EXPECT_THAT(drain(*source), ElementsAre(1));
+    EXPECT_THAT(first_pixels(*source), ElementsAre(1));
     EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr(path + ": 2.png: not a PNG")));
   }
 }
 
 TEST_F(ImageTar, ADamagedArchiveIsRefused) {
-  const auto whole = tar_of({{"1.png", one_colour(1)}, {"2.png", one_colour(2)}});
+  const auto whole = tar_of({{"1.png", png_of_value(1)}, {"2.png", png_of_value(2)}});
   EXPECT_THAT(error("cut.tar", whole.substr(0, 600)),
               AllOf(HasSubstr("cut.tar: damaged archive: "), HasSubstr("runcated")));
   auto damaged = whole;
@@ -190,13 +179,13 @@ TEST_F(ImageTar, ADamagedArchiveIsRefused) {
 }
 
 TEST_F(ImageTar, OneThatIsCutBetweenMembersIsTold) {
-  auto cut = tar_of({{"1.png", one_colour(1)}});
+  auto cut = tar_of({{"1.png", png_of_value(1)}});
   cut.resize(cut.size() - 1024);
   testing::put_file(dir_ / "cut.tar", cut);
   put_gzip(dir_ / "cut.tgz", cut);
   for (const char* name : {"cut.tar", "cut.tgz"}) {
     const auto source = open_image_tar(dir_ / name);
-    EXPECT_THAT(drain(*source), ElementsAre(1));
+    EXPECT_THAT(first_pixels(*source), ElementsAre(1));
     EXPECT_THAT(source->report().unreadable,
                 ElementsAre(HasSubstr(std::string(name) +
                                       ": does not end as tar archives do; images may be missing")));
@@ -217,11 +206,11 @@ TEST_F(ImageTar, AMemberThatIsLargerThanImagesAreIsListed) {
   }
   large.replace(148, 6, fmt::format("{:06o}", sum));
   const auto path = dir_ / "large.tar";
-  testing::put_file(path, testing::tar_blocks({"1.png", one_colour(1)}) + large);
+  testing::put_file(path, testing::tar_blocks({"1.png", png_of_value(1)}) + large);
   // The rest are holes, which take no room on the disk.
   std::filesystem::resize_file(path, std::filesystem::file_size(path) + (uint64_t{1} << 28) + 512 + 1024);
   const auto source = open_image_tar(path);
-  EXPECT_THAT(drain(*source), ElementsAre(1));
+  EXPECT_THAT(first_pixels(*source), ElementsAre(1));
   EXPECT_THAT(source->report().unreadable,
               ElementsAre(HasSubstr("2.png: 268435457 bytes unpacked, where 268435456 are the most")));
 }
@@ -233,12 +222,7 @@ TEST_F(ImageTar, IsASourceWithPartsAndFraming) {
     entries.push_back({fmt::format("{}.png", i), png_of(images[i])});
   }
   for (const auto& path : put_both(entries)) {
-    EXPECT_EQ(parse_source(path).kind, SourceKind::kTar);
-    EXPECT_THAT(open_image_source(parse_source(path))->next(9), TensorEq(images));
-    EXPECT_THAT(open_image_source(parse_source(path + "?first=1&num=2"))->next(9),
-                TensorEq(images.narrow(0, 1, 2)));
-    EXPECT_THAT(load_image_dataset(parse_source(path + "?crop=center&side=6")).images_u8,
-                TensorEq(images.narrow(3, 1, 6)));
+    testing::expect_source_of(path, SourceKind::kTar, images);
   }
   EXPECT_THAT(message_of<DataError>([&] { parse_source("none.tgz"); }), HasSubstr("none.tgz: no such file"));
 }

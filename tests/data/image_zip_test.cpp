@@ -5,6 +5,7 @@
 #include "base/data/image_codec.h"
 #include "base/data/image_folder.h"
 #include "base/data/source_spec.h"
+#include "tests/support/archived_images.h"
 #include "tests/support/archives.h"
 #include "tests/support/errors.h"
 #include "tests/support/files.h"
@@ -23,18 +24,14 @@ using core::DataError;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
+using testing::first_pixels;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::message_of;
 using ::testing::Not;
+using testing::png_of;
+using testing::png_of_value;
 using testing::TensorEq;
-
-std::string png(const at::Tensor& image) {
-  const auto bytes = encode_png(image);
-  return {bytes.begin(), bytes.end()};
-}
-
-std::string plain_png(int value) { return png(torch::full({3, 3, 4}, value, torch::kUInt8)); }
 
 using Members = std::vector<testing::ArchiveEntry>;
 
@@ -47,33 +44,22 @@ class ImageZip : public ::testing::Test {
     return path.string();
   }
 
-  /// First pixels of all images.
-  static std::vector<int> drain(ImageSource& source) {
-    std::vector<int> values;
-    for (at::Tensor batch; (batch = source.next(100)).defined();) {
-      for (int64_t i = 0; i < batch.size(0); ++i) {
-        values.push_back(batch[i][0][0][0].item<int>());
-      }
-    }
-    return values;
-  }
-
   testing::TempDir dir_;
 };
 
 TEST_F(ImageZip, GivesItsImagesSortedByNameStoredOrDeflated) {
-  const Members members = {{"b.png", plain_png(3)},
+  const Members members = {{"b.png", png_of_value(3)},
                            {"dataset.json", R"({"labels": [["b.png", 1]]})"},
-                           {"a/z.PNG", plain_png(2)},
+                           {"a/z.PNG", png_of_value(2)},
                            {"__MACOSX/._b.png", "resource fork"},
                            {"a/__MACOSX/._z.PNG", "resource fork"},
-                           {"a.png", plain_png(1)}};
+                           {"a.png", png_of_value(1)}};
   for (const char* options : {"compression=store", "compression=deflate"}) {
     const auto path = write_zip("images.zip", members, options);
     const auto source = open_image_zip(path, {.threads = 3});
     EXPECT_EQ(source->name(), path);
     EXPECT_EQ(source->size(), 3);
-    EXPECT_THAT(drain(*source), ElementsAre(1, 2, 3)) << options;
+    EXPECT_THAT(first_pixels(*source), ElementsAre(1, 2, 3)) << options;
     EXPECT_THAT(source->report().unreadable, IsEmpty());
   }
 }
@@ -83,7 +69,7 @@ TEST_F(ImageZip, ManyImagesOnManyThreadsAreThoseOfAFolder) {
   std::filesystem::create_directory(dir_ / "folder");
   for (int i = 0; i < 200; ++i) {
     const auto name = fmt::format("{:03}.png", i);
-    members.push_back({name, png(torch::randint(0, 256, {3, 5, 6}, torch::kUInt8))});
+    members.push_back({name, png_of(torch::randint(0, 256, {3, 5, 6}, torch::kUInt8))});
     testing::put_file(dir_ / "folder" / name, members.back().content);
   }
   const auto zipped = open_image_zip(write_zip("images.zip", members, "compression=deflate"), {.threads = 8});
@@ -98,19 +84,19 @@ TEST_F(ImageZip, NamesAreThoseOfTheFolderWhateverTheirBytes) {
   Members members;
   std::filesystem::create_directory(dir_ / "folder");
   for (size_t i = 0; i < names.size(); ++i) {
-    members.push_back({names[i], plain_png(static_cast<int>(i))});
+    members.push_back({names[i], png_of_value(static_cast<int>(i))});
     testing::put_file(dir_ / "folder" / names[i], members.back().content);
   }
   const auto path = write_zip("images.zip", members);
   for (const Subset subset : {Subset{}, Subset{.first = 2, .count = 3}}) {
     const auto folder = open_image_folder(dir_ / "folder", {.subset = subset});
-    EXPECT_EQ(drain(*open_image_zip(path, {.subset = subset})), drain(*folder));
+    EXPECT_EQ(first_pixels(*open_image_zip(path, {.subset = subset})), first_pixels(*folder));
   }
 }
 
 TEST_F(ImageZip, AMemberTwiceIsRefused) {
   const auto path =
-      write_zip("images.zip", {{"1.png", plain_png(1)}, {"2.png", plain_png(2)}, {"1.png", "?"}});
+      write_zip("images.zip", {{"1.png", png_of_value(1)}, {"2.png", png_of_value(2)}, {"1.png", "?"}});
   EXPECT_THAT(message_of<DataError>([&] { open_image_zip(path); }),
               HasSubstr("images.zip: '1.png' is in it twice"));
 }
@@ -118,12 +104,12 @@ TEST_F(ImageZip, AMemberTwiceIsRefused) {
 TEST_F(ImageZip, WhatIsEncryptedOrCompressedOtherwiseIsToldSo) {
   const auto refused = [](const std::string& path, const std::string& reason) {
     const auto source = open_image_zip(path);
-    EXPECT_THAT(message_of<DataError>([&] { drain(*source); }), HasSubstr("1.png: " + reason));
+    EXPECT_THAT(message_of<DataError>([&] { first_pixels(*source); }), HasSubstr("1.png: " + reason));
   };
-  refused(write_zip("secret.zip", {{"1.png", plain_png(1)}}, "compression=store", "word"),
+  refused(write_zip("secret.zip", {{"1.png", png_of_value(1)}}, "compression=store", "word"),
           "is encrypted, and encrypted archives are not read");
   // The method stands at byte 8 of the member's header and at byte 10 of its entry in the directory.
-  auto bytes = core::read_text(write_zip("images.zip", {{"1.png", plain_png(1)}}));
+  auto bytes = core::read_text(write_zip("images.zip", {{"1.png", png_of_value(1)}}));
   bytes[bytes.find("PK\x03\x04") + 8] = 14;
   bytes[bytes.find("PK\x01\x02") + 10] = 14;
   core::write_file(dir_ / "lzma.zip", bytes);
@@ -131,27 +117,29 @@ TEST_F(ImageZip, WhatIsEncryptedOrCompressedOtherwiseIsToldSo) {
 }
 
 TEST_F(ImageZip, DamageIsListedByMember) {
-  auto path = write_zip("images.zip", {{"1.png", plain_png(1)}, {"2.png", plain_png(2)}, {"3.png", "text"}});
+  auto path =
+      write_zip("images.zip", {{"1.png", png_of_value(1)}, {"2.png", png_of_value(2)}, {"3.png", "text"}});
   // In the stored bytes of the first, before the archive's directory.
   auto bytes = core::read_text(path);
   bytes[bytes.find("IDAT") + 6] ^= 1;
   core::write_file(path, bytes);
   const auto source = open_image_zip(path);
-  EXPECT_THAT(drain(*source), ElementsAre(2));
+  EXPECT_THAT(first_pixels(*source), ElementsAre(2));
   EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("images.zip: 1.png: the archive is damaged"),
                                                        HasSubstr("images.zip: 3.png: not a PNG")));
   const auto strict = open_image_zip(path, {.on_bad_file = OnBadFile::kFail});
-  EXPECT_THAT(message_of<DataError>([&] { drain(*strict); }), HasSubstr("1.png: the archive is damaged"));
+  EXPECT_THAT(message_of<DataError>([&] { first_pixels(*strict); }),
+              HasSubstr("1.png: the archive is damaged"));
 }
 
 TEST_F(ImageZip, WhatIsNoArchiveOfImagesIsRefused) {
-  const auto path = write_zip("images.zip", {{"1.png", plain_png(1)}});
+  const auto path = write_zip("images.zip", {{"1.png", png_of_value(1)}});
   const auto bytes = core::read_text(path);
   core::write_file(dir_ / "cut.zip", bytes.substr(0, bytes.size() - 30));
   EXPECT_THAT(message_of<DataError>([&] { open_image_zip(dir_ / "cut.zip"); }),
               AllOf(HasSubstr("cut.zip: is not a readable .zip archive"), EndsWith("; it may be cut short")));
   // A name that is said to be UTF-8 and is not: the flag stands at byte 8 of the entry in the directory.
-  auto flagged = core::read_text(write_zip("images.zip", {{"\xe9.png", plain_png(1)}}));
+  auto flagged = core::read_text(write_zip("images.zip", {{"\xe9.png", png_of_value(1)}}));
   flagged[flagged.find("PK\x01\x02") + 9] |= 0x08;
   flagged[flagged.find("PK\x03\x04") + 7] |= 0x08;
   core::write_file(dir_ / "flagged.zip", flagged);
@@ -165,10 +153,10 @@ TEST_F(ImageZip, WhatIsNoArchiveOfImagesIsRefused) {
 }
 
 TEST_F(ImageZip, AProgramBeforeTheArchiveIsPassedOver) {
-  const Members members = {{"1.png", plain_png(1)}, {"2.png", plain_png(2)}};
+  const Members members = {{"1.png", png_of_value(1)}, {"2.png", png_of_value(2)}};
   const auto bytes = core::read_text(write_zip("images.zip", members, "compression=deflate"));
   core::write_file(dir_ / "sfx.zip", "#!/bin/sh\nexec unpack PK\x03\x04\n" + bytes);
-  EXPECT_THAT(drain(*open_image_zip(dir_ / "sfx.zip")), ElementsAre(1, 2));
+  EXPECT_THAT(first_pixels(*open_image_zip(dir_ / "sfx.zip")), ElementsAre(1, 2));
 }
 
 // Refused by the size that it states, before memory is taken.
@@ -176,13 +164,13 @@ TEST_F(ImageZip, AMemberThatIsLargerThanImagesAreIsListed) {
   const at::Tensor noise = torch::randint(0, 256, {300'000}, torch::kUInt8);
   const std::string content(static_cast<const char*>(noise.data_ptr()), 300'000);
   const auto path =
-      write_zip("bomb.zip", {{"1.png", plain_png(1)}, {"2.png", content}}, "compression=deflate");
+      write_zip("bomb.zip", {{"1.png", png_of_value(1)}, {"2.png", content}}, "compression=deflate");
   // The size unpacked stands at byte 24 of the member's entry in the directory, the last one.
   auto bytes = core::read_text(path);
   bytes.replace(bytes.rfind("PK\x01\x02") + 24, 4, std::string("\x01\x00\x00\x10", 4));
   core::write_file(path, bytes);
   const auto source = open_image_zip(path);
-  EXPECT_THAT(drain(*source), ElementsAre(1));
+  EXPECT_THAT(first_pixels(*source), ElementsAre(1));
   EXPECT_THAT(source->report().unreadable,
               ElementsAre(HasSubstr("2.png: 268435457 bytes unpacked, where 268435456 are the most")));
 }
@@ -191,16 +179,11 @@ TEST_F(ImageZip, IsASourceWithPartsAndFraming) {
   const at::Tensor images = torch::randint(0, 256, {4, 3, 6, 8}, torch::kUInt8);
   Members members;
   for (int i = 0; i < 4; ++i) {
-    members.push_back({fmt::format("{}.png", i), png(images[i])});
+    members.push_back({fmt::format("{}.png", i), png_of(images[i])});
   }
   const auto path = write_zip("images.zip", members);
-  EXPECT_EQ(parse_source(path).kind, SourceKind::kZip);
+  testing::expect_source_of(path, SourceKind::kZip, images);
   EXPECT_EQ(parse_source(write_zip("IMAGES.ZIP", members)).kind, SourceKind::kZip);
-  EXPECT_THAT(open_image_source(parse_source(path))->next(9), TensorEq(images));
-  EXPECT_THAT(open_image_source(parse_source(path + "?first=1&num=2"))->next(9),
-              TensorEq(images.narrow(0, 1, 2)));
-  EXPECT_THAT(load_image_dataset(parse_source(path + "?crop=center&side=6")).images_u8,
-              TensorEq(images.narrow(3, 1, 6)));
   EXPECT_THAT(message_of<DataError>([&] { parse_source("none.zip"); }), HasSubstr("none.zip: no such file"));
 }
 
