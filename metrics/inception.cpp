@@ -10,7 +10,6 @@
 
 #include <unordered_map>
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
@@ -51,13 +50,6 @@ at::Tensor run_block(const FoldedBlock& block, const at::Tensor& input, at::Scal
   return parts.size() == 1 ? parts.front() : at::cat(parts, 1);
 }
 
-/// How activations lie in memory. Without TF32 cuDNN is half as fast again with plain ones, with it several
-/// times slower; oneDNN and ours want channels-last.
-at::MemoryFormat layout_on(at::Device device) {
-  const bool plain = device.is_cuda() && !at::globalContext().allowTF32CuDNN();
-  return plain ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast;
-}
-
 /// The spatial features of a map whose first channels they are.
 at::Tensor spatial_of(const at::Tensor& map) {
   const auto rows_columns_channels = map.narrow(1, 0, kSpatialChannels).permute({0, 2, 3, 1});
@@ -71,7 +63,6 @@ class Inception final : public FeatureNet {
       : blocks_(std::move(blocks)),
         classifier_(std::move(classifier)),
         device_(tensor::compute_device()),
-        layout_(layout_on(device_)),
         micro_batch_(device_.is_cuda() ? kGpuMicroBatch
                                        : kTilesPerThread * kTileRows * at::get_num_threads()),
         dtype_(tensor::dtype_of(options.precision)),
@@ -138,7 +129,7 @@ class Inception final : public FeatureNet {
   /// The outputs for the images of `input`, on the network's device.
   NetOutput run(const at::Tensor& input) const {
     NetOutput output;
-    at::Tensor x = input.contiguous(layout_);
+    at::Tensor x = input.contiguous(at::MemoryFormat::ChannelsLast);
     for (size_t i = 0; i < blocks_.size(); ++i) {
       x = run_block(blocks_[i], x, dtype_);
       if (spatial_ && i + 1 == layer_info(InceptionLayer::kSpatial).blocks) {
@@ -156,7 +147,6 @@ class Inception final : public FeatureNet {
   std::vector<FoldedBlock> blocks_;
   at::Tensor classifier_;
   at::Device device_;
-  at::MemoryFormat layout_;
   int64_t micro_batch_;
   at::ScalarType dtype_;
   Preset preset_;

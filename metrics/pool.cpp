@@ -42,15 +42,11 @@ bool suits_kernel(Pool pool, const at::Tensor& x) {
 }
 
 at::Tensor by_kernel(Pool pool, const at::Tensor& given) {
-  const auto layout = given.suggest_memory_format();
+  constexpr auto layout = at::MemoryFormat::ChannelsLast;
   const at::Tensor x = given.contiguous(layout);
   const auto kind = kind_of(pool);
-  const cuda::PoolProblem problem{.kind = kind,
-                                  .channels_last = layout == at::MemoryFormat::ChannelsLast,
-                                  .images = x.size(0),
-                                  .channels = x.size(1),
-                                  .height = x.size(2),
-                                  .width = x.size(3)};
+  const cuda::PoolProblem problem{
+      .kind = kind, .images = x.size(0), .channels = x.size(1), .height = x.size(2), .width = x.size(3)};
   const at::Tensor y = at::empty(
       {x.size(0), x.size(1), cuda::pooled_side(kind, x.size(2)), cuda::pooled_side(kind, x.size(3))},
       x.options(), layout);

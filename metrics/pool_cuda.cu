@@ -6,10 +6,9 @@
 #include <stdexcept>
 #include <string>
 
-// A thread walks along one axis of a map with the sums (or maxima) of the last lines of three numbers across
-// it, so that it loads a number three times at most and not nine. Along which axis, the layout decides: the
-// numbers of neighbouring threads are neighbours in memory. Channels-last it walks along the width, a thread
-// for each channel (or four), else along the height, a thread for each column.
+// A thread walks along the width of a map with the sums (or maxima) of the last columns of three numbers, so
+// that it loads a number three times at most and not nine. It is there for one channel or four: the numbers
+// of neighbouring threads are neighbours in memory.
 namespace ddpm_eval::metrics::cuda {
 namespace {
 
@@ -148,15 +147,14 @@ struct Work {
   int threads = 0;    ///< of the launch
   int stretches = 0;  ///< of a walk
   int stretch = 0;    ///< outputs in one, the last has fewer
-  int lanes = 0;      ///< threads in a row that take neighbouring numbers: vectors of channels, or columns
-  int in_map = 0;     ///< numbers from one image (plane) to the next
+  int lanes = 0;      ///< threads in a row that take neighbouring numbers: vectors of channels
+  int in_map = 0;     ///< numbers from one image to the next
   int out_map = 0;
 };
 
 template <class Rule, int Width>
 __global__ void __launch_bounds__(kThreads)
-    pool_channels_last(Work work, Axis x_axis, Axis y_axis, const float* __restrict__ x,
-                       float* __restrict__ y) {
+    pool_maps(Work work, Axis x_axis, Axis y_axis, const float* __restrict__ x, float* __restrict__ y) {
   int rest = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
   if (rest >= work.threads) {
     return;
@@ -170,20 +168,6 @@ __global__ void __launch_bounds__(kThreads)
                     row, begin, min(begin + work.stretch, x_axis.out));
 }
 
-template <class Rule>
-__global__ void __launch_bounds__(kThreads)
-    pool_planes(Work work, Axis x_axis, Axis y_axis, const float* __restrict__ x, float* __restrict__ y) {
-  int rest = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
-  if (rest >= work.threads) {
-    return;
-  }
-  const int column = rest % work.lanes;
-  rest /= work.lanes;
-  const int begin = rest % work.stretches * work.stretch, plane = rest / work.stretches;
-  walk<Rule, 1>(x + plane * work.in_map, y + plane * work.out_map, y_axis, x_axis, column, begin,
-                min(begin + work.stretch, y_axis.out));
-}
-
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// `images` at most as many as have kMaxPoolNumbers numbers together.
@@ -194,33 +178,23 @@ void launch(const PoolProblem& p, int64_t images, const float* x, float* y, cuda
     return Axis{static_cast<int>(in), static_cast<int>(out), static_cast<int>(in_step),
                 static_cast<int>(out_step)};
   };
-  const int64_t numbers = p.channels_last ? p.channels : 1;  // at a position
-  const Axis x_axis = axis(p.width, width, numbers, numbers);
-  const Axis y_axis = axis(p.height, height, p.width * numbers, width * numbers);
+  const Axis x_axis = axis(p.width, width, p.channels, p.channels);
+  const Axis y_axis = axis(p.height, height, p.width * p.channels, width * p.channels);
   const bool aligned = (reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y)) % 16 == 0;
-  const bool vectors = p.channels_last && p.channels % 4 == 0 && aligned;
-  const int64_t walked = p.channels_last ? width : height;
-  const int64_t stretches = ceil_div(walked, kStretch);
-  const int64_t lanes = !p.channels_last ? width : vectors ? p.channels / 4 : p.channels;
-  const int64_t walks = images * (p.channels_last ? height : p.channels);
+  const bool vectors = p.channels % 4 == 0 && aligned;
+  const int64_t stretches = ceil_div(width, kStretch);
+  const int64_t lanes = vectors ? p.channels / 4 : p.channels;
   Work work;
-  work.threads = static_cast<int>(walks * stretches * lanes);
+  work.threads = static_cast<int>(images * height * stretches * lanes);
   work.stretches = static_cast<int>(stretches);
-  work.stretch = static_cast<int>(ceil_div(walked, stretches));
+  work.stretch = static_cast<int>(ceil_div(width, stretches));
   work.lanes = static_cast<int>(lanes);
-  work.in_map = static_cast<int>(p.height * p.width * numbers);
-  work.out_map = static_cast<int>(height * width * numbers);
+  work.in_map = static_cast<int>(p.height * p.width * p.channels);
+  work.out_map = static_cast<int>(height * width * p.channels);
   const auto blocks = static_cast<unsigned>(ceil_div(work.threads, kThreads));
-  if (!p.channels_last) {
-    pool_planes<Rule><<<blocks, kThreads, 0, stream>>>(work, x_axis, y_axis, x, y);
-    tensor::cuda::check_launch("pool_planes");
-  } else if (vectors) {
-    pool_channels_last<Rule, 4><<<blocks, kThreads, 0, stream>>>(work, x_axis, y_axis, x, y);
-    tensor::cuda::check_launch("pool_channels_last");
-  } else {
-    pool_channels_last<Rule, 1><<<blocks, kThreads, 0, stream>>>(work, x_axis, y_axis, x, y);
-    tensor::cuda::check_launch("pool_channels_last");
-  }
+  const auto kernel = vectors ? pool_maps<Rule, 4> : pool_maps<Rule, 1>;
+  kernel<<<blocks, kThreads, 0, stream>>>(work, x_axis, y_axis, x, y);
+  tensor::cuda::check_launch("pool_maps");
 }
 
 }  // namespace

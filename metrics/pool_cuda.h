@@ -16,11 +16,10 @@ enum class PoolKind {
 /// In one image, as indices have 32 bits.
 inline constexpr int64_t kMaxPoolNumbers = int64_t{1} << 30;
 
-/// What is pooled: float32 [images][channels][height][width], or with `channels_last` [images][height][width]
-/// [channels]. A side is at least 1, with kMaxStride2 3; an image has at most kMaxPoolNumbers.
+/// What is pooled: float32 [images][height][width][channels]. A side is at least 1, with kMaxStride2 3; an
+/// image has at most kMaxPoolNumbers.
 struct PoolProblem {
   PoolKind kind = PoolKind::kAverage;
-  bool channels_last = false;
   int64_t images = 0;
   int64_t channels = 0;
   int64_t height = 0;

@@ -11,6 +11,12 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
+#ifdef DDPM_EVAL_WITH_CUDA
+#include "metrics/resample_cuda.h"
+
+#include <ATen/cuda/CUDAContext.h>
+#endif
+
 namespace ddpm_eval::metrics {
 namespace {
 
@@ -26,30 +32,31 @@ struct Tap {
 using ByteValues = std::array<float, 256>;
 
 struct Tf1 {
+#ifdef DDPM_EVAL_WITH_CUDA
+  static constexpr auto kOnGpu = cuda::BilinearRule::kTf1;
+#endif
   using Position = float;
   static Position position(int64_t out, float scale) { return static_cast<float>(out) * scale; }
   static float blend(float lo, float hi, float t) { return lo + (hi - lo) * t; }
-  static at::Tensor blend(const at::Tensor& lo, const at::Tensor& hi, const at::Tensor& t,
-                          const at::Tensor&) {
-    return (hi - lo).mul_(t).add_(lo);
-  }
   static float value(int byte) { return static_cast<float>(byte); }
 };
 
 struct HalfPixel {
+#ifdef DDPM_EVAL_WITH_CUDA
+  static constexpr auto kOnGpu = cuda::BilinearRule::kHalfPixel;
+#endif
   using Position = double;
   static Position position(int64_t out, float scale) {
     return std::max(0.0, scale * (static_cast<double>(out) + 0.5) - 0.5);
   }
   static float blend(float lo, float hi, float t) { return (1.0f - t) * lo + t * hi; }
-  static at::Tensor blend(const at::Tensor& lo, const at::Tensor& hi, const at::Tensor& t,
-                          const at::Tensor& rest) {
-    return (lo * rest).add_(hi * t);
-  }
   static float value(int byte) { return static_cast<float>(byte) / 255.0f; }
 };
 
 struct HalfPixelOfBytes : HalfPixel {
+#ifdef DDPM_EVAL_WITH_CUDA
+  static constexpr auto kOnGpu = cuda::BilinearRule::kHalfPixelOfBytes;
+#endif
   static float value(int byte) { return static_cast<float>(byte); }
 };
 
@@ -125,52 +132,63 @@ class RowCache {
   std::array<Slot, 2> slots_;
 };
 
-/// What `taps` make of dimension `dim` of `x`, one operator for each rounding of the CPU's loop: the same
-/// bits.
-template <class Rule>
-at::Tensor blend_along(const at::Tensor& x, int64_t dim, const std::vector<Tap>& taps) {
-  std::vector<int64_t> lo, hi, shape(4, 1);
-  std::vector<float> t, rest;
-  for (const Tap& tap : taps) {
-    lo.push_back(tap.lo);
-    hi.push_back(tap.hi);
-    t.push_back(tap.t);
-    rest.push_back(1.0f - tap.t);
+#ifdef DDPM_EVAL_WITH_CUDA
+/// Taps on a device.
+struct SentTaps {
+  SentTaps(const std::vector<Tap>& taps, at::Device device) {
+    const auto count = static_cast<int64_t>(taps.size());
+    const at::Tensor lo_hi = at::empty({2, count}, at::kInt), fractions = at::empty({count}, at::kFloat);
+    for (int64_t o = 0; o < count; ++o) {
+      const Tap& tap = taps[static_cast<size_t>(o)];
+      lo_hi.data_ptr<int32_t>()[o] = static_cast<int32_t>(tap.lo);
+      lo_hi.data_ptr<int32_t>()[count + o] = static_cast<int32_t>(tap.hi);
+      fractions.data_ptr<float>()[o] = tap.t;
+    }
+    indices = tensor::send(lo_hi, device);
+    t = tensor::send(fractions, device);
   }
-  shape[static_cast<size_t>(dim)] = static_cast<int64_t>(taps.size());
-  const auto from = [&](const std::vector<int64_t>& index) {
-    return x.index_select(dim, tensor::send(torch::tensor(index), x.device()));
-  };
-  const auto share = [&](const std::vector<float>& values) {
-    return tensor::send(torch::tensor(values).view(shape), x.device());
-  };
-  return Rule::blend(from(lo), from(hi), share(t), share(rest));
-}
 
-/// The same on the device of `images_u8`, for GPUs; the layout is left to the network.
-template <class Rule>
-at::Tensor resample_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
-  std::vector<float> values;
-  for (int byte = 0; byte < 256; ++byte) {
-    values.push_back(Rule::value(byte));
+  cuda::BilinearTaps view() const {
+    const auto* lo = indices.data_ptr<int32_t>();
+    return {lo, lo + t.numel(), t.data_ptr<float>()};
   }
-  const auto table = tensor::send(torch::tensor(values), images_u8.device());
-  const auto x = table.index_select(0, images_u8.flatten().to(at::kInt)).view(images_u8.sizes());
-  const auto wide = blend_along<Rule>(x, 3, make_taps<Rule>(images_u8.size(3), out_w));
-  return blend_along<Rule>(wide, 2, make_taps<Rule>(images_u8.size(2), out_h));
+
+  at::Tensor indices, t;
+};
+
+/// The same on the GPU of `images_u8`, to the bit.
+template <class Rule>
+at::Tensor resample_on_gpu(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
+  const at::Tensor source = images_u8.contiguous();
+  const SentTaps rows(make_taps<Rule>(source.size(2), out_h), source.device());
+  const SentTaps columns(make_taps<Rule>(source.size(3), out_w), source.device());
+  const cuda::BilinearProblem problem{.rule = Rule::kOnGpu,
+                                      .count = source.size(0),
+                                      .height = source.size(2),
+                                      .width = source.size(3),
+                                      .out_height = out_h,
+                                      .out_width = out_w};
+  const at::Tensor result = at::empty({problem.count, kChannels, out_h, out_w},
+                                      source.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
+  cuda::resample_bilinear(problem, rows.view(), columns.view(), source.data_ptr<uint8_t>(),
+                          result.data_ptr<float>(), at::cuda::getCurrentCUDAStream());
+  return result;
 }
+#endif
 
 template <class Rule>
 at::Tensor resample(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
   tensor::expect(images_u8, at::kByte, {-1, kChannels, -1, -1}, "images_u8");
-  if (!images_u8.device().is_cpu()) {
-    return resample_by_operators<Rule>(images_u8, out_h, out_w);
-  }
   const int64_t count = images_u8.size(0);
   const int64_t height = images_u8.size(2);
   const int64_t width = images_u8.size(3);
   DDPM_CHECK(height > 0 && width > 0 && out_h > 0 && out_w > 0, "resampling {}x{} to {}x{}", width, height,
              out_w, out_h);
+#ifdef DDPM_EVAL_WITH_CUDA
+  if (images_u8.is_cuda()) {
+    return resample_on_gpu<Rule>(images_u8, out_h, out_w);
+  }
+#endif
   const at::Tensor source = images_u8.contiguous();
   at::Tensor result = at::empty({count, kChannels, out_h, out_w}, at::kFloat, at::MemoryFormat::ChannelsLast);
   const auto columns = make_taps<Rule>(width, out_w);
@@ -209,17 +227,5 @@ at::Tensor resample_half_pixel_bilinear(const at::Tensor& images_u8, int64_t out
 at::Tensor resample_half_pixel_of_bytes(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
   return resample<HalfPixelOfBytes>(images_u8, out_h, out_w);
 }
-
-namespace detail {
-
-at::Tensor tf1_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
-  return resample_by_operators<Tf1>(images_u8, out_h, out_w);
-}
-
-at::Tensor half_pixel_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w) {
-  return resample_by_operators<HalfPixel>(images_u8, out_h, out_w);
-}
-
-}  // namespace detail
 
 }  // namespace ddpm_eval::metrics

@@ -6,7 +6,7 @@
 
 // Bilinear resizing as the tools that score images do it. The rules differ from each other and from OpenCV's,
 // and a score depends on them, so they are written out here. All take uint8 [n, 3, H, W] of any size, never
-// antialias, blend in float32 without fused operations (the same bits on every processor) and return
+// antialias, blend in float32 without fused operations (the same bits on every processor and GPU) and return
 // float32 [n, 3, out_h, out_w] in channels-last memory. No row of the batch depends on another; the identity
 // when the size stays the same. Filters that antialias are in filter_resample.h.
 namespace ddpm_eval::metrics {
@@ -25,14 +25,5 @@ at::Tensor resample_half_pixel_bilinear(const at::Tensor& images_u8, int64_t out
 /// The same of v itself, not yet divided: the last bits differ. Values on 0..255, or by their rounding
 /// beyond. Convention of clean-fid's mode legacy_pytorch.
 at::Tensor resample_half_pixel_of_bytes(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
-
-namespace detail {
-
-/// The same rules by LibTorch's operators, on the device of the images: what a GPU runs. The same
-/// bits, in a layout of no promise.
-at::Tensor tf1_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
-at::Tensor half_pixel_bilinear_by_operators(const at::Tensor& images_u8, int64_t out_h, int64_t out_w);
-
-}  // namespace detail
 
 }  // namespace ddpm_eval::metrics

@@ -125,12 +125,12 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
 }
 
 /// Layouts differ between shapes of input, though rarely: one copy for each that was met. Winograd's filters
-/// are of any shape; a GPU has one copy for each dtype and layout.
+/// are of any shape; a GPU has one copy for each dtype.
 struct FrozenConvolution::Packed {
   std::mutex mutex;
   std::vector<std::pair<onednn::Problem, onednn::PackedWeight>> met;
   at::Tensor winograd_filters;
-  std::map<std::pair<at::ScalarType, at::MemoryFormat>, Operands> on_gpu;
+  std::map<at::ScalarType, Operands> on_gpu;
 };
 
 FrozenConvolution::FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias,
@@ -146,7 +146,7 @@ FrozenConvolution::~FrozenConvolution() = default;
 
 at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType result) const {
   if (x.is_cuda()) {
-    const auto [weight, bias] = on_gpu(x, gpu::operand_dtype(x, result));
+    const auto [weight, bias] = on_gpu(gpu::operand_dtype(x, result));
     return rectifier_ == Rectifier::kRelu ? gpu::forward_relu(x, weight, bias, shape_, result)
                                           : gpu::forward(x, weight, bias, shape_, result);
   }
@@ -164,7 +164,7 @@ at::Tensor FrozenConvolution::operator()(const at::Tensor& x, at::ScalarType res
 at::Tensor FrozenConvolution::with_bias(const at::Tensor& bias, const at::Tensor& x,
                                         const at::Tensor& residual) const {
   DDPM_CHECK(x.is_cuda(), "another bias is for GPUs");
-  return gpu::forward(x, on_gpu(x, x.scalar_type()).weight, bias, shape_, x.scalar_type(), residual);
+  return gpu::forward(x, on_gpu(x.scalar_type()).weight, bias, shape_, x.scalar_type(), residual);
 }
 
 void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
@@ -178,12 +178,11 @@ void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
   run(problem, x, sum);
 }
 
-FrozenConvolution::Operands FrozenConvolution::on_gpu(const at::Tensor& x, at::ScalarType dtype) const {
-  const auto layout = gpu::layout_of(x);
+FrozenConvolution::Operands FrozenConvolution::on_gpu(at::ScalarType dtype) const {
   const std::lock_guard lock(packed_->mutex);
-  auto& kept = packed_->on_gpu[{dtype, layout}];
+  auto& kept = packed_->on_gpu[dtype];
   if (!kept.weight.defined()) {
-    kept = {gpu::pack(weight_, dtype, layout), bias_.to(dtype)};
+    kept = {gpu::pack(weight_, dtype), bias_.to(dtype)};
   }
   return kept;
 }

@@ -45,8 +45,7 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
                        const ConvolutionShape& shape, at::ScalarType result, const at::Tensor& residual = {});
 
 /// The same for many evaluations with weights that stay: they are laid out as the processor wants them once
-/// per dtype. On a GPU x may be contiguous as plain [n, in, h, w] too, and the result is then: float32 alone
-/// is faster so. Not differentiable. May be called from several threads.
+/// per dtype. Not differentiable. May be called from several threads.
 class FrozenConvolution {
  public:
   FrozenConvolution(const at::Tensor& weight, const at::Tensor& bias, const ConvolutionShape& shape,
@@ -67,7 +66,7 @@ class FrozenConvolution {
   struct Operands {
     at::Tensor weight, bias;
   };
-  Operands on_gpu(const at::Tensor& x, at::ScalarType dtype) const;
+  Operands on_gpu(at::ScalarType dtype) const;
   void run(const onednn::Problem& problem, const at::Tensor& x, at::Tensor& y) const;
 
   at::Tensor weight_, bias_;

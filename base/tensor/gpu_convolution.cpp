@@ -11,7 +11,9 @@
 #ifdef DDPM_EVAL_WITH_CUDA
 #include "base/tensor/add_bias_cuda.h"
 #include "base/tensor/column_sum_cuda.h"
+#include "base/tensor/convolve_cuda.h"
 
+#include <ATen/Context.h>
 #include <ATen/cuda/CUDAContext.h>
 #endif
 
@@ -24,9 +26,8 @@ using torch::autograd::variable_list;
 constexpr auto kChannelsLast = torch::MemoryFormat::ChannelsLast;
 
 /// x as it meets a packed weight.
-at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape,
-                     at::MemoryFormat layout) {
-  return Padding(shape).around(given.to(packed.scalar_type()).contiguous(layout));
+at::Tensor input_for(const at::Tensor& packed, const at::Tensor& given, const ConvolutionShape& shape) {
+  return Padding(shape).around(given.to(packed.scalar_type()).contiguous(kChannelsLast));
 }
 
 bool is_given(const at::Tensor& tensor) { return tensor.defined() && tensor.numel() > 0; }
@@ -64,6 +65,47 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& packed, const at:
   return y.to(result);
 }
 
+/// The rectified convolution by a kernel of ours; undefined where it is for another: other dtypes, operands
+/// that may be rounded, shapes that it does not do.
+at::Tensor by_tensor_cores(const at::Tensor& given, const at::Tensor& packed, const at::Tensor& bias,
+                           const ConvolutionShape& shape) {
+#ifdef DDPM_EVAL_WITH_CUDA
+  if (given.scalar_type() != torch::kFloat32 || packed.scalar_type() != torch::kFloat32 ||
+      bias.scalar_type() != torch::kFloat32 || at::globalContext().allowTF32CuDNN()) {
+    return {};
+  }
+  const auto out = [&](size_t direction) {
+    const auto axis = static_cast<int64_t>(2 + direction);
+    return (given.size(axis) + shape.pad_begin[direction] + shape.pad_end[direction] - packed.size(axis)) /
+               shape.stride +
+           1;
+  };
+  const cuda::ConvolutionProblem problem{.images = given.size(0),
+                                         .in = given.size(1),
+                                         .height = given.size(2),
+                                         .width = given.size(3),
+                                         .out = packed.size(0),
+                                         .kernel_height = packed.size(2),
+                                         .kernel_width = packed.size(3),
+                                         .out_height = out(0),
+                                         .out_width = out(1),
+                                         .stride = shape.stride,
+                                         .pad_rows = shape.pad_begin[0],
+                                         .pad_columns = shape.pad_begin[1]};
+  const at::Tensor x = given.contiguous(kChannelsLast);
+  if (!cuda::suits_tensor_cores(problem) || reinterpret_cast<uintptr_t>(x.data_ptr()) % 16 != 0) {
+    return {};
+  }
+  const at::Tensor y = torch::empty({problem.images, problem.out, problem.out_height, problem.out_width},
+                                    x.options(), kChannelsLast);
+  cuda::convolve_rectified(problem, x.data_ptr<float>(), packed.data_ptr<float>(), bias.data_ptr<float>(),
+                           y.data_ptr<float>(), at::cuda::getCurrentCUDAStream());
+  return y;
+#else
+  return {};
+#endif
+}
+
 /// The sum over images and positions of dy [n, c, h, w], channels-last: float32 [c].
 at::Tensor sum_of_channels(const at::Tensor& dy) {
 #ifdef DDPM_EVAL_WITH_CUDA
@@ -84,8 +126,8 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias, const ConvolutionShape& shape, at::ScalarType result,
                             const at::Tensor& residual) {
-    const at::Tensor packed = pack(weight, operand_dtype(x, result), kChannelsLast);
-    const at::Tensor input = input_for(packed, x, shape, kChannelsLast);
+    const at::Tensor packed = pack(weight, operand_dtype(x, result));
+    const at::Tensor input = input_for(packed, x, shape);
     context->save_for_backward({input, packed});
     context->saved_data["shape"] = to_numbers(shape);
     context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
@@ -122,13 +164,9 @@ struct GpuConvolution : torch::autograd::Function<GpuConvolution> {
 
 }  // namespace
 
-at::MemoryFormat layout_of(const at::Tensor& x) {
-  const bool plain = x.is_contiguous() && !x.is_contiguous(kChannelsLast);
-  return plain ? torch::MemoryFormat::Contiguous : kChannelsLast;
-}
-
-at::Tensor pack(const at::Tensor& weight, at::ScalarType dtype, at::MemoryFormat layout) {
-  at::Tensor packed = torch::empty(weight.sizes(), torch::dtype(dtype).device(weight.device()), layout);
+at::Tensor pack(const at::Tensor& weight, at::ScalarType dtype) {
+  at::Tensor packed =
+      torch::empty(weight.sizes(), torch::dtype(dtype).device(weight.device()), kChannelsLast);
   return packed.copy_(weight);
 }
 
@@ -138,12 +176,15 @@ at::ScalarType operand_dtype(const at::Tensor& x, at::ScalarType result) {
 
 at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                    const ConvolutionShape& shape, at::ScalarType result, const at::Tensor& residual) {
-  return convolve(input_for(packed, x, shape, layout_of(x)), packed, bias, shape, result, residual);
+  return convolve(input_for(packed, x, shape), packed, bias, shape, result, residual);
 }
 
 at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
-  const at::Tensor input = input_for(packed, x, shape, layout_of(x));
+  if (const at::Tensor y = by_tensor_cores(x, packed, bias, shape); y.defined()) {
+    return y.to(result);
+  }
+  const at::Tensor input = input_for(packed, x, shape);
   if (input.scalar_type() != torch::kFloat32) {
     return convolve(input, packed, bias, shape, result, {}).relu_();
   }

@@ -3,6 +3,7 @@
 #include "metrics/inception.h"
 #include "metrics/moments.h"
 #include "metrics/pool.h"
+#include "metrics/resample.h"
 #include "tests/support/gpu.h"
 #include "tests/support/memory_source.h"
 #include "tests/support/synthetic_features.h"
@@ -20,19 +21,18 @@ using testing::synthetic_features;
 using testing::TensorEq;
 using testing::TensorNear;
 
-constexpr auto kPlain = at::MemoryFormat::Contiguous, kLast = at::MemoryFormat::ChannelsLast;
+constexpr auto kLast = at::MemoryFormat::ChannelsLast;
 
 const char* name_of(Pool pool) {
   return pool == Pool::kAverage ? "average" : pool == Pool::kMax ? "max" : "max, stride 2";
 }
 
-void expect_pooled_alike(Pool pool, at::MemoryFormat layout, const at::Tensor& x) {
-  SCOPED_TRACE(::testing::Message() << name_of(pool) << (layout == kLast ? ", channels-last, " : ", plain, ")
-                                    << x.sizes());
+void expect_pooled_alike(Pool pool, const at::Tensor& x) {
+  SCOPED_TRACE(::testing::Message() << name_of(pool) << ", " << x.sizes());
   const auto want = pooled(pool, x);
-  const auto y = pooled(pool, x.to(tensor::compute_device()).contiguous(layout));
+  const auto y = pooled(pool, x.to(tensor::compute_device()));
   EXPECT_TRUE(y.is_cuda());
-  EXPECT_TRUE(y.is_contiguous(layout));
+  EXPECT_TRUE(y.is_contiguous(kLast));
   const auto got = y.cpu();
   ASSERT_EQ(got.sizes(), want.sizes());
   EXPECT_THAT(got.isnan(), TensorEq(want.isnan()));
@@ -56,14 +56,29 @@ TEST(GpuPool, EqualsLibTorchsOnTheCpu) {
       auto broken = x.clone();
       broken.flatten()[x.numel() / 2] = std::nan("");
       broken.flatten()[x.numel() / 3] = -std::numeric_limits<float>::infinity();
-      for (const auto layout : {kPlain, kLast}) {
-        for (const auto pool : {Pool::kAverage, Pool::kMax, Pool::kMaxStride2}) {
-          if (pool != Pool::kMaxStride2 || (height >= 3 && width >= 3)) {
-            expect_pooled_alike(pool, layout, x);
-            expect_pooled_alike(pool, layout, broken);
-          }
+      for (const auto pool : {Pool::kAverage, Pool::kMax, Pool::kMaxStride2}) {
+        if (pool != Pool::kMaxStride2 || (height >= 3 && width >= 3)) {
+          expect_pooled_alike(pool, x);
+          expect_pooled_alike(pool, broken.contiguous(kLast));
         }
       }
+    }
+  }
+}
+
+TEST(GpuResample, HasTheBitsOfTheCpu) {
+  SKIP_WITHOUT_GPU(gpu);
+  const std::pair<int64_t, int64_t> sizes[] = {{32, 32}, {17, 45}, {1, 3}, {299, 299}, {320, 500}};
+  for (const auto& [height, width] : sizes) {
+    const auto images = at::cat({testing::synthetic_image("resample", 0, height, width),
+                                 testing::synthetic_image("resample", 1, height, width)});
+    const auto there = images.to(tensor::compute_device());
+    for (const auto rule :
+         {resample_tf1_bilinear, resample_half_pixel_bilinear, resample_half_pixel_of_bytes}) {
+      const auto got = rule(there, 299, 299);
+      EXPECT_TRUE(got.is_cuda() && got.is_contiguous(kLast));
+      EXPECT_THAT(got.cpu(), TensorEq(rule(images, 299, 299))) << height << " by " << width;
+      EXPECT_THAT(rule(there, 40, 7).cpu(), TensorEq(rule(images, 40, 7))) << height << " by " << width;
     }
   }
 }

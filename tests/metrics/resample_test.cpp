@@ -166,17 +166,5 @@ TEST(Resample, HasTheBitsOfTorchFidelityAndPytorchFid) {
   }
 }
 
-/// The route of GPUs, larger and smaller, to the bit.
-TEST(Resample, OperatorsGiveTheSameBits) {
-  for (const auto& [height, width] : {std::pair{32, 32}, {17, 45}, {1, 3}, {320, 500}}) {
-    const auto images = torch::cat(
-        {synthetic_image("operators", 0, height, width), synthetic_image("operators", 1, height, width)});
-    EXPECT_THAT(detail::tf1_bilinear_by_operators(images, kSide, kSide),
-                TensorEq(resample_tf1_bilinear(images, kSide, kSide)));
-    EXPECT_THAT(detail::half_pixel_bilinear_by_operators(images, kSide, kSide),
-                TensorEq(resample_half_pixel_bilinear(images, kSide, kSide)));
-  }
-}
-
 }  // namespace
 }  // namespace ddpm_eval::metrics

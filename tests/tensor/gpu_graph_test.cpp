@@ -7,7 +7,9 @@
 #include "tests/support/tensor_matchers.h"
 
 #include <array>
+#include <vector>
 
+#include <c10/util/Exception.h>
 #include <gmock/gmock.h>
 
 namespace ddpm_eval::tensor {
@@ -143,6 +145,35 @@ TEST(GpuGraph, OtherShapesAndVariantsAreNotReplayed) {
   const auto copy = kept.clone();
   replayed("b", {draws("other", {5, 6}), torch::ones({1}, compute_device())}, layers.body());
   EXPECT_THAT(kept, TensorEq(copy));  // a result stays
+}
+
+/// Room for the call, but not for the copy of its input that a recording has.
+TEST(GpuGraph, WithoutMemoryForARecordingTheFunctionIsCalled) {
+  SKIP_WITHOUT_GPU(gpu);
+  const at::NoGradGuard no_grad;
+  const auto numbers = torch::dtype(torch::kFloat32).device(compute_device());
+  const int64_t gibibyte = int64_t{1} << 28;  // of floats
+  const Inputs inputs{torch::ones({2 * gibibyte}, numbers)};
+  std::vector<at::Tensor> taken;
+  for (bool full = false; !full;) {
+    try {
+      taken.push_back(torch::empty({gibibyte}, numbers));
+    } catch (const c10::OutOfMemoryError&) {
+      full = true;
+    }
+  }
+  int calls = 0;
+  ReplayedFunction replayed;
+  const int64_t before = replayed_calls();
+  for (int call = 1; call <= 4; ++call) {
+    const auto y = replayed("", inputs, [&](const Inputs& given) {
+      ++calls;
+      return given[0].narrow(0, 0, 5) * call;
+    });
+    EXPECT_THAT(y.cpu(), TensorEq(torch::full({5}, static_cast<float>(call))));
+  }
+  EXPECT_EQ(calls, 4);
+  EXPECT_EQ(replayed_calls(), before);
 }
 
 }  // namespace
