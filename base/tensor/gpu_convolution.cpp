@@ -65,11 +65,11 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& packed, const at:
   return y.to(result);
 }
 
+#ifdef DDPM_EVAL_WITH_CUDA
 /// The rectified convolution by a kernel of ours; undefined where it is for another: other dtypes, operands
 /// that may be rounded, shapes that it does not do.
 at::Tensor by_tensor_cores(const at::Tensor& given, const at::Tensor& packed, const at::Tensor& bias,
                            const ConvolutionShape& shape) {
-#ifdef DDPM_EVAL_WITH_CUDA
   if (given.scalar_type() != torch::kFloat32 || packed.scalar_type() != torch::kFloat32 ||
       bias.scalar_type() != torch::kFloat32 || at::globalContext().allowTF32CuDNN()) {
     return {};
@@ -101,10 +101,8 @@ at::Tensor by_tensor_cores(const at::Tensor& given, const at::Tensor& packed, co
   cuda::convolve_rectified(problem, x.data_ptr<float>(), packed.data_ptr<float>(), bias.data_ptr<float>(),
                            y.data_ptr<float>(), at::cuda::getCurrentCUDAStream());
   return y;
-#else
-  return {};
-#endif
 }
+#endif
 
 /// The sum over images and positions of dy [n, c, h, w], channels-last: float32 [c].
 at::Tensor sum_of_channels(const at::Tensor& dy) {
@@ -181,9 +179,11 @@ at::Tensor forward(const at::Tensor& x, const at::Tensor& packed, const at::Tens
 
 at::Tensor forward_relu(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                         const ConvolutionShape& shape, at::ScalarType result) {
+#ifdef DDPM_EVAL_WITH_CUDA
   if (const at::Tensor y = by_tensor_cores(x, packed, bias, shape); y.defined()) {
     return y.to(result);
   }
+#endif
   const at::Tensor input = input_for(packed, x, shape);
   if (input.scalar_type() != torch::kFloat32) {
     return convolve(input, packed, bias, shape, result, {}).relu_();
