@@ -1,4 +1,5 @@
 #include "base/core/error.h"
+#include "base/core/file_io.h"
 #include "base/data/cifar10.h"
 #include "base/data/cifar10_format.h"
 #include "base/data/image_codec.h"
@@ -7,7 +8,9 @@
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 
+#include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <opencv2/core.hpp>
@@ -65,14 +68,35 @@ BENCHMARK_CAPTURE(decode, png, ".png")
     ->ArgName("side")
     ->Arg(32)
     ->Arg(256)
+    ->Arg(1024)
     ->Unit(benchmark::kMicrosecond)
     ->UseRealTime();
 BENCHMARK_CAPTURE(decode, jpeg, ".jpg")
     ->ArgName("side")
     ->Arg(32)
     ->Arg(256)
+    ->Arg(1024)
     ->Unit(benchmark::kMicrosecond)
     ->UseRealTime();
+
+/// A file that another program decodes too.
+void decode_file(benchmark::State& state, const std::string& path) {
+  const auto file = core::read_file(path);
+  const std::vector<uchar> bytes(file.begin(), file.end());
+  expect_equal("decode_image()", decode_image(file).image_u8,
+               to_tensor(cv::imdecode(bytes, cv::IMREAD_COLOR)));
+  measure(state, {.items = 1}, [&] { return decode_image(file); });
+}
+
+[[maybe_unused]] const bool with_file = [] {
+  const char* path = std::getenv("DDPM_EVAL_BENCH_IMAGE");
+  if (path != nullptr) {
+    benchmark::RegisterBenchmark("decode/file", decode_file, std::string(path))
+        ->Unit(benchmark::kMicrosecond)
+        ->UseRealTime();
+  }
+  return path != nullptr;
+}();
 
 void encode(benchmark::State& state) {
   const auto image = images(1, state.range(0))[0];

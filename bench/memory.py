@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
 """Peak memory of scores as the sets grow, of whole processes on this machine.
 
-    bench/memory.py --name MACHINE --weights FILE [--program build/release/bin/ddpm-eval] [--only REGEX]
+    bench/memory.py --name MACHINE --weights FILE [--program build/release/bin/ddpm-eval] [--only REGEX] [--peers]
 
 Works: FID and Inception Score by the built-in network, 1,000 to 100,000 images a side; FID, sFID and Inception Score by the
 FID Inception, whose weights are FILE (synthetic ones of the same shapes take as much); precision and recall of
-feature files, up to 50,000 against 50,000 vectors of 2048. Images are noise, made as they are read. Writes
-results/speed/MACHINE-memory.json and .md.
+feature files, up to 50,000 against 50,000 vectors of 2048. Images are noise, made as they are read. With --peers (of
+bench/peers/setup.sh) the same growth of pytorch-fid's moments, behind a network that answers at once, and torch-fidelity's
+precision and recall of the same files. Who runs out of memory is told. Writes results/speed/MACHINE-memory.json and .md.
 """
 import argparse
 import array
+import contextlib
 import datetime
 import json
+import os
 import pathlib
 import random
 import re
+import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -25,6 +30,9 @@ import inputs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIMIT = 4 * 3600  # seconds of one process
+MOST = 0.85  # of the machine's memory
+OUT_OF_MEMORY = 9  # the exit code of peer_memory.py
+PEER = ROOT / "bench/peers/peer_memory.py"
 FEATURES = 2048
 
 
@@ -32,10 +40,26 @@ class Failed(Exception):
     """A command has not done its work; the text says why."""
 
 
+class OutOfMemory(Exception):
+    """A peer has not had enough."""
+
+
+def memory_limit():
+    """Bytes that a process may hold: an error, before the system kills something else. Most of what there is."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        most = min(most, int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
+    return int(MOST * most)
+
+
 def measured(words):
     """Seconds, peak MB (10^6 bytes) and the record of a command."""
+    limit = memory_limit()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        done = host.finish([str(word) for word in words], LIMIT, stdout=out, stderr=err)
+        done = host.finish([str(word) for word in words], LIMIT, stdout=out, stderr=err,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
+        if done.code in (OUT_OF_MEMORY, -signal.SIGKILL):
+            raise OutOfMemory(f"more than {limit / 1e6:,.0f} MB")
         if done.code != 0:
             err.seek(0)
             lines = err.read().decode(errors="replace").strip().splitlines() or ["no message"]
@@ -77,11 +101,27 @@ def write_features(path, count, seed):
 
 
 def neighbours(options, folder):
-    for count in (5_000, 50_000):
+    for count, paths in feature_files(folder):
+        yield count, [options.program, "prdc", "--real", paths[0], "--fake", paths[1], "--json", "-", "-q"]
+
+
+def feature_files(folder, counts=(5_000, 50_000)):
+    for count in counts:
         paths = [folder / f"{side}.npy" for side in ("real", "fake")]
         for seed, path in enumerate(paths, 1):
             write_features(path, count, seed)
-        yield count, [options.program, "prdc", "--real", paths[0], "--fake", paths[1], "--json", "-", "-q"]
+        yield count, paths
+
+
+def peer_moments(options, folder):
+    for count in (1_000, 10_000, 100_000):
+        yield count, [options.python, PEER, "moments", count]
+
+
+def peer_neighbours(options, folder, *flags):
+    """Fewer, as they take minutes; then as many as ours had, which some have no memory for."""
+    for count, paths in feature_files(folder, (5_000, 10_000) if flags else (5_000, 10_000, 50_000)):
+        yield count, [options.python, PEER, "prdc", *paths, *flags]
 
 
 WORKS = {
@@ -89,15 +129,23 @@ WORKS = {
     "fid,sfid,is: FID Inception, against statistics": (inception, "images"),
     "prdc: feature files, d = 2048": (neighbours, "vectors a side"),
 }
+PEERS = {
+    "pytorch-fid's moments, d = 2048, a network that answers at once": (peer_moments, "images"),
+    "torch-fidelity's prc, sparing memory: the same files": (
+        lambda options, folder: peer_neighbours(options, folder, "--sparing"), "vectors a side"),
+    "torch-fidelity's prc: the same files": (peer_neighbours, "vectors a side"),
+}
 
 
 def markdown(record):
     lines = [f"Commit {record['commit']}, {record['date']}, {record['processors']} x {record['cpu']}.", "",
              "| work | count | seconds | peak MB | of the smallest count |", "|---|--:|--:|--:|--:|"]
     for work in record["works"]:
-        least = work["sizes"][0]["peak_mb"]
+        least = next((one["peak_mb"] for one in work["sizes"] if "peak_mb" in one), 0)
         lines += [f"| {work['work']} ({work['unit']}) | {one['count']:,} | {one['seconds']:.1f} | {one['peak_mb']:.0f} | "
-                  f"{one['peak_mb'] / least:.2f} |" for one in work["sizes"]]
+                  f"{one['peak_mb'] / least:.2f} |" if "failed" not in one else
+                  f"| {work['work']} ({work['unit']}) | {one['count']:,} | – | {one['failed']} | – |"
+                  for one in work["sizes"]]
     return "\n".join(lines) + "\n"
 
 
@@ -108,23 +156,33 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/bin/ddpm-eval")
     parser.add_argument("--only", type=inputs.regex, default=".", metavar="REGEX", help="of the works' names")
     parser.add_argument("--inception-images", type=inputs.whole(1_001, 10_000_000), default=5_000)
+    parser.add_argument("--peers", action="store_true", help="measure the peers, too")
+    parser.add_argument("--python", type=pathlib.Path, default=ROOT / "build/peers/bin/python", help="of the peers")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results/speed")
     options = parser.parse_args()
-    names = [name for name in WORKS if re.search(options.only, name)]
+    works = WORKS | (PEERS if options.peers else {})
+    names = [name for name in works if re.search(options.only, name)]
     if not names:
-        parser.error(f"--only {options.only}: matches none of {'; '.join(WORKS)}")
+        parser.error(f"--only {options.only}: matches none of {'; '.join(works)}")
     info = json.loads(subprocess.run([options.program, "info", "--json", "-"], check=True, stdout=subprocess.PIPE).stdout)
     record = {"schema": 1, "kind": "memory", "commit": info["tool"]["commit"],
               "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "cpu": host.processor().get("model name", "unknown"), "processors": info["runtime"]["threads"],
-              "libtorch": info["runtime"]["libtorch"], "works": []}
+              "libtorch": info["runtime"]["libtorch"], "memory_limit_mb": memory_limit() / 1e6, "works": []}
     for name in names:
-        make, unit = WORKS[name]
+        make, unit = works[name]
         work = {"work": name, "unit": unit, "sizes": []}
         record["works"].append(work)
         with tempfile.TemporaryDirectory() as folder:
             for count, words in make(options, pathlib.Path(folder)):
-                seconds, peak, result = measured(words)
+                try:
+                    seconds, peak, result = measured(words)
+                except OutOfMemory as error:
+                    if name not in PEERS:
+                        raise Failed(str(error)) from error
+                    work["sizes"].append({"count": count, "failed": str(error)})
+                    print(f"memory: {name}: {count:,} {unit}: {error}", file=sys.stderr, flush=True)
+                    continue
                 work["sizes"].append({"count": count, "seconds": seconds, "peak_mb": peak, "metrics": result["metrics"]})
                 print(f"memory: {name}: {count:,} {unit}: {seconds:.1f} s, {peak:.0f} MB", file=sys.stderr, flush=True)
         path = options.out / f"{options.name}-memory.json"

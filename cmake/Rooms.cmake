@@ -60,8 +60,16 @@ function(ddpm_add_tests room)
   endif()
   set(environment "DDPM_EVAL_SOURCE_DIR=${PROJECT_SOURCE_DIR};DDPM_EVAL_BINARY=$<TARGET_FILE:ddpm-eval>")
   string(APPEND environment ";DDPM_EVAL_TEST_RECORDS=${PROJECT_BINARY_DIR}/test-records")
+  set(limit 900)
+  set(modification "")
+  if(DDPM_EVAL_SANITIZE)
+    set(limit 3600)  # sanitizers take several times as long
+    # LibTorch asking for more memory than there is is an error, as without them, and no end of the process.
+    set(modification ASAN_OPTIONS=path_list_append:allocator_may_return_null=1)
+  endif()
   add_test(NAME ${room}_slow COMMAND test_${room} --gtest_filter=Slow*)
-  set_tests_properties(${room}_slow PROPERTIES LABELS slow TIMEOUT 900 ENVIRONMENT "${environment}")
+  set_tests_properties(${room}_slow PROPERTIES LABELS slow TIMEOUT ${limit} ENVIRONMENT "${environment}"
+                       ENVIRONMENT_MODIFICATION "${modification}")
   if(NOT arg_SHARDS)
     set(arg_SHARDS 1)
   endif()
@@ -72,7 +80,8 @@ function(ddpm_add_tests room)
     endif()
     math(EXPR index "${shard} - 1")
     add_test(NAME ${name} COMMAND test_${room} --gtest_filter=-Slow*)
-    set_tests_properties(${name} PROPERTIES LABELS fast TIMEOUT 900
-      ENVIRONMENT "${environment};GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index}")
+    set_tests_properties(${name} PROPERTIES LABELS fast TIMEOUT ${limit}
+      ENVIRONMENT "${environment};GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index}"
+      ENVIRONMENT_MODIFICATION "${modification}")
   endforeach()
 endfunction()

@@ -168,7 +168,7 @@ __global__ void __launch_bounds__(kThreads)
                     row, begin, min(begin + work.stretch, x_axis.out));
 }
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+using tensor::cuda::ceil_div;
 
 /// `images` at most as many as have kMaxPoolNumbers numbers together.
 template <class Rule>

@@ -29,9 +29,9 @@ struct PoolProblem {
 /// The side that `side` becomes.
 int64_t pooled_side(PoolKind kind, int64_t side);
 
-/// out = the pooled x, in the same layout, both on the device. NaN goes through a maximum. An average is a
-/// sum in an order of its own, divided by the numbers in the window. Throws std::runtime_error for a problem
-/// that it cannot do.
+/// out = the pooled x, [images][height][width][channels], both on the device. NaN goes through a maximum. An
+/// average is a sum in an order of its own, divided by the numbers in the window. Throws std::runtime_error
+/// for a problem that it cannot do.
 void pool(const PoolProblem& problem, const float* x, float* out, cudaStream_t stream);
 
 }  // namespace ddpm_eval::metrics::cuda

@@ -1,7 +1,6 @@
 #include "metrics/resample.h"
 
 #include "base/core/error.h"
-#include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 
 #include <array>
@@ -12,6 +11,7 @@
 #include <torch/types.h>
 
 #ifdef DDPM_EVAL_WITH_CUDA
+#include "base/tensor/send.h"
 #include "metrics/resample_cuda.h"
 
 #include <ATen/cuda/CUDAContext.h>

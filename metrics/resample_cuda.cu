@@ -65,7 +65,8 @@ void resample_bilinear(const BilinearProblem& p, const BilinearTaps& rows, const
   if (pixels == 0) {
     return;
   }
-  const auto blocks = static_cast<unsigned>(std::min<int64_t>((pixels + kThreads - 1) / kThreads, 1 << 20));
+  const auto blocks =
+      static_cast<unsigned>(std::min<int64_t>(tensor::cuda::ceil_div(pixels, kThreads), 1 << 20));
   const auto kernel = p.rule == BilinearRule::kTf1         ? resample<Tf1>
                       : p.rule == BilinearRule::kHalfPixel ? resample<HalfPixel>
                                                            : resample<HalfPixelOfBytes>;

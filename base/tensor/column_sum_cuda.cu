@@ -17,8 +17,6 @@ constexpr int64_t kMaxLanes = 32;
 constexpr int kSumColumns = 8;
 constexpr int kSumRows = 64;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// Rows in a chunk: enough work for a block, and no more blocks than fill the device a few times.
 int64_t chunk_rows(int64_t rows, int64_t columns) {
   constexpr int64_t kMinNumbers = 8192, kBlocks = 1024, kBlockColumns = 256;

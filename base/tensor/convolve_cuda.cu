@@ -6,6 +6,9 @@
 #include <stdexcept>
 #include <string>
 
+/// The first with these instructions, as __CUDA_ARCH__ counts.
+#define DDPM_EVAL_FIRST_ARCHITECTURE 800
+
 // A convolution as one product of matrices: a row for each position of y, a column for each of its channels,
 // and the numbers below a kernel, taps by channels, between the two. No such matrix is ever written: a block
 // of threads gathers the part that it needs, 16 channels of one tap at a time, while it multiplies the part
@@ -151,6 +154,9 @@ template <int ColumnTiles>
 __global__ void __launch_bounds__(kThreads, ColumnTiles > 4 ? 2 : 3)
     convolve(const Shape shape, const float* __restrict__ x, const float* __restrict__ weight,
              const float* __restrict__ bias, float* __restrict__ y) {
+#if __CUDA_ARCH__ < DDPM_EVAL_FIRST_ARCHITECTURE
+  __trap();  // has_tensor_cores() has not let it come here
+#else
   constexpr int kWarpColumns = 8 * ColumnTiles, kBlockColumns = 2 * kWarpColumns;
   extern __shared__ __align__(16) float shared[];
   const auto rows_of = [&](int stage) { return shared + stage * kBlockRows * kPitch; };
@@ -215,6 +221,7 @@ __global__ void __launch_bounds__(kThreads, ColumnTiles > 4 ? 2 : 3)
       }
     }
   }
+#endif
 }
 
 template <int ColumnTiles>
@@ -226,8 +233,8 @@ void launch(const Shape& shape, const float* x, const float* weight, const float
       cudaSuccess) {
     throw std::runtime_error("convolve: no room in shared memory");
   }
-  const dim3 blocks(static_cast<unsigned>((shape.rows + kBlockRows - 1) / kBlockRows),
-                    static_cast<unsigned>((shape.out + kBlockColumns - 1) / kBlockColumns));
+  const dim3 blocks(static_cast<unsigned>(ceil_div(shape.rows, kBlockRows)),
+                    static_cast<unsigned>(ceil_div(shape.out, kBlockColumns)));
   convolve<ColumnTiles><<<blocks, kThreads, kBytes, stream>>>(shape, x, weight, bias, y);
   check_launch("convolve");
 }
@@ -237,7 +244,7 @@ int column_tiles(int64_t out) {
   int best = 0;
   int64_t least = 0;
   for (const int tiles : {6, 5, 4, 3, 2}) {
-    const int64_t width = 16 * tiles, computed = (out + width - 1) / width * width;
+    const int64_t width = 16 * tiles, computed = ceil_div(out, width) * width;
     if (best == 0 || computed < least) {
       best = tiles;
       least = computed;
@@ -246,11 +253,15 @@ int column_tiles(int64_t out) {
   return best;
 }
 
+/// Whether what the current device loads of the kernel was compiled with its body: for older ones, of which
+/// code a newer device may make its own, that is left out.
 bool has_tensor_cores() {
-  int device = 0, major = 0;
-  return cudaGetDevice(&device) == cudaSuccess &&
-         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-         major >= 8;
+  cudaFuncAttributes loaded;
+  if (cudaFuncGetAttributes(&loaded, convolve<2>) != cudaSuccess) {
+    cudaGetLastError();  // that there is no such code is no error of what comes later
+    return false;
+  }
+  return loaded.ptxVersion >= DDPM_EVAL_FIRST_ARCHITECTURE / 10;
 }
 
 }  // namespace
@@ -258,7 +269,12 @@ bool has_tensor_cores() {
 bool suits_tensor_cores(const ConvolutionProblem& p) {
   constexpr int64_t kMost = (int64_t{1} << 31) - 1;
   const int64_t rows = p.images * p.out_height * p.out_width;
-  return p.in > 0 && p.in % kDepth == 0 && p.out > 0 && p.out % 2 == 0 && rows > 0 &&
+  const bool sound = p.images > 0 && p.height > 0 && p.width > 0 && p.kernel_height > 0 &&
+                     p.kernel_width > 0 && p.out_height > 0 && p.out_width > 0 && p.stride > 0 &&
+                     p.pad_rows >= 0 && p.pad_rows < kFarAway && p.pad_columns >= 0 &&
+                     p.pad_columns < kFarAway;
+  return sound && p.in > 0 && p.in % kDepth == 0 && p.out > 0 && p.out % 2 == 0 && p.out <= kMaxGridY &&
+         (p.height + p.kernel_height) * (p.width + p.kernel_width) * p.in <= kMost &&
          p.images * p.height * p.width * p.in <= kMost && (rows + kBlockRows) * p.out <= kMost &&
          p.kernel_height * p.kernel_width * p.in * p.out <= kMost && has_tensor_cores();
 }

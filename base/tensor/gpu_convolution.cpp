@@ -1,5 +1,6 @@
 #include "base/tensor/gpu_convolution.h"
 
+#include "base/core/error.h"
 #include "base/tensor/derivative.h"
 #include "base/tensor/padding.h"
 
@@ -92,13 +93,20 @@ at::Tensor by_tensor_cores(const at::Tensor& given, const at::Tensor& packed, co
                                          .stride = shape.stride,
                                          .pad_rows = shape.pad_begin[0],
                                          .pad_columns = shape.pad_begin[1]};
-  const at::Tensor x = given.contiguous(kChannelsLast);
-  if (!cuda::suits_tensor_cores(problem) || reinterpret_cast<uintptr_t>(x.data_ptr()) % 16 != 0) {
+  DDPM_CHECK(packed.size(1) == problem.in && bias.sizes() == at::IntArrayRef{problem.out},
+             "a convolution of {} channels by {}, with {} biases", problem.in, packed.size(1), bias.numel());
+  if (!cuda::suits_tensor_cores(problem)) {
     return {};
+  }
+  const at::Tensor x = given.contiguous(kChannelsLast), shift = bias.contiguous();
+  for (const auto* operand : {&x, &packed, &shift}) {
+    if (reinterpret_cast<uintptr_t>(operand->data_ptr()) % 16 != 0) {
+      return {};
+    }
   }
   const at::Tensor y = torch::empty({problem.images, problem.out, problem.out_height, problem.out_width},
                                     x.options(), kChannelsLast);
-  cuda::convolve_rectified(problem, x.data_ptr<float>(), packed.data_ptr<float>(), bias.data_ptr<float>(),
+  cuda::convolve_rectified(problem, x.data_ptr<float>(), packed.data_ptr<float>(), shift.data_ptr<float>(),
                            y.data_ptr<float>(), at::cuda::getCurrentCUDAStream());
   return y;
 }

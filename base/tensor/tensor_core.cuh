@@ -12,16 +12,17 @@ namespace ddpm_eval::tensor::cuda {
 __device__ __forceinline__ void copy_four(float* to, const float* from, bool given) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
   const int bytes = given ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(address), "l"(from), "r"(bytes));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(address), "l"(from), "r"(bytes)
+               : "memory");
 }
 
 /// Ends a group of this thread's copies.
-__device__ __forceinline__ void end_copies() { asm volatile("cp.async.commit_group;\n" ::); }
+__device__ __forceinline__ void end_copies() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
 
 /// Waits for all groups of this thread but the last `Pending`.
 template <int Pending>
 __device__ __forceinline__ void wait_for_copies() {
-  asm volatile("cp.async.wait_group %0;\n" ::"n"(Pending));
+  asm volatile("cp.async.wait_group %0;\n" ::"n"(Pending) : "memory");
 }
 
 /// A float32 as the sum of two TF32 (11 bits each), but for 2^-23 of it and what is below float32's range.

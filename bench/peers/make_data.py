@@ -4,12 +4,13 @@
 
 Two folders of --count PNG images of 32 x 32: synthetic ones, the same bytes everywhere, or with --cifar the first of
 CIFAR-10's test set (real) and of its first training batch (fake), from a folder cifar-10-batches-bin. Synthetic
-Inception weights, and the mean and covariance of 5,000 normal draws in 2,048 dimensions for each side. What is there
-is kept.
+Inception weights, the mean and covariance of 5,000 normal draws in 2,048 dimensions for each side, and single pictures
+to decode. What is there is kept, but for these.
 """
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -29,6 +30,7 @@ CIFAR_FILES = {"real": "test_batch.bin", "fake": "data_batch_1.bin"}
 FEATURES = 2048  # of the FID Inception
 DRAWS = 5000  # more than dimensions: full rank
 SEEDS = {"real": 1, "fake": 2}
+PICTURES = (32, 256, 1024)
 
 
 def synthetic_images(side, count):
@@ -92,6 +94,27 @@ def write_statistics(path, side):
     os.replace(temporary, path)
 
 
+def write_pictures(out):
+    """One PNG and one JPEG of each size, as Pillow writes them: waves with grain, JPEG at quality 95."""
+    from PIL import Image
+
+    folder = out / "pictures"
+    folder.mkdir(exist_ok=True)
+    digests = {}
+    for side in PICTURES:
+        ramp = np.arange(side) / side
+        waves = np.sin(6 * ramp[:, None] + 4 * ramp)[..., None] * 80
+        grain = np.random.default_rng(0).standard_normal((side, side, 3)) * 8
+        picture = Image.fromarray((grain + waves + 128).clip(0, 255).astype(np.uint8))
+        for kind in ("png", "jpeg"):
+            path = folder / f"{kind}-{side}"
+            with io.BytesIO() as file:
+                picture.save(file, kind, **({"quality": 95} if kind == "jpeg" else {}))
+                path.write_bytes(file.getvalue())
+            digests[path.name] = file_sha256(path)
+    return {"file": str(folder), "sha256": digests}
+
+
 def file_sha256(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -120,6 +143,7 @@ def main():
         "images": image_folders(out, options.count, options.cifar),
         "weights": {"kind": "synthetic (tools/golden/synthetic_inception.py)", "file": str(weights),
                     "sha256": file_sha256(weights)},
+        "pictures": write_pictures(out),
         "statistics": {"features": FEATURES, "draws": DRAWS, "seeds": SEEDS, **statistics}}))
 
 

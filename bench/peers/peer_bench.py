@@ -1,11 +1,13 @@
 """Times one task of a PyTorch eager user and prints one JSON line. Run by side_by_side.py, or alone:
 
-    peer_bench.py TASK --batch N --threads N --seconds S
+    peer_bench.py unet-forward|unet-train|points-train --batch N --threads N --seconds S
+    peer_bench.py decode --file IMAGE --threads N --seconds S
 
-TASK: unet-forward, unet-train, points-train. A warm-up of three passes is not counted.
+A warm-up of three passes is not counted.
 """
 
 import argparse
+import io
 import json
 import time
 
@@ -85,19 +87,38 @@ def points_train(batch):
     return step, 1  # updates
 
 
-TASKS = {"unet-forward": unet_forward, "unet-train": unet_train, "points-train": points_train}
+def decode(path):
+    """As the loaders of pytorch-fid and torch-fidelity do, in memory."""
+    import numpy
+    import PIL.Image
+
+    with open(path, "rb") as source:
+        file = io.BytesIO(source.read())
+
+    def step():
+        file.seek(0)
+        return numpy.asarray(PIL.Image.open(file).convert("RGB"))
+
+    return step, 1
+
+
+TASKS = {"unet-forward": unet_forward, "unet-train": unet_train, "points-train": points_train, "decode": decode}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--batch", type=int, required=True)
+    work = parser.add_mutually_exclusive_group(required=True)
+    work.add_argument("--batch", type=int)
+    work.add_argument("--file")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    step, items = TASKS[options.task](options.batch)
+    if (options.task == "decode") != (options.file is not None):
+        parser.error("--file is for decode, --batch for the others")
+    step, items = TASKS[options.task](options.file or options.batch)
     for _ in range(WARM_UP):
         step()
     count, begin = 0, time.perf_counter()

@@ -68,21 +68,20 @@ class Heat:
 # ---- The Google Benchmarks of ddpm-eval against peer_bench.py ------------------------------------------------------
 
 
-def own_benchmark(field, threads, name):
-    words = [field.build / "bin" / "bench_ddpm", f"--benchmark_filter=^{name}",
+def own_benchmark(field, threads, name, program="bench_ddpm", *variables):
+    words = ["env", *variables, field.build / "bin" / program, f"--benchmark_filter=^{name}",
              f"--benchmark_min_time={field.seconds}", "--benchmark_format=json"]
     out, _ = run(words, threads, field.limit)
     if not out.strip().startswith("{"):
-        raise Failed(f"bench_ddpm of this build has no benchmark {name}")
+        raise Failed(f"{program} of this build has no benchmark {name}")
     found = json.loads(out)["benchmarks"][0]
     if found.get("error_occurred"):
         raise Failed(found["error_message"])
     return {"items_per_second": found["items_per_second"]}
 
 
-def peer_benchmark(field, threads, task, batch):
-    words = [field.python, HERE / "peer_bench.py", task, "--batch", batch, "--threads", threads, "--seconds",
-             field.seconds]
+def peer_benchmark(field, threads, task, *flags):
+    words = [field.python, HERE / "peer_bench.py", task, *flags, "--threads", threads, "--seconds", field.seconds]
     out, _ = run(words, threads, field.limit)
     result = json.loads(out.splitlines()[-1])
     check_threads(result["threads"], threads)
@@ -99,12 +98,24 @@ def bench_heat(field, name, work, unit, task, batch, threads, benchmarks):
     group norm."""
     peer = Competitor("theirs", f"PyTorch {field.versions['torch']} eager, a port",
                       {"precision": "float32", "threads": threads},
-                      lambda: peer_benchmark(field, threads, task, batch))
+                      lambda: peer_benchmark(field, threads, task, "--batch", batch))
     ours = [Competitor(f"ours-{precision}", "ddpm-eval", {"precision": precision, "threads": threads},
                        lambda found=found: own_benchmark(field, threads, found))
             for precision, found, _ in benchmarks]
     return Heat(name, work, unit, [peer, *ours],
                 [Pair(f"ours-{precision}", "theirs", goal) for precision, _, goal in benchmarks])
+
+
+def decode_heat(field, kind, side):
+    """The same file by both, in memory; Pillow as the loaders of pytorch-fid and torch-fidelity call it, to RGB."""
+    path = pathlib.Path(field.data["pictures"]["file"]) / f"{kind}-{side}"
+    conditions = {"precision": "uint8", "threads": 1}
+    ours = Competitor("ours", "ddpm-eval", conditions,
+                      lambda: own_benchmark(field, 1, "decode/file", "bench_data", f"DDPM_EVAL_BENCH_IMAGE={path}"))
+    peer = Competitor("theirs", tool_name(field, "pillow"), conditions,
+                      lambda: peer_benchmark(field, 1, "decode", "--file", path))
+    return Heat(f"decode-{kind}-{side}", f"decoding a {kind.upper()} of {side} x {side}, one core", "images/s",
+                [peer, ours], [Pair("ours", "theirs")], warm_up=True, files=[path])
 
 
 # ---- FID -------------------------------------------------------------------------------------------------------------
@@ -222,7 +233,9 @@ def build_empty_program(compiler, torch_libraries, folder):
 
 # ---- All of it -------------------------------------------------------------------------------------------------------
 
-NEEDS_DATA = {"fid-pytorch-fid": "images", "fid-torch-fidelity": "images", "statistics": "statistics"}
+DECODED = [(kind, side) for kind in ("png", "jpeg") for side in (32, 256, 1024)]
+NEEDS_DATA = {"fid-pytorch-fid": "images", "fid-torch-fidelity": "images", "statistics": "statistics",
+              **{f"decode-{kind}-{side}": "pictures" for kind, side in DECODED}}
 HEATS = {
     "start-up": start_up_heat,
     "unet-forward": lambda field: bench_heat(
@@ -236,6 +249,8 @@ HEATS = {
     "points": lambda field: bench_heat(
         field, "points", "2-D training, batch 128, one core", "updates/s", "points-train", 128, 1,
         [("float32", "points_train/batch:128/", {"ratio": 3.0, "aim": 5.0})]),
+    **{f"decode-{kind}-{side}": lambda field, kind=kind, side=side: decode_heat(field, kind, side)
+       for kind, side in DECODED},
     "statistics": statistics_heat,
     "fid-torch-fidelity": lambda field: fid_heat(field, "torch-fidelity", ["torch-fidelity"]),
     "fid-pytorch-fid": lambda field: fid_heat(field, "pytorch-fid", ["pytorch-fid", "clean-fid"]),

@@ -172,9 +172,9 @@ TEST(GpuInception, HasTheFeaturesAndTheDistanceOfTheCpu) {
   const auto want_real = extracted_on("cpu", false, "real", kImages);
   const auto want_fake = extracted_on("cpu", false, "fake", kImages);
   for (const auto member : {&NetOutput::features, &NetOutput::logits, &NetOutput::spatial}) {
-    EXPECT_LT(relative_error(real.output.*member, want_real.output.*member), 1e-4);
-    EXPECT_LT(relative_error(fake.output.*member, want_fake.output.*member), 1e-4);
-    // With operands of 10 bits, channels-last.
+    EXPECT_LT(relative_error(real.output.*member, want_real.output.*member), 2e-5);
+    EXPECT_LT(relative_error(fake.output.*member, want_fake.output.*member), 2e-5);
+    // With operands of 10 bits.
     EXPECT_LT(relative_error(rounded.output.*member, want_fake.output.*member), 2e-2);
   }
   const double want = frechet_distance(want_real.moments, want_fake.moments).distance;

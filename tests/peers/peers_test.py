@@ -16,6 +16,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(SOURCE / "bench" / "peers"))
 import side_by_side  # noqa: E402
 
+sys.path.insert(0, str(SOURCE / "bench"))
+import memory  # noqa: E402
+
 
 def ran(script, *words):
     done = subprocess.run([sys.executable, "-B", script, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -35,6 +38,25 @@ class Options(unittest.TestCase):
             self.assertIn(f"error: argument {option}: {value}: no", told)
         code, told = ran(SOURCE / "bench/peers/side_by_side.py", "--python", "/no/python", "--name", "epyc.zen-4_b")
         self.assertEqual((code, told), (1, "peers: /no/python is missing; bench/peers/setup.sh makes it\n"))
+
+
+class Memory(unittest.TestCase):
+    """bench/memory.py."""
+
+    def test_who_has_not_had_enough_is_told(self):
+        enough = {"count": 10, "seconds": 1.25, "peak_mb": 50.0}
+        record = {"commit": "c", "date": "d", "processors": 2, "cpu": "x", "works": [
+            {"work": "a", "unit": "images", "sizes": [{"count": 5, "failed": "more than 7 MB"}, enough,
+                                                      dict(enough, count=20, peak_mb=75.0)]},
+            {"work": "b", "unit": "images", "sizes": [{"count": 5, "failed": "more than 7 MB"}]}]}
+        self.assertEqual(memory.markdown(record).splitlines()[4:],
+                         ["| a (images) | 5 | – | more than 7 MB | – |", "| a (images) | 10 | 1.2 | 50 | 1.00 |",
+                          "| a (images) | 20 | 1.2 | 75 | 1.50 |", "| b (images) | 5 | – | more than 7 MB | – |"])
+
+    def test_a_limit_ends_a_process_that_wants_more(self):
+        with self.assertRaises(memory.OutOfMemory) as raised:
+            memory.measured([sys.executable, "-c", "import sys\ntry: bytearray(10**15)\nexcept MemoryError: sys.exit(9)"])
+        self.assertRegex(str(raised.exception), r"^more than [\d,]+ MB$")
 
 
 class Tables(unittest.TestCase):
