@@ -267,9 +267,9 @@ TEST(Sampler, RefusesBadOptions) {
   EXPECT_THAT(refusal({.sampler = Sampler::kDpmSolver, .variance = SampleVariance::kFixedSmall}),
               HasSubstr("sample.variance: only the ancestral sampler"));
   const DiffusionProcess jsd(make_betas({.kind = "jsd"}));
-  EXPECT_THAT(
-      message_of<core::UsageError>([&] { sample(network, jsd, {}, {}, tensor::index_range(0, 1), {1}); }),
-      HasSubstr("alpha_bar_T is 0"));
+  EXPECT_THAT(message_of<core::UsageError>(
+                  [&] { sample(gaussian_network(jsd, 0, 1), jsd, {}, {}, tensor::index_range(0, 1), {1}); }),
+              HasSubstr("alpha_bar_T is 0"));
 }
 
 TEST(Sampler, NonFiniteSamplesAreAnError) {
