@@ -484,7 +484,9 @@ exec "$DDPM_EVAL_BINARY" "$@"
         self.addCleanup(night.kill)
         found = []
         for _ in range(400):
-            found = [path for path in self.root.rglob("pid") if path.read_text().strip()]
+            # rglob() fails where CMake removes a folder that it is about to enter; walk() goes on.
+            found = [path for folder, _, files in os.walk(self.root) if "pid" in files
+                     for path in [pathlib.Path(folder, "pid")] if path.read_text().strip()]
             if found:
                 break
             time.sleep(0.05)
