@@ -52,20 +52,14 @@ onednn::Problem problem_of(const at::Tensor& x, at::IntArrayRef weight, const Co
   DDPM_CHECK(x.dim() == 4 && weight.size() == 4 && x.size(1) == weight[1],
              "a convolution of {} channels by {}", x.size(1), weight[1]);
   const Sides kernel{weight[2], weight[3]};
-  const auto out = [&](int64_t direction) {
-    return (x.size(2 + direction) + shape.pad_begin[direction] + shape.pad_end[direction] -
-            kernel[direction]) /
-               shape.stride +
-           1;
-  };
   return {.rows = x.size(0),
           .in = x.size(1),
           .height = x.size(2),
           .width = x.size(3),
           .out = weight[0],
           .kernel = kernel,
-          .out_height = out(0),
-          .out_width = out(1),
+          .out_height = output_side(shape, 0, x.size(2), kernel[0]),
+          .out_width = output_side(shape, 1, x.size(3), kernel[1]),
           .shape = shape,
           .dtype = x.scalar_type(),
           .result = result};

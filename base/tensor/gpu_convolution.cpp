@@ -75,12 +75,6 @@ at::Tensor by_tensor_cores(const at::Tensor& given, const at::Tensor& packed, co
       bias.scalar_type() != torch::kFloat32 || at::globalContext().allowTF32CuDNN()) {
     return {};
   }
-  const auto out = [&](size_t direction) {
-    const auto axis = static_cast<int64_t>(2 + direction);
-    return (given.size(axis) + shape.pad_begin[direction] + shape.pad_end[direction] - packed.size(axis)) /
-               shape.stride +
-           1;
-  };
   const cuda::ConvolutionProblem problem{.images = given.size(0),
                                          .in = given.size(1),
                                          .height = given.size(2),
@@ -88,8 +82,8 @@ at::Tensor by_tensor_cores(const at::Tensor& given, const at::Tensor& packed, co
                                          .out = packed.size(0),
                                          .kernel_height = packed.size(2),
                                          .kernel_width = packed.size(3),
-                                         .out_height = out(0),
-                                         .out_width = out(1),
+                                         .out_height = output_side(shape, 0, given.size(2), packed.size(2)),
+                                         .out_width = output_side(shape, 1, given.size(3), packed.size(3)),
                                          .stride = shape.stride,
                                          .pad_rows = shape.pad_begin[0],
                                          .pad_columns = shape.pad_begin[1]};

@@ -30,6 +30,11 @@ class Padding {
   ConvolutionShape shape_;
 };
 
+/// The positions of a result along rows (0) or columns (1), of an input of `in` and a kernel of `kernel`.
+inline int64_t output_side(const ConvolutionShape& shape, size_t direction, int64_t in, int64_t kernel) {
+  return (in + shape.pad_begin[direction] + shape.pad_end[direction] - kernel) / shape.stride + 1;
+}
+
 /// For the graph of autograd, which saves numbers.
 std::vector<int64_t> to_numbers(const ConvolutionShape& shape);
 ConvolutionShape from_numbers(const std::vector<int64_t>& numbers);
