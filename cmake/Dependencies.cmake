@@ -38,6 +38,13 @@ endif()
 if(NOT onednn_version OR Torch_VERSION VERSION_GREATER_EQUAL 2)  # LibTorch 2 has a oneDNN 3 inside
   set(DDPM_EVAL_ONEDNN "")
 endif()
+# What several processes talk through is inside of LibTorch. Its headers include Gloo's, which PyPI's wheel lacks; those of
+# another version would be another interface.
+find_path(DDPM_EVAL_GLOO_HEADERS gloo/context.h)
+set(DDPM_EVAL_GLOO OFF)
+if(DDPM_EVAL_GLOO_HEADERS AND Torch_VERSION VERSION_LESS 2)
+  set(DDPM_EVAL_GLOO ON)
+endif()
 # Kernels for CUDA, where LibTorch has it.
 set(DDPM_EVAL_CUDA OFF)
 if(TARGET torch_cuda)  # its CMake files have enabled the language, for the chips of TORCH_CUDA_ARCH_LIST

@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/tensor/derivative.h"
 #include "base/tensor/noise.h"
+#include "base/tensor/process_group.h"
 #include "base/tensor/send.h"
 #include "base/tensor/shape.h"
 #include "ddpm/sampler.h"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -185,7 +187,8 @@ DdpmTask::Plan DdpmTask::plan(int64_t step) {
             .indices = order_.indices(step),
             .flips = {},
             .draw = t_sampler_.draw(step, options_.batch_size),
-            .losses = torch::zeros({options_.batch_size}, torch::kFloat64)};
+            .losses = torch::zeros({options_.batch_size}, torch::kFloat64),
+            .done = {}};
   if (options_.flip) {
     plan.flips = training::horizontal_flips(options_.seed, step, options_.batch_size);
   }
@@ -213,29 +216,56 @@ DdpmTask::Batch DdpmTask::rows_of(const Plan& plan, training::Rows rows) const {
 DdpmTask::Batch DdpmTask::batch(int64_t step) { return rows_of(plan(step), {0, options_.batch_size}); }
 
 at::Tensor DdpmTask::loss(int64_t step, training::StepLog& log) {
-  return part_of_loss(step, {0, options_.batch_size}, log);
+  const training::Rows all{0, options_.batch_size};
+  const auto loss = part_of_loss(step, all);
+  take_in(plan_.losses, log);
+  return loss;
 }
 
-at::Tensor DdpmTask::part_of_loss(int64_t step, training::Rows rows, training::StepLog& log) {
-  if (rows.begin == 0) {
+at::Tensor DdpmTask::part_of_loss(int64_t step, training::Rows rows) {
+  DDPM_CHECK(0 <= rows.begin && rows.begin < rows.end && rows.end <= options_.batch_size,
+             "rows {} to {} of {}", rows.begin, rows.end, options_.batch_size);
+  if (plan_.step != step || rows.begin != plan_.done.end) {
     plan_ = plan(step);
+    plan_.done = {rows.begin, rows.begin};
   }
-  DDPM_CHECK(plan_.step == step && plan_.rows_done == rows.begin && rows.end <= options_.batch_size,
-             "rows {} to {} of step {} after {} of step {}", rows.begin, rows.end, step, plan_.rows_done,
-             plan_.step);
   const auto [x_0, t, eps, weight] = rows_of(plan_, rows);
   const auto x_t = process_.q_sample(x_0, t, eps);
   const auto output = network_.forward(x_t, tensor::send(t, data_.device()),
                                        TrainingPass{options_.seed, step, rows.begin, options_.precision});
   const auto losses = example_losses(options_.objective, process_, decoder_, x_0, x_t, t, eps, output);
   plan_.losses.narrow(0, rows.begin, rows.count()).copy_(losses.detach());
-  plan_.rows_done = rows.end;
-  if (rows.end == options_.batch_size) {
-    log_quarters(plan_.losses, plan_.draw.t, process_.steps(), log);
-    t_sampler_.record(plan_.draw.t, plan_.losses);
-  }
+  plan_.done.end = rows.end;
   const auto share = weight / static_cast<double>(options_.batch_size);
   return torch::dot(losses, tensor::send(share.to(losses.scalar_type()), losses.device()));
+}
+
+void DdpmTask::end_of_parts(int64_t step, training::Rows own, training::StepLog& log) {
+  DDPM_CHECK(
+      own.count() == 0 || (plan_.step == step && plan_.done.begin == own.begin && plan_.done.end == own.end),
+      "rows {} to {} of step {}, after {} to {} of step {}", own.begin, own.end, step, plan_.done.begin,
+      plan_.done.end, plan_.step);
+  if (plan_.step != step) {
+    plan_ = plan(step);
+  }
+  std::vector<at::Tensor> parts;
+  const auto mine = own.count() > 0 ? plan_.losses.narrow(0, own.begin, own.count()) : at::Tensor();
+  for (const auto& part : tensor::process_group().all_gather(mine)) {
+    if (part.defined()) {
+      parts.push_back(part);
+    }
+  }
+  const auto losses = torch::cat(parts);
+  DDPM_CHECK(losses.size(0) == options_.batch_size, "losses of {} rows of {}", losses.size(0),
+             options_.batch_size);
+  take_in(losses, log);
+}
+
+/// Those of the whole batch of plan_.
+void DdpmTask::take_in(const at::Tensor& losses, training::StepLog& log) {
+  log_quarters(losses, plan_.draw.t, process_.steps(), log);
+  t_sampler_.record(plan_.draw.t, losses);
+  plan_ = Plan();  // its step is done
 }
 
 }  // namespace ddpm_eval::ddpm

@@ -52,7 +52,8 @@ class DdpmTask final : public training::TrainTask {
   /// All that a row depends on is a function of its place in the whole batch, and t is drawn before and the
   /// losses are taken in after all of its parts.
   bool can_be_split() const override { return true; }
-  at::Tensor part_of_loss(int64_t step, training::Rows rows, training::StepLog& log) override;
+  at::Tensor part_of_loss(int64_t step, training::Rows rows) override;
+  void end_of_parts(int64_t step, training::Rows own, training::StepLog& log) override;
 
   /// Logs "loss_q0".."loss_q3": the unweighted loss over the examples whose t is in that quarter of the chain
   /// (absent if there were none). Of eps, small t is the hardest to predict: q0 is the largest of a healthy
@@ -75,11 +76,12 @@ class DdpmTask final : public training::TrainTask {
     at::Tensor indices;  ///< int64 [batch_size] into the data
     at::Tensor flips;    ///< bool [batch_size]; undefined without flips
     TDraw draw;
-    at::Tensor losses;  ///< float64 [batch_size], unweighted, of the rows before rows_done
-    int64_t rows_done = 0;
+    at::Tensor losses;  ///< float64 [batch_size], unweighted, of the rows done
+    training::Rows done;
   };
   Plan plan(int64_t step);
   Batch rows_of(const Plan& plan, training::Rows rows) const;
+  void take_in(const at::Tensor& losses, training::StepLog& log);
 
   const DiffusionNetwork& network_;
   DiffusionProcess process_;

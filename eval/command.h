@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace CLI {
@@ -17,6 +18,8 @@ struct Session {
   bool tf32 = false;             ///< float32 products of a GPU in 10 bits
   bool quiet = false;            ///< no progress
   bool cache = false;            ///< what has been measured is kept and looked for (eval/side_cache.h)
+  std::optional<int> procs;      ///< that share the work; else those that a launcher has started, if any
+  bool shared = false;           ///< set by a command that several processes can share
   std::function<void()> action;  ///< set by the chosen command
 };
 

@@ -15,6 +15,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+bool silent = false;
+
 /// Never throws: a closed terminal must not end a training.
 void put(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
@@ -100,7 +102,7 @@ std::string duration_text(double seconds) {
 }
 
 ProgressDisplay console_display(const std::string& what, const std::string& unit, bool quiet) {
-  if (quiet) {
+  if (quiet || silent) {
     return {[](int64_t, int64_t) {}, [](const std::string&) {}};
   }
   auto progress = std::make_shared<Progress>(core::printable(what), unit);
@@ -121,9 +123,19 @@ ProgressFn watched_progress(const std::string& what, const std::string& unit, bo
   };
 }
 
-void print_note(const std::string& text) { put("note: " + core::printable(text) + "\n"); }
+void silence_console() { silent = true; }
 
-void print_warning(const std::string& text) { put("warning: " + core::printable(text) + "\n"); }
+void print_note(const std::string& text) {
+  if (!silent) {
+    put("note: " + core::printable(text) + "\n");
+  }
+}
+
+void print_warning(const std::string& text) {
+  if (!silent) {
+    put("warning: " + core::printable(text) + "\n");
+  }
+}
 
 void print_error(const std::string& text) { put("ddpm-eval: error: " + core::printable(text) + "\n"); }
 

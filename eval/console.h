@@ -51,6 +51,9 @@ void print_note(const std::string& text);
 void print_warning(const std::string& text);
 void print_error(const std::string& text);
 
+/// From now on nothing is shown but errors.
+void silence_console();
+
 /// One line on stdout, as core::printable() has it.
 template <class... Args>
 void print_line(fmt::format_string<Args...> format, Args&&... args) {

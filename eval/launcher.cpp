@@ -118,6 +118,7 @@ int main(int argc, char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
     ::setenv("GOMP_SPINCOUNT", kSpins, 0);
   }
+  ::setenv("GLOG_minloglevel", "3", 0);  // what LibTorch logs is told as an error of ours
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) {

@@ -6,6 +6,7 @@
 #include "base/core/seconds_since.h"
 #include "base/data/points.h"
 #include "base/data/source_spec.h"
+#include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 #include "base/tensor/shape.h"
 #include "ddpm/choice.h"
@@ -13,6 +14,7 @@
 #include "eval/gnuplot.h"
 #include "eval/image_sets.h"
 #include "eval/likelihood_state.h"
+#include "eval/output.h"
 #include "eval/plot.h"
 #include "eval/point_set.h"
 #include "eval/run_files.h"
@@ -21,6 +23,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include <c10/util/accumulate.h>
 #include <fmt/format.h>
@@ -97,6 +100,19 @@ LikelihoodSettings read_settings(const LikelihoodRequest& request, const ddpm::M
   return settings;
 }
 
+/// The terms of the micro-batches of all processes, in their order.
+void add_all(ddpm::BoundSums& sums, const ddpm::LikelihoodTerms& own) {
+  auto& group = tensor::process_group();
+  const auto prior = group.all_gather(own.prior);
+  const auto terms = group.all_gather(own.terms);
+  const auto x_0_mse = group.all_gather(own.x_0_mse);
+  for (size_t rank = 0; rank < prior.size(); ++rank) {
+    if (prior[rank].defined()) {
+      sums.add({prior[rank], terms[rank], x_0_mse[rank]});
+    }
+  }
+}
+
 ddpm::BoundReport evaluate(const LikelihoodSettings& settings, const ddpm::Model& model,
                            const at::Tensor& x_0, LikelihoodState& state, const ProgressFn& progress) {
   const auto& options = settings.options;
@@ -109,30 +125,39 @@ ddpm::BoundReport evaluate(const LikelihoodSettings& settings, const ddpm::Model
   const int64_t n = x_0.size(0);
   const int64_t total = (n + options.micro_batch - 1) / options.micro_batch * passes;
   ddpm::BoundSums sums(strata);
-  auto saved = state.restore(sums, n, options.micro_batch);
-  int64_t done = sums.count() / options.micro_batch * passes;
-  for (int64_t begin = sums.count(); begin < n; begin += options.micro_batch) {
-    const auto rows = x_0.narrow(0, begin, std::min(options.micro_batch, n - begin));
-    ddpm::LikelihoodBatch batch(parts, decoder, options, rows, begin);
-    if (!saved.empty()) {
-      LikelihoodState::restore(batch, saved);
-      done += tensor::find(saved, "partial.terms").size(1);
-      print_note(fmt::format("goes on after {} of {} passes through the network", done, total));
-      saved.clear();
-    }
-    while (!batch.done()) {
-      batch.step();
-      progress(++done, total);
-      const bool interrupted = core::interrupt_requested();
-      if (interrupted || state.due()) {
-        state.save(sums, batch);
+  auto& group = tensor::process_group();
+  auto saved = group.is_first() ? state.restore(sums, n, options.micro_batch) : tensor::NamedTensors();
+  const int64_t first = std::stoll(group.from_first(std::to_string(sums.count())));
+  int64_t done = first / options.micro_batch * passes;
+  // A round is a micro-batch for every process, as far as there are any.
+  for (int64_t begin = first; begin < n; begin += group.size() * options.micro_batch) {
+    const int64_t batches =
+        std::min<int64_t>(group.size(), (n - begin + options.micro_batch - 1) / options.micro_batch);
+    ddpm::LikelihoodTerms own;
+    if (const int64_t own_begin = begin + group.rank() * options.micro_batch; own_begin < n) {
+      const auto rows = x_0.narrow(0, own_begin, std::min(options.micro_batch, n - own_begin));
+      ddpm::LikelihoodBatch batch(parts, decoder, options, rows, own_begin);
+      if (!saved.empty()) {
+        LikelihoodState::restore(batch, saved);
+        done += tensor::find(saved, "partial.terms").size(1) * batches;
+        print_note(fmt::format("goes on after {} of {} passes through the network", done, total));
+        saved.clear();
       }
-      if (interrupted) {
-        throw core::InterruptedError(
-            "interrupted after {} of {} passes through the network; the same command goes on", done, total);
+      while (!batch.done()) {
+        batch.step();
+        progress(done += batches, total);
+        const bool interrupted = core::interrupt_requested();
+        if (group.is_first() && (interrupted || state.due())) {
+          state.save(sums, batch);
+        }
+        if (interrupted) {
+          throw core::InterruptedError(
+              "interrupted after {} of {} passes through the network; the same command goes on", done, total);
+        }
       }
+      own = batch.terms();
     }
-    sums.add(batch.terms());
+    add_all(sums, own);
   }
   return sums.report();
 }
@@ -209,18 +234,28 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   const auto run = load_run(request.run);
   const auto settings = read_settings(request, run.model);
   const auto data = load_data(request.data, run.model, sets);
-  core::make_folders(request.out);
-  const core::FolderLock lock(request.out);
-  core::remove_abandoned_files(request.out);
+  const bool writes = writes_output();
+  std::optional<core::FolderLock> lock;
+  if (writes) {
+    core::make_folders(request.out);
+    lock.emplace(request.out);
+    core::remove_abandoned_files(request.out);
+  }
   const auto key = evaluation_key(request, settings, run, data.x_0.size(0));
   LikelihoodState state(request.out, key);
-  if (auto finished = finished_likelihood(request.out, key)) {
+  const auto finished = writes ? finished_likelihood(request.out, key) : std::nullopt;
+  if (tensor::process_group().any(finished.has_value())) {
     print_note(fmt::format("{}: was complete; its record stays", request.out.string()));
-    state.remove();
-    return std::move(*finished);
+    if (writes) {
+      state.remove();
+    }
+    return shared_record(finished.value_or(Json()));
   }
   auto report = evaluate(settings, run.model, data.x_0, state,
                          console_progress("evaluating " + request.data, "passes", session.quiet));
+  if (!writes) {
+    return shared_record({});
+  }
   report.total.mean += data.log_scale;
   report.reconstruction.mean += data.log_scale;
 
@@ -249,7 +284,7 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
   core::write_record(request.out / "nll.json", record);
   state.remove();
   draw_curve(request.out, curve);
-  return record;
+  return shared_record(record);
 }
 
 }  // namespace ddpm_eval::eval

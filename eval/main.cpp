@@ -2,11 +2,13 @@
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
 #include "base/tensor/gpu_memory.h"
+#include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 #include "eval/command.h"
 #include "eval/command_line.h"
 #include "eval/console.h"
 #include "eval/failure.h"
+#include "eval/workers.h"
 
 #include <charconv>
 #include <cstdio>
@@ -74,12 +76,24 @@ int guarded(Action&& action) {
     return action();
   } catch (...) {
     const auto failure = ddpm_eval::eval::classify(std::current_exception());
+    if (!ddpm_eval::eval::is_spokesman(std::current_exception())) {
+      return static_cast<int>(failure.code);
+    }
     return fail(failure.code, failure.message);
   }
 }
 
-int run(const Session& session) {
-  ddpm_eval::tensor::configure_runtime(session.threads, session.device, session.tf32);
+int run(const Session& session, char** argv) {
+  const auto process = ddpm_eval::eval::launched_for(session);
+  if (ddpm_eval::eval::starts_workers(session, process)) {
+    return ddpm_eval::eval::run_workers(*session.procs, argv);
+  }
+  if (process) {
+    ddpm_eval::eval::join_workers(*process);
+  }
+  ddpm_eval::tensor::configure_runtime(
+      process ? ddpm_eval::eval::threads_of(session, *process) : session.threads,
+      process ? ddpm_eval::eval::device_of(session, *process) : session.device, session.tf32);
   if (ddpm_eval::core::interrupt_requested()) {
     return fail(ExitCode::kInterrupted, "interrupted before anything was done");
   }
@@ -89,6 +103,7 @@ int run(const Session& session) {
         "the GPU's memory did not suffice for whole micro-batches: they were halved, which can change last "
         "bits");
   }
+  ddpm_eval::tensor::process_group().leave();
   return finish_output();
 }
 
@@ -109,6 +124,8 @@ int main(int argc, char** argv) {
   program.add_option("--device", session.device, "Where networks compute: cpu, cuda or cuda:N")
       ->capture_default_str();
   program.add_flag("--tf32", session.tf32, "Let a GPU multiply float32 in TF32: faster, 10 bits of 23");
+  program.add_option("--procs", session.procs,
+                     "Processes of this machine that share the work; 1: alone, whatever a launcher says");
   program.add_flag("-q,--quiet", session.quiet, "No progress on standard error");
   session.cache = true;
   program.add_flag_callback(
@@ -142,5 +159,5 @@ int main(int argc, char** argv) {
   if (const auto problem = ddpm_eval::eval::value_problem(program)) {
     return fail_usage(*problem);
   }
-  return guarded([&] { return run(session); });
+  return guarded([&] { return run(session, argv); });
 }

@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/tensor/process_group.h"
 
 #include <cstdio>
 
@@ -16,9 +17,22 @@ void add_json_option(CLI::App& command, std::string& target) {
                      "Write the record with its full context to this file; - is standard output");
 }
 
+bool writes_output() { return tensor::process_group().is_first(); }
+
+core::Json shared_record(const core::Json& of_first) {
+  const auto text = tensor::process_group().from_first(core::json_text(of_first));
+  return writes_output() ? of_first : core::Json::parse(text);  // JSON has no infinity
+}
+
+void require_writable_output(const std::filesystem::path& target) {
+  if (writes_output()) {
+    core::require_writable(target);
+  }
+}
+
 void require_json_target(const std::string& target) {
   if (!target.empty() && target != "-") {
-    core::require_writable(target);
+    require_writable_output(target);
   }
 }
 
@@ -30,7 +44,7 @@ bool write_output(const char* flag, const std::string& target, const std::string
     }
     return true;
   }
-  if (!target.empty()) {
+  if (!target.empty() && writes_output()) {
     core::write_file(target, text);
   }
   return false;

@@ -24,20 +24,17 @@ core::Json in_both(const Score& score) {
 
 }  // namespace
 
-metrics::InputWitness control_witness(const metrics::FeatureNet& exact, PrecisionControl& control) {
-  return [&](const at::Tensor& input, int64_t count, const metrics::NetOutput& output) {
-    const int64_t wanted = std::min(count, kControlImages - control.count());
+metrics::OutputConsumer control_consumer(metrics::NetOutput& kept) {
+  return [&kept](const metrics::NetOutput& output) {
+    const int64_t there = kept.features.defined() ? kept.features.size(0) : 0;
+    const int64_t wanted = std::min(output.features.size(0), kControlImages - there);
     if (wanted <= 0) {
       return;
     }
-    const auto keep = [&](metrics::NetOutput& kept, const metrics::NetOutput& more) {
-      append(kept.features, more.features.narrow(0, 0, wanted));
-      if (more.logits.defined()) {
-        append(kept.logits, more.logits.narrow(0, 0, wanted));
-      }
-    };
-    keep(control.rounded, output);
-    keep(control.exact, exact.forward(input));
+    append(kept.features, output.features.narrow(0, 0, wanted));
+    if (output.logits.defined()) {
+      append(kept.logits, output.logits.narrow(0, 0, wanted));
+    }
   };
 }
 

@@ -26,8 +26,8 @@ struct EffectOptions {
   bool inception_score = false;
 };
 
-/// Fills `control` from the batches that extract() shows it. Both must outlive it.
-metrics::InputWitness control_witness(const metrics::FeatureNet& exact, PrecisionControl& control);
+/// Keeps of the outputs that come in order what is wanted of them in `kept`, which must outlive it.
+metrics::OutputConsumer control_consumer(metrics::NetOutput& kept);
 
 /// "images" and "feature_error" (root mean square, relative to the features') of all that is there, and in
 /// both precisions "frechet_distance" between the sides, with two images on either, and "inception_score" of

@@ -2,7 +2,6 @@
 
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
-#include "base/tensor/noise.h"
 #include "eval/sampling.h"
 
 #include <algorithm>
@@ -13,7 +12,7 @@
 namespace ddpm_eval::eval {
 namespace {
 
-void stop_when_asked(int64_t, int64_t) {
+void stop_when_asked() {
   if (core::interrupt_requested()) {
     throw core::InterruptedError("interrupted while sampling");
   }
@@ -63,16 +62,16 @@ class RunSource final : public data::ImageSource {
   }
 
  private:
-  /// What is wanted of one micro-batch of the sampler, which works on whole ones from index 0 on.
+  /// What is wanted of one micro-batch of the sampler, which works on whole ones from index 0 on, for each
+  /// process.
   void fill() {
     if (next_ == end_) {
       return;
     }
-    const int64_t micro_batch = run_->options.micro_batch;
     const int64_t begin = next_;
-    const int64_t end = std::min(end_, (begin / micro_batch + 1) * micro_batch);
-    buffer_ = data::as_rgb(
-        ddpm::sample_data(run_->model, run_->options, tensor::index_range(begin, end), stop_when_asked));
+    const int64_t micro_batch = run_->options.micro_batch;
+    const int64_t end = std::min(end_, begin / micro_batch * micro_batch + samples_of_a_round(*run_));
+    buffer_ = data::as_rgb(draw(*run_, begin, end, stop_when_asked));
     buffered_ = end - begin;
     next_ = end;
   }
@@ -99,8 +98,7 @@ at::Tensor sample_points_of(const LoadedRun& run, const data::Subset& part, cons
   const int64_t end = part.first + part.count.value();
   std::vector<at::Tensor> parts;
   for (int64_t begin = part.first; begin < end; begin += kPointsAtOnce) {
-    const auto indices = tensor::index_range(begin, std::min(end, begin + kPointsAtOnce));
-    parts.push_back(ddpm::sample_data(run.model, run.options, indices, [&](int64_t, int64_t) {
+    parts.push_back(draw(run, begin, std::min(end, begin + kPointsAtOnce), [&] {
       if (core::interrupt_requested()) {
         throw core::InterruptedError("interrupted after {} of {} samples; the same command begins anew",
                                      begin - part.first, *part.count);

@@ -6,7 +6,7 @@
 #include "base/data/image_folder.h"
 #include "base/data/npy.h"
 #include "base/data/npz.h"
-#include "base/tensor/noise.h"
+#include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 
 #include <algorithm>
@@ -165,27 +165,35 @@ void write_points(const fs::path& target, const at::Tensor& points, Json provena
 }
 
 SampleOutput open_sample_output(const fs::path& target, const Json& provenance, int64_t micro_batch) {
-  if (is_npz(target)) {
-    return {nullptr, data::make_npz_sink(target, core::record_text(provenance)), 0};
-  }
+  auto& group = tensor::process_group();
   SampleOutput output;
-  core::make_folders(target);
-  output.lock = std::make_unique<core::FolderLock>(target);
-  output.first = continue_folder(target, provenance, micro_batch);
-  output.sink = data::make_png_folder_sink(target, output.first);
+  output.resumable = !is_npz(target);
+  if (group.is_first() && !output.resumable) {
+    output.sink = data::make_npz_sink(target, core::record_text(provenance));
+  } else if (group.is_first()) {
+    core::make_folders(target);
+    output.lock = std::make_unique<core::FolderLock>(target);
+    output.first = continue_folder(target, provenance, micro_batch);
+    output.sink = data::make_png_folder_sink(target, output.first);
+  }
+  output.first = std::stoll(group.from_first(std::to_string(output.first)));
   return output;
 }
 
 void draw_samples(const LoadedRun& run, const SampleOutput& output, int64_t count,
                   const std::function<void(int64_t done)>& stop, const ProgressFn& progress) {
-  const int64_t micro_batch = run.options.micro_batch;
-  for (int64_t begin = output.first; begin < count; begin += micro_batch) {
-    const int64_t end = std::min(count, begin + micro_batch);
-    output.sink->write(ddpm::sample_data(run.model, run.options, tensor::index_range(begin, end),
-                                         [&](int64_t, int64_t) { stop(begin); }));
+  const int64_t round = samples_of_a_round(run);
+  for (int64_t begin = output.first; begin < count; begin += round) {
+    const int64_t end = std::min(count, begin + round);
+    const auto samples = draw(run, begin, end, [&] { stop(begin); });
+    if (output.sink) {
+      output.sink->write(samples);
+    }
     progress(end, count);
   }
-  output.sink->finish();
+  if (output.sink) {
+    output.sink->finish();
+  }
 }
 
 void write_sample_grid(const fs::path& samples, int64_t images, const fs::path& target) {

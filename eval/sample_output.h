@@ -34,11 +34,12 @@ void require_replaceable(const std::filesystem::path& target);
 /// Points with their provenance beside them. Throws ResourceError.
 void write_points(const std::filesystem::path& target, const at::Tensor& points, core::Json provenance);
 
-/// An open target.
+/// An open target. Of processes that work together the first one alone has it open.
 struct SampleOutput {
   std::unique_ptr<core::FolderLock> lock;
-  std::unique_ptr<data::ImageSink> sink;
-  int64_t first = 0;  ///< samples below are there already, from an earlier call
+  std::unique_ptr<data::ImageSink> sink;  ///< null in all processes but the first
+  int64_t first = 0;                      ///< samples below are there already, from an earlier call
+  bool resumable = false;                 ///< another call can go on where this one ends
 };
 
 /// An .npz, or for any other name a folder, which can be gone on with: whole micro-batches that are there

@@ -5,10 +5,13 @@
 #include "base/core/file_io.h"
 #include "base/data/grid.h"
 #include "base/data/image_codec.h"
+#include "base/tensor/noise.h"
+#include "base/tensor/process_group.h"
 #include "base/training/checkpoint.h"
 #include "ddpm/trajectory.h"
 #include "eval/training_data.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <c10/util/accumulate.h>
@@ -73,6 +76,35 @@ LoadedRun load_run(const SamplingRequest& request) {
     }
   }
   return run;
+}
+
+int64_t samples_of_a_round(const LoadedRun& run) {
+  return run.options.micro_batch * tensor::process_group().size();
+}
+
+at::Tensor draw(const LoadedRun& run, int64_t begin, int64_t end, const std::function<void()>& stop) {
+  auto& group = tensor::process_group();
+  // Micro-batches are those of the whole chain of samples: the first and the last may be parts of one.
+  const int64_t micro_batch = run.options.micro_batch;
+  const int64_t first = begin / micro_batch;
+  const int64_t batches = (end + micro_batch - 1) / micro_batch - first;
+  const auto bound = [&](int64_t rank) {
+    return std::clamp((first + batches * rank / group.size()) * micro_batch, begin, end);
+  };
+  const int64_t own_begin = bound(group.rank());
+  const int64_t own_end = bound(group.rank() + 1);
+  at::Tensor own;
+  if (own_begin < own_end) {
+    own = ddpm::sample_data(run.model, run.options, tensor::index_range(own_begin, own_end),
+                            [&](int64_t, int64_t) { stop(); });
+  }
+  std::vector<at::Tensor> parts;
+  for (const auto& part : group.all_gather(own)) {
+    if (part.defined()) {
+      parts.push_back(part);
+    }
+  }
+  return parts.size() == 1 ? parts.front() : torch::cat(parts);
 }
 
 std::string prior_warning(const LoadedRun& run) {

@@ -4,7 +4,9 @@
 #include "ddpm/model_factory.h"
 #include "eval/setting.h"
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,14 @@ struct LoadedRun {
 /// Throws UsageError for a setting that does not exist or does not suit, DataError for a run that cannot be
 /// read.
 LoadedRun load_run(const SamplingRequest& request);
+
+/// Samples number `begin` to `end` - 1 as ddpm::sample_data(); of processes that work together
+/// (tensor::process_group()) each draws its share of the micro-batches, and all get all. `stop` is called
+/// between the sampler's steps.
+at::Tensor draw(const LoadedRun& run, int64_t begin, int64_t end, const std::function<void()>& stop);
+
+/// So many micro-batches give every process one.
+int64_t samples_of_a_round(const LoadedRun& run);
 
 /// What to say of a chain that does not end in noise: see ddpm::prior_mismatch(). Empty if it does.
 std::string prior_warning(const LoadedRun& run);

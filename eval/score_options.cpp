@@ -234,6 +234,7 @@ void add_scoring_command(CLI::App& command, const std::shared_ptr<ScoreOptions>&
   add_json_option(command, shown->json);
   add_table_option(command, shown->table);
   command.callback([options, shown, &session] {
+    session.shared = true;
     session.action = [options, shown, &session] {
       if (shown->table && shown->json == "-") {
         throw core::UsageError("--json -, --table: only one can go to standard output");

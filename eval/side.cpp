@@ -6,6 +6,7 @@
 #include "base/data/digest_source.h"
 #include "base/data/duplicates.h"
 #include "base/data/statistics_file.h"
+#include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 #include "eval/comparability.h"
 #include "eval/console.h"
@@ -190,8 +191,8 @@ Json side_record(const SideRequest& request, const data::ImageSource& images,
                    {"prepare", report.prepare_seconds},
                    {"forward", report.forward_seconds},
                    {"metrics", report.consume_seconds}}}});
-  if (report.witness_seconds > 0) {
-    record["seconds"]["control"] = report.witness_seconds;
+  if (report.control_seconds > 0) {
+    record["seconds"]["control"] = report.control_seconds;
   }
   if (auto context = context_of(request, images); !context.is_null()) {
     const auto said = context.find("count");
@@ -214,6 +215,7 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
   metrics::MomentsAccumulator moments(net.info().dim);
   std::optional<metrics::MomentsAccumulator> spatial;
   KeptRows features(images.size().value_or(0));
+  const auto keep_rounded = control_consumer(side.control.rounded);
   const auto consume = [&](const metrics::NetOutput& output) {
     moments.add(output.features);
     if (request.spatial) {
@@ -228,11 +230,17 @@ Side measure_anew(const SideRequest& request, data::ImageSource& images, const m
     if (request.keep_features) {
       features.add(output.features);
     }
+    if (exact != nullptr) {
+      keep_rounded(output);
+    }
   };
-  const auto report = metrics::extract(
-      images, net, consume,
-      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet),
-      exact != nullptr ? control_witness(*exact, side.control) : metrics::InputWitness());
+  std::vector<metrics::Extraction> extractions{{net, consume}};
+  if (exact != nullptr) {
+    extractions.push_back({*exact, control_consumer(side.control.exact), kControlImages});
+  }
+  const auto report = metrics::extract_all(
+      images, extractions,
+      console_progress("scoring " + request.role + " " + request.source, "images", session.quiet));
   side.record = side_record(request, images, report);
   side.moments = moments.finish();
   if (spatial) {
@@ -258,8 +266,10 @@ bool may_be_cached(const SideRequest& request, const data::ImageSource& images,
   const bool is_pipe = std::filesystem::exists(spec.path, error) &&
                        !std::filesystem::is_regular_file(spec.path, error) &&
                        !std::filesystem::is_directory(spec.path, error);
-  return !request.keep_logits && !request.keep_features && !request.spatial &&
-         spec.kind != data::SourceKind::kRun && !is_pipe && images.size().value_or(0) >= net.info().dim;
+  // Processes that work together would each have to find the same.
+  return tensor::process_group().size() == 1 && !request.keep_logits && !request.keep_features &&
+         !request.spatial && spec.kind != data::SourceKind::kRun && !is_pipe &&
+         images.size().value_or(0) >= net.info().dim;
 }
 
 /// Reads the images for their digest alone, as far as there may be an entry; their moments, if there is one.

@@ -2,12 +2,14 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 #include "base/training/loop.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
 #include "eval/health.h"
 #include "eval/in_loop_score.h"
+#include "eval/output.h"
 #include "eval/run_files.h"
 #include "eval/sample_grids.h"
 #include "eval/tensorboard.h"
@@ -70,11 +72,27 @@ std::optional<core::Json> finished_record(const fs::path& path, const training::
   return sound ? std::optional(std::move(record)) : std::nullopt;
 }
 
+/// Where the first process begins, which alone has the folder.
+void take_from_first(training::TrainState& state) {
+  auto& group = tensor::process_group();
+  state.step = std::stoll(group.from_first(std::to_string(state.step)));
+  state.watch = training::LossWatch::from_json(group.from_first(state.watch.to_json()), "the first process");
+  for (const auto& tensors :
+       {state.parameters, state.buffers, state.adam.state(), state.ema.parameters(), state.ema.buffers()}) {
+    for (const auto& [name, tensor] : tensors) {
+      auto values = tensor.detach();
+      group.copy_from_first(values);
+    }
+  }
+}
+
 }  // namespace
 
 core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Start start,
                      const Session& session, ImageSets* sets) {
-  has_run(folder, start);
+  if (writes_output()) {
+    has_run(folder, start);
+  }
   if (config.sample.weights == ddpm::SampleWeights::kBest && config.score.every == 0) {
     throw core::UsageError(core::Key{"sample.weights"},
                            "'best' is the weights that scored best, and score.every = 0 scores none");
@@ -91,9 +109,14 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
     print_warning(warning);
   }
 
-  core::make_folders(folder);
-  const core::FolderLock lock(folder);
-  const bool saved = has_run(folder, start);
+  const bool writes = writes_output();
+  std::optional<core::FolderLock> lock;
+  bool saved = false;
+  if (writes) {
+    core::make_folders(folder);
+    lock.emplace(folder);
+    saved = has_run(folder, start);
+  }
   const auto config_json = core::config_to_json(config);
   auto state = training::new_state(*task, config.train.loop);
   if (saved) {
@@ -101,6 +124,11 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
     print_note(fmt::format("resumed at step {} of {}", state.step, config.train.loop.steps));
   } else if (start == Start::kResume) {
     print_note(fmt::format("{}: no checkpoint yet, starting at step 0", folder.string()));
+  }
+  take_from_first(state);
+  if (!writes) {
+    training::run_loop(*task, config.train.loop, {{}, config_json}, state);
+    return shared_record({});
   }
 
   const auto display = console_display("training " + data.name, "steps", session.quiet);
@@ -111,14 +139,17 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   }
   const auto draw = [&](const training::TrainState& now) {
     if (grids && grids->owes(now)) {
+      const tensor::AloneScope alone;
       tensorboard.grid(now.step, grids->write(now));
     }
   };
   std::unique_ptr<InLoopScores> scores;
   if (config.score.every > 0) {
+    const tensor::AloneScope alone;
     scores = std::make_unique<InLoopScores>(config, model, folder, state, session, display.say);
   }
   const auto score = [&](const training::TrainState& now) {
+    const tensor::AloneScope alone;
     if (const auto value = scores ? scores->after_save(now) : std::nullopt) {
       tensorboard.score(now.step, scores->metric(), *value);
     }
@@ -146,14 +177,17 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
   hooks.on_checkpoint = score;
   const auto report = training::run_loop(*task, config.train.loop, {folder, config_json}, state, hooks);
   if (auto finished = finished_record(folder / kRunRecordFile, state, report)) {
-    return std::move(*finished);
+    return shared_record(*finished);
   }
   auto record = run_record(config, data, model, state, report);
-  if (auto best = scores ? scores->report() : core::Json(); !best.is_null()) {
-    record["score"] = std::move(best);
+  if (scores) {
+    const tensor::AloneScope alone;
+    if (auto best = scores->report(); !best.is_null()) {
+      record["score"] = std::move(best);
+    }
   }
   core::write_record(folder / kRunRecordFile, record);
-  return record;
+  return shared_record(record);
 }
 
 }  // namespace ddpm_eval::eval

@@ -2,10 +2,12 @@
 
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
+#include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 #include <vector>
 
 #include <torch/types.h>
@@ -30,6 +32,7 @@ class BatchGatherer {
  public:
   explicit BatchGatherer(int64_t size) : size_(size) {}
 
+  int64_t size() const { return size_; }
   int64_t room() const { return size_ - filled_; }
   int64_t filled() const { return filled_; }
 
@@ -53,6 +56,12 @@ class BatchGatherer {
     return batch_;
   }
 
+  /// As add(), of rows that somebody else prepares; whether that completes the batch.
+  bool skip(int64_t count) {
+    filled_ = (filled_ + count) % size_;
+    return filled_ == 0;
+  }
+
   /// The last, partly filled batch, padded with zeros.
   at::Tensor rest() {
     batch_.narrow(0, filled_, room()).zero_();
@@ -65,67 +74,146 @@ class BatchGatherer {
   at::Tensor batch_;
 };
 
-/// One network's part of a reading.
+/// One network's part of a reading. Of the processes that work together each takes a micro-batch of a round,
+/// at whose end all get the outputs of all.
 class Extractor {
  public:
   Extractor(const Extraction& extraction, std::string source, ExtractReport& report)
       : extraction_(extraction),
         source_(std::move(source)),
-        report_(report),
+        prepare_seconds_(seconds_of(extraction, report, &ExtractReport::prepare_seconds)),
+        forward_seconds_(seconds_of(extraction, report, &ExtractReport::forward_seconds)),
+        consume_seconds_(seconds_of(extraction, report, &ExtractReport::consume_seconds)),
         gatherer_(extraction.net.micro_batch()) {}
 
   int64_t done() const { return done_; }
 
   /// All of `images`, of one size; several micro-batches where they are more than one has room for.
   void add(const at::Tensor& images) {
-    for (int64_t begin = 0; begin < images.size(0);) {
-      const int64_t count = std::min(gatherer_.room(), images.size(0) - begin);
-      const at::Tensor prepared =
-          timed(report_.prepare_seconds, [&] { return prepare(images.narrow(0, begin, count)); });
-      if (const at::Tensor batch = gatherer_.add(prepared); batch.defined()) {
-        run(batch, batch.size(0));
+    const int64_t wanted = extraction_.first_images > 0
+                               ? std::min(images.size(0), extraction_.first_images - seen_)
+                               : images.size(0);
+    for (int64_t begin = 0; begin < wanted;) {
+      const int64_t count = std::min(gatherer_.room(), wanted - begin);
+      if (add_part(images.narrow(0, begin, count))) {
+        end_batch(gatherer_.size());
       }
       begin += count;
+      seen_ += count;
     }
   }
 
   void finish() {
-    if (gatherer_.filled() > 0) {
-      run(gatherer_.rest(), gatherer_.filled());
+    if (const int64_t count = gatherer_.filled(); count > 0) {
+      if (is_mine()) {
+        run(gatherer_.rest(), count);
+      }
+      end_batch(count);
+    }
+    if (batches_ > 0) {
+      end_round();
     }
   }
 
  private:
+  /// Where the time of a network for the first images goes, or that of another.
+  static double& seconds_of(const Extraction& extraction, ExtractReport& report,
+                            double ExtractReport::*part) {
+    return extraction.first_images > 0 ? report.control_seconds : report.*part;
+  }
+
+  bool is_mine() const { return batches_ == group_.rank(); }
+
+  /// Whether a micro-batch is complete with these images; if it is this process', it has been run.
+  bool add_part(const at::Tensor& images) {
+    if (!is_mine()) {
+      return gatherer_.skip(images.size(0));
+    }
+    const at::Tensor prepared = timed(prepare_seconds_, [&] { return prepare(images); });
+    const at::Tensor batch = gatherer_.add(prepared);
+    if (batch.defined()) {
+      run(batch, batch.size(0));
+    }
+    return batch.defined();
+  }
+
   /// The network does not know where its images come from.
   at::Tensor prepare(const at::Tensor& images) const {
     try {
       return extraction_.net.prepare(images);
     } catch (const core::DataError& error) {
-      throw core::DataError("{}: after {} of its images: {}", source_, done_ + gatherer_.filled(),
-                            error.what());
+      throw core::DataError("{}: after {} of its images: {}", source_, seen_, error.what());
     }
   }
 
   void run(const at::Tensor& batch, int64_t count) {
-    NetOutput output = timed(report_.forward_seconds, [&] { return extraction_.net.forward(batch); });
+    own_ = timed(forward_seconds_, [&] { return extraction_.net.forward(batch); });
     if (count < batch.size(0)) {
-      for (at::Tensor* part : {&output.features, &output.logits, &output.spatial}) {
+      for (at::Tensor* part : {&own_.features, &own_.logits, &own_.spatial}) {
         *part = part->defined() ? part->narrow(0, 0, count) : *part;
       }
     }
-    if (extraction_.witness) {
-      timed(report_.witness_seconds, [&] { extraction_.witness(batch, count, output); });
-    }
-    timed(report_.consume_seconds, [&] { extraction_.consume(output); });
-    done_ += count;
   }
 
+  void end_batch(int64_t count) {
+    ++batches_;
+    images_ += count;
+    if (batches_ == group_.size()) {
+      end_round();
+    }
+  }
+
+  void end_round() {
+    for (const auto& output : timed(forward_seconds_, [&] { return outputs_of_all(); })) {
+      timed(consume_seconds_, [&] { extraction_.consume(output); });
+    }
+    done_ += std::exchange(images_, 0);
+    batches_ = 0;
+  }
+
+  /// Of the round's micro-batches, in their order.
+  std::vector<NetOutput> outputs_of_all() {
+    auto own = std::exchange(own_, {});
+    if (group_.size() == 1) {
+      return {std::move(own)};
+    }
+    std::vector<NetOutput> outputs(static_cast<size_t>(batches_));
+    for (const auto part : {&NetOutput::features, &NetOutput::logits, &NetOutput::spatial}) {
+      const auto gathered = group_.all_gather(own.*part);
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        outputs[i].*part = gathered[i].defined() ? gathered[i].to(tensor::compute_device()) : gathered[i];
+      }
+    }
+    return outputs;
+  }
+
+  tensor::ProcessGroup& group_ = tensor::process_group();
   const Extraction& extraction_;
   std::string source_;
-  ExtractReport& report_;
+  double& prepare_seconds_;
+  double& forward_seconds_;
+  double& consume_seconds_;
   BatchGatherer gatherer_;
-  int64_t done_ = 0;
+  NetOutput own_;        ///< of this process' micro-batch of the round
+  int64_t batches_ = 0;  ///< that the round has
+  int64_t images_ = 0;   ///< in them
+  int64_t seen_ = 0;     ///< images that went into any
+  int64_t done_ = 0;     ///< images whose outputs were consumed
 };
+
+/// Processes that work together read the same images, or what they make of them is of no set.
+void require_the_same_of_all(const data::ImageSource& source, int64_t images) {
+  auto& group = tensor::process_group();
+  if (group.size() == 1) {
+    return;
+  }
+  for (const auto& count : group.all_gather(torch::full({1}, images, torch::kInt64))) {
+    if (const auto other = count.item<int64_t>(); other != images) {
+      throw core::DataError("{}: {} images here and {} on another process: all must find the same files",
+                            source.name(), images, other);
+    }
+  }
+}
 
 }  // namespace
 
@@ -169,14 +257,15 @@ ExtractReport extract_all(data::ImageSource& source, std::span<const Extraction>
   for (auto& extractor : extractors) {
     extractor.finish();
   }
+  require_the_same_of_all(source, report.images);
   timed(report.forward_seconds, [] { tensor::synchronize(); });
   tell();
   return report;
 }
 
 ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
-                      const ExtractProgress& progress, const InputWitness& witness) {
-  const Extraction extraction{net, consume, witness};
+                      const ExtractProgress& progress) {
+  const Extraction extraction{net, consume};
   return extract_all(source, {&extraction, 1}, progress);
 }
 

@@ -17,16 +17,12 @@ struct ExtractReport {
   double prepare_seconds = 0;  ///< resizing and scaling
   double forward_seconds = 0;  ///< the network
   double consume_seconds = 0;  ///< the metrics
-  double witness_seconds = 0;  ///< the witness, if there is one
+  double control_seconds = 0;  ///< all that networks for the first images alone took
 };
 
 /// Receives the outputs of one micro-batch, in the order of the source: [n, dim] with 1 <= n <=
 /// micro_batch(), on the network's device. To read them on the CPU at once is to wait for a GPU.
 using OutputConsumer = std::function<void(const NetOutput&)>;
-
-/// Sees each micro-batch as the network does, before the consumer its outputs; `count` of its rows are
-/// images, the others fill it up.
-using InputWitness = std::function<void(const at::Tensor& input, int64_t count, const NetOutput& output)>;
 
 /// Called after each micro-batch with the images done and, where the source knows it, their number (else 0).
 using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
@@ -35,14 +31,17 @@ using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
 /// size, the last one filled up with zeros whose outputs are dropped, so that the i-th output does not depend
 /// on how the source chunks its images. Memory does not grow with their number. A GPU has done all of it when
 /// this returns. Throws InterruptedError between batches, and what the source throws.
+///
+/// Of processes that work together (tensor::process_group()) each reads all images and takes every size()-th
+/// micro-batch; each consumer sees all outputs, as in a process alone.
 ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
-                      const ExtractProgress& progress = {}, const InputWitness& witness = {});
+                      const ExtractProgress& progress = {});
 
 /// One of several networks that see the same images, and who receives its outputs.
 struct Extraction {
   const FeatureNet& net;
   OutputConsumer consume;
-  InputWitness witness = {};
+  int64_t first_images = 0;  ///< it sees the first so many; 0: all
 };
 
 /// As extract(), of one reading of the images through several networks; outputs of different networks come in

@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   g++ make cmake ninja-build ccache pkg-config git ca-certificates python3 python3-jsonschema
-  libtorch-dev libdnnl-dev libopenblas-openmp-dev liblapacke-dev libeigen3-dev libopencv-dev
+  libtorch-dev libgloo-dev libdnnl-dev libopenblas-openmp-dev liblapacke-dev libeigen3-dev libopencv-dev
   libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libzip-dev zlib1g-dev libarchive-dev libgif-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev
   libcurl4-openssl-dev libssl-dev

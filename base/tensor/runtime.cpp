@@ -3,6 +3,7 @@
 #include "base/core/error.h"
 #include "base/core/processor_quota.h"
 #include "base/tensor/gpu_memory.h"
+#include "base/tensor/process_group.h"
 
 #include <algorithm>
 #include <charconv>
@@ -187,6 +188,9 @@ nlohmann::ordered_json runtime_context() {
   nlohmann::ordered_json context{{"device", info.device},     {"threads", info.threads},
                                  {"blas", info.blas},         {"blas_threads", info.blas_threads},
                                  {"libtorch", info.libtorch}, {"cpu_capability", info.cpu_capability}};
+  if (const int processes = process_group().size(); processes > 1) {
+    context["processes"] = processes;
+  }
   add_gpu_arithmetic(context, info);
   return context;
 }

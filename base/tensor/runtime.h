@@ -43,7 +43,8 @@ void synchronize();
 
 RuntimeInfo runtime_info();
 
-/// runtime_info() as the part of a record's context, with "halved_batches" if batches_were_halved()
+/// runtime_info() as the part of a record's context, with "processes" if several share the work
+/// (process_group.h; the threads are those of each) and "halved_batches" if batches_were_halved()
 /// (gpu_memory.h).
 nlohmann::ordered_json runtime_context();
 

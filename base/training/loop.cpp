@@ -4,11 +4,15 @@
 #include "base/core/file_copy.h"
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
+#include "base/tensor/process_group.h"
 #include "base/training/gradient.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <vector>
+
+#include <torch/types.h>
 
 namespace ddpm_eval::training {
 namespace {
@@ -42,7 +46,7 @@ class Loop {
   LoopReport train() {
     while (state_.step < config_.steps && !report_.stopped_by_time) {
       const auto begin = Clock::now();
-      report_.last_loss = one_step();
+      report_.last_loss = step_or_save();
       const double spent = seconds_since(begin);
       step_seconds_ += spent;
       window_seconds_ += spent;
@@ -88,23 +92,102 @@ class Loop {
     return loss;
   }
 
+  /// As one_step(). Where another process ends it, nothing of the step is done yet, and what was done before
+  /// it is saved.
+  double step_or_save() {
+    try {
+      return one_step();
+    } catch (const tensor::PeerError& error) {
+      if (!saves() || saved_step_ == state_.step || state_.step == 0 || !weights_are_finite()) {
+        throw;
+      }
+      clear_gradients(state_.parameters);
+      save_checkpoint(run_.path, state_, run_.config_json);
+      throw tensor::PeerError(error.code(),
+                              fmt::format("{}; the state after step {} of {} is saved in {}; go on "
+                                          "with --resume",
+                                          error.what(), state_.step, config_.steps, run_.path.string()));
+    }
+  }
+
   /// The loss, with its gradients in the parameters if it is finite.
   double backward(StepLog& entries) {
     const at::AutoGradMode with_gradients(true);
-    const int64_t rows = task_.batch_size() / config_.accumulate;
-    double total = 0;
-    for (int64_t part = 0; part < config_.accumulate && std::isfinite(total); ++part) {
-      const at::Tensor loss =
-          config_.accumulate == 1
-              ? task_.loss(state_.step, entries)
-              : task_.part_of_loss(state_.step, {part * rows, (part + 1) * rows}, entries);
-      DDPM_CHECK(loss.numel() == 1 && loss.requires_grad(), "the loss must be one number with a graph");
-      total += loss.item<double>();
-      if (std::isfinite(total)) {
-        loss.backward();
+    if (config_.accumulate > 1 || group_.size() > 1) {
+      return backward_in_parts(entries);
+    }
+    const at::Tensor loss = task_.loss(state_.step, entries);
+    const double value = value_of(loss);
+    if (std::isfinite(value)) {
+      loss.backward();
+    }
+    return value;
+  }
+
+  /// This process' share of the batch, in as many parts as make no part larger than those of one process.
+  double backward_in_parts(StepLog& entries) {
+    const int64_t batch = task_.batch_size();
+    const Rows own{batch * group_.rank() / group_.size(), batch * (group_.rank() + 1) / group_.size()};
+    const int64_t parts = std::max<int64_t>(1, (own.count() * config_.accumulate + batch - 1) / batch);
+    double value = 0;
+    at::Tensor last;
+    for (int64_t part = 0; part < parts && std::isfinite(value); ++part) {
+      last = own.count() > 0
+                 ? task_.part_of_loss(state_.step, {own.begin + own.count() * part / parts,
+                                                    own.begin + own.count() * (part + 1) / parts})
+                 : task_.part_of_loss(state_.step, {0, 1}) * 0;  // where there are more processes than rows
+      value += value_of(last);
+      if (part + 1 < parts && std::isfinite(value)) {
+        last.backward();
       }
     }
+    const double total = agree_on(value);
+    if (std::isfinite(total)) {
+      last.backward();
+      add_up_gradients();
+      task_.end_of_parts(state_.step, own, entries);
+    }
     return total;
+  }
+
+  void add_up_gradients() {
+    std::vector<at::Tensor> gradients;
+    for (const auto& [name, parameter] : state_.parameters) {
+      if (parameter.grad().defined()) {
+        gradients.push_back(parameter.grad());
+      }
+    }
+    group_.add_up(gradients);
+  }
+
+  static double value_of(const at::Tensor& loss) {
+    DDPM_CHECK(loss.numel() == 1 && loss.requires_grad(), "the loss must be one number with a graph");
+    return loss.item<double>();
+  }
+
+  /// The sum over all processes, who also hear whether any of them is to stop after this step.
+  double agree_on(double value) {
+    if (group_.size() == 1) {
+      return value;
+    }
+    const auto mine = torch::tensor(
+        {value, core::interrupt_requested() ? 1.0 : 0.0, time_is_up() ? 1.0 : 0.0}, torch::kFloat64);
+    double total = 0;
+    interrupt_agreed_ = time_up_agreed_ = false;
+    for (const auto& part : group_.all_gather(mine)) {
+      const auto* values = part.data_ptr<double>();
+      total += values[0];
+      interrupt_agreed_ = interrupt_agreed_ || values[1] != 0;
+      time_up_agreed_ = time_up_agreed_ || values[2] != 0;
+    }
+    return total;
+  }
+
+  bool is_interrupted_now() const {
+    return group_.size() == 1 ? core::interrupt_requested() : interrupt_agreed_;
+  }
+  bool time_is_up() const {
+    return config_.time_limit_s > 0 && seconds_since(start_) >= config_.time_limit_s;
   }
 
   /// Why the step must not be taken, as Divergence::reason has it; empty if it may.
@@ -129,12 +212,15 @@ class Loop {
   /// A step may leave weights of which only the next loss would tell. They replace no good state, and the
   /// step is told alike whether a checkpoint was due after it or not.
   void require_finite_weights() {
-    const bool finite = std::ranges::all_of(state_.parameters, [](const auto& parameter) {
-      return parameter.tensor.isfinite().all().template item<bool>();
-    });
-    if (!finite) {
+    if (!weights_are_finite()) {
       diverged("weights", last_);
     }
+  }
+
+  bool weights_are_finite() const {
+    return std::ranges::all_of(state_.parameters, [](const auto& parameter) {
+      return parameter.tensor.isfinite().all().template item<bool>();
+    });
   }
 
   [[noreturn]] void diverged(const std::string& reason, const Step& at) {
@@ -185,9 +271,8 @@ class Loop {
     });
     const bool last = state_.step == config_.steps;
     // An interrupt at the last step leaves nothing to stop, unless the hook has left something to be done.
-    const bool interrupted = hook_interrupted || (core::interrupt_requested() && !last);
-    report_.stopped_by_time =
-        !last && config_.time_limit_s > 0 && seconds_since(start_) >= config_.time_limit_s;
+    const bool interrupted = hook_interrupted || (is_interrupted_now() && !last);
+    report_.stopped_by_time = !last && (group_.size() == 1 ? time_is_up() : time_up_agreed_);
     const bool due = (config_.checkpoint_every > 0 && state_.step % config_.checkpoint_every == 0) ||
                      (hooks_.save_after && hooks_.save_after(state_.step));
     bool save_interrupted = false;
@@ -200,6 +285,9 @@ class Loop {
           hooks_.on_checkpoint(state_);
         }
       });
+    }
+    if (is_interrupted_now() && !last) {
+      group_.any(false);  // nobody leaves before the state is saved
     }
     if (interrupted || save_interrupted) {
       const std::string where =
@@ -253,12 +341,15 @@ class Loop {
     }
   }
 
+  tensor::ProcessGroup& group_ = tensor::process_group();
   TrainTask& task_;
   const LoopConfig& config_;
   const RunFolder& run_;
   TrainState& state_;
   const LoopHooks& hooks_;
   std::optional<TrainLog> log_;
+  bool interrupt_agreed_ = false;
+  bool time_up_agreed_ = false;
   LoopReport report_;
   Clock::time_point start_ = Clock::now();
   double step_seconds_ = 0;
@@ -279,6 +370,7 @@ LoopReport run_loop(TrainTask& task, const LoopConfig& config, const RunFolder& 
         "accumulate is {}: the rows of this task's batches depend on one another; set it to 1",
         config.accumulate);
   }
+  DDPM_CHECK(tensor::process_group().size() == 1 || task.can_be_split(), "a task that cannot be shared");
   if (state.step > config.steps) {
     throw core::UsageError(
         "the run has done {} steps, more than steps = {}; raise it or train into another folder", state.step,

@@ -57,6 +57,10 @@ struct LoopReport {
 /// `divergence.json`, which any later start removes; InterruptedError when core::interrupt_requested(), at
 /// the end of any step but the last, or when a hook was interrupted at any step, with the state saved;
 /// ResourceError if a file cannot be written.
+///
+/// Of processes that work together (tensor::process_group()) each works on its share of every batch, and all
+/// come to the same state, which a `run` of the first one alone saves: the others have none. What any of them
+/// is asked to do, stop, all do after the same step. PeerError where one is gone, with the state saved.
 LoopReport run_loop(TrainTask& task, const LoopConfig& config, const RunFolder& run, TrainState& state,
                     const LoopHooks& hooks = {});
 

@@ -4,10 +4,12 @@
 
 namespace ddpm_eval::training {
 
-at::Tensor TrainTask::part_of_loss(int64_t step, Rows rows, StepLog& log) {
-  DDPM_CHECK(rows.begin == 0 && rows.end == batch_size(), "rows {} to {} of a batch that cannot be split",
-             rows.begin, rows.end);
-  return loss(step, log);
+at::Tensor TrainTask::part_of_loss(int64_t /*step*/, Rows rows) {
+  DDPM_CHECK(false, "rows {} to {} of a batch that cannot be split", rows.begin, rows.end);
+}
+
+void TrainTask::end_of_parts(int64_t /*step*/, Rows own, StepLog& /*log*/) {
+  DDPM_CHECK(false, "rows {} to {} of a batch that cannot be split", own.begin, own.end);
 }
 
 }  // namespace ddpm_eval::training

@@ -43,10 +43,14 @@ class TrainTask {
   /// as with batch norm.
   virtual bool can_be_split() const { return false; }
 
-  /// What `rows` contribute to loss(): over consecutive rows from 0 to batch_size(), asked for in this order
-  /// with the parameters unchanged, the parts sum to loss() up to rounding and their gradients to its own.
-  /// `log` is filled by the last part, over the whole batch.
-  virtual at::Tensor part_of_loss(int64_t step, Rows rows, StepLog& log);
+  /// What `rows` contribute to loss(): the parts of consecutive rows, each from where the one before ended
+  /// and with the parameters unchanged, sum to loss() up to rounding, and their gradients to its own, over
+  /// all processes that work together (tensor::process_group()).
+  virtual at::Tensor part_of_loss(int64_t step, Rows rows);
+
+  /// After the parts of `own` rows, none or more: takes in what the step's losses were and fills `log`, over
+  /// the whole batch. Of processes that work together, whose rows make up the batch by rank, all call it.
+  virtual void end_of_parts(int64_t step, Rows own, StepLog& log);
 
   /// Images that one step consumes, for the rate in the log.
   virtual int64_t batch_size() const = 0;

@@ -21,6 +21,7 @@ void add_explain_command(CLI::App& program, Session& session) {
   auto json = std::make_shared<std::string>();
   add_json_option(*command, *json);
   command->callback([options, json, &session] {
+    session.shared = true;
     session.action = [options, json, &session] {
       ScoreOptions sides;
       sides.real = options->real;

@@ -88,8 +88,10 @@ void add_nll_command(CLI::App& program, Session& session) {
       "Leave x_0 outside [-1, 1]; the official code clips");
   add_weights_options(*command, request.run);
   add_json_option(*command, options->json);
-  command->callback(
-      [options, &session] { session.action = [options, &session] { run_nll(*options, session); }; });
+  command->callback([options, &session] {
+    session.shared = true;
+    session.action = [options, &session] { run_nll(*options, session); };
+  });
 }
 
 }  // namespace ddpm_eval::eval

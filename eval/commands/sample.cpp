@@ -75,24 +75,26 @@ void check_image_targets(const SampleCommand& command, const ddpm::Model& model)
   }
   if (!command.grid.empty()) {
     require_ending("--grid", command.grid, {".png"});
-    core::require_writable(command.grid);
+    require_writable_output(command.grid);
   }
 }
 
 void sample_images(const SampleCommand& command, const LoadedRun& run, const ProgressFn& progress) {
-  check_image_targets(command, run.model);
+  if (writes_output()) {
+    check_image_targets(command, run.model);
+  }
   const auto output =
       open_sample_output(command.out, sample_provenance(run, command.count), run.options.micro_batch);
   if (output.first > 0) {
     print_note(
         fmt::format("{}: {} of {} samples are there", command.out.string(), output.first, command.count));
   }
-  const char* advice = output.lock ? "the same command goes on from there"
-                                   : "an .npz appears only when whole: the same command begins anew";
+  const char* advice = output.resumable ? "the same command goes on from there"
+                                        : "an .npz appears only when whole: the same command begins anew";
   draw_samples(
       run, output, command.count, [&](int64_t done) { stop_if_asked(done, command.count, advice); },
       progress);
-  if (!command.grid.empty()) {
+  if (!command.grid.empty() && writes_output()) {
     write_sample_grid(command.out, std::min(kGridImages, command.count), command.grid);
   }
 }
@@ -114,10 +116,14 @@ void sample_points(const SampleCommand& command, const LoadedRun& run, const Pro
     throw core::UsageError("--num {}: is above {}, the most that is made up", command.count,
                            data::kMaxMadeUp);
   }
-  core::require_writable(command.out);
-  require_space(command, 2 * static_cast<int64_t>(sizeof(float)));
+  if (writes_output()) {
+    core::require_writable(command.out);
+    require_space(command, 2 * static_cast<int64_t>(sizeof(float)));
+  }
   const auto points = sample_points_of(run, {.first = 0, .count = command.count}, progress);
-  write_points(command.out, points, sample_provenance(run, command.count));
+  if (writes_output()) {
+    write_points(command.out, points, sample_provenance(run, command.count));
+  }
 }
 
 void run_sample(const SampleCommand& command, const Session& session) {
@@ -134,9 +140,9 @@ void run_sample(const SampleCommand& command, const Session& session) {
                     {"--grid", command.grid},
                     {"--json", command.json}},
                    files_of_run("--run", command.request.run));
-  if (is_folder) {
+  if (writes_output() && is_folder) {
     require_no_model_in({"--out", command.out});
-  } else {
+  } else if (writes_output()) {
     require_replaceable(command.out);
   }
   require_json_target(command.json);
@@ -175,8 +181,10 @@ void add_sample_command(CLI::App& program, Session& session) {
       ->required();
   command->add_option("--grid", options->grid, "Also a PNG of the first 64 images");
   add_json_option(*command, options->json);
-  command->callback(
-      [options, &session] { session.action = [options, &session] { run_sample(*options, session); }; });
+  command->callback([options, &session] {
+    session.shared = true;
+    session.action = [options, &session] { run_sample(*options, session); };
+  });
 }
 
 }  // namespace ddpm_eval::eval

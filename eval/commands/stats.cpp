@@ -60,7 +60,7 @@ void run_stats(const StatsOptions& options, const Session& session) {
   require_json_target(options.json);
   for (const auto& target : {options.out, options.features_out}) {
     if (!target.empty()) {
-      core::require_writable(target);
+      require_writable_output(target);
     }
   }
   if (!options.preset.empty()) {
@@ -93,7 +93,7 @@ void run_stats(const StatsOptions& options, const Session& session) {
     print_note(describe_precision_effect(record["precision_effect"]));
   }
   record["runtime"] = tensor::runtime_context();
-  if (!options.out.empty()) {
+  if (!options.out.empty() && writes_output()) {
     std::optional<data::SpatialStatistics> spatial;
     if (side.spatial) {
       spatial = {side.spatial->mean, side.spatial->covariance};
@@ -102,7 +102,7 @@ void run_stats(const StatsOptions& options, const Session& session) {
                            {side.moments.mean, side.moments.covariance, core::json_text(record), options.out},
                            spatial);
   }
-  if (!options.features_out.empty()) {
+  if (!options.features_out.empty() && writes_output()) {
     data::write_features(options.features_out, side.features, core::json_text(record));
   }
   if (write_json(options.json, record)) {
@@ -143,6 +143,7 @@ void add_stats_command(CLI::App& program, Session& session) {
   add_stats_merge_command(*command, session);
   command->callback([command, options, &session] {
     if (command->get_subcommands().empty()) {
+      session.shared = true;
       session.action = [options, &session] { run_stats(*options, session); };
       return;
     }

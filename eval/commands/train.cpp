@@ -1,5 +1,6 @@
 #include "base/core/config.h"
 #include "base/core/error.h"
+#include "base/tensor/process_group.h"
 #include "base/training/checkpoint.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
@@ -28,11 +29,14 @@ core::ConfigTree open_config(const TrainOptions& options) {
   if (!options.config.empty()) {
     return core::ConfigTree::from_file(options.config);
   }
-  if (!options.resume || !training::has_checkpoint(options.out)) {
-    throw core::UsageError("--config is needed, unless --resume goes on with a run that has a checkpoint");
+  std::string stored;  // in a folder that the first process alone needs to have
+  if (writes_output()) {
+    if (!options.resume || !training::has_checkpoint(options.out)) {
+      throw core::UsageError("--config is needed, unless --resume goes on with a run that has a checkpoint");
+    }
+    stored = training::load_model_weights(options.out).config_json;
   }
-  return core::ConfigTree::from_json(training::load_model_weights(options.out).config_json,
-                                     options.out.string());
+  return core::ConfigTree::from_json(tensor::process_group().from_first(stored), options.out.string());
 }
 
 /// The best weights on samples that they were not chosen by.
@@ -51,7 +55,7 @@ void run_train(const TrainOptions& options, const Session& session) {
   outputs.insert(outputs.begin(), {"--json", options.json});
   require_distinct(outputs, {{"--config", options.config}});
   require_json_target(options.json);
-  if (options.resume && training::has_checkpoint(options.out)) {
+  if (writes_output() && options.resume && training::has_checkpoint(options.out)) {
     training::require_resumable(options.out);
   }
   auto tree = open_config(options);
@@ -86,8 +90,10 @@ void add_train_command(CLI::App& program, Session& session) {
       ->allow_extra_args(false);
   command->add_flag("--resume", options->resume, "Go on from the checkpoint in --out, bit for bit");
   add_json_option(*command, options->json);
-  command->callback(
-      [options, &session] { session.action = [options, &session] { run_train(*options, session); }; });
+  command->callback([options, &session] {
+    session.shared = true;
+    session.action = [options, &session] { run_train(*options, session); };
+  });
 }
 
 }  // namespace ddpm_eval::eval

@@ -147,10 +147,16 @@ TEST(Objective, PartsComeInOrder) {
   const ConstantNetwork network(0);
   DdpmTask task(network, process_of(100), stripes(20), {.batch_size = 20});
   training::StepLog log;
-  EXPECT_THROW(task.part_of_loss(0, {10, 20}, log), core::LogicError);
-  task.part_of_loss(0, {0, 10}, log);
-  EXPECT_THROW(task.part_of_loss(1, {10, 20}, log), core::LogicError);
-  EXPECT_THROW(task.part_of_loss(0, {5, 20}, log), core::LogicError);
+  for (const auto& rows : {training::Rows{0, 0}, {5, 4}, {-1, 3}, {10, 21}}) {
+    EXPECT_THROW(task.part_of_loss(0, rows), core::LogicError);
+  }
+  task.part_of_loss(0, {0, 10});
+  EXPECT_THROW(task.end_of_parts(0, {0, 20}, log), core::LogicError) << "half of it is missing";
+  EXPECT_THROW(task.end_of_parts(1, {0, 10}, log), core::LogicError) << "of another step";
+  EXPECT_THROW(task.end_of_parts(0, {0, 10}, log), core::LogicError) << "nobody has the other half";
+  task.part_of_loss(0, {10, 20});
+  task.end_of_parts(0, {0, 20}, log);
+  EXPECT_TRUE(log.contains("loss_q0"));
 }
 
 /// The mean loss of a network that answers 0, over many examples of mean square 0.25.

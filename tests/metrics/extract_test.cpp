@@ -75,16 +75,31 @@ TEST(Extract, SeveralNetworksSeeTheSameImagesWhateverTheirMicroBatches) {
   const auto alone_small = extracted(for_small, small);
   const auto alone_large = extracted(for_large, large);
   std::vector<at::Tensor> of_small, of_large;
-  int64_t seen = 0;
   const std::vector<Extraction> both = {
       {small, [&](const NetOutput& output) { of_small.push_back(output.features); }},
-      {large, [&](const NetOutput& output) { of_large.push_back(output.features); },
-       [&](const at::Tensor&, int64_t count, const NetOutput&) { seen += count; }}};
+      {large, [&](const NetOutput& output) { of_large.push_back(output.features); }}};
   const auto report = extract_all(for_both, both);
   EXPECT_EQ(report.images, 23);
-  EXPECT_EQ(seen, 23);
   EXPECT_THAT(at::cat(of_small), TensorEq(alone_small.features));
   EXPECT_THAT(at::cat(of_large), TensorEq(alone_large.features));
+}
+
+// 13 of 23 images, in micro-batches of 4 and chunks of 5: three whole ones and a quarter.
+TEST(Extract, ANetworkMaySeeTheFirstImagesAlone) {
+  const auto images = mixed_images(23);
+  const ThumbnailNet all(true, 9), some(true, 4);
+  MemorySource whole(images, 5), source(images, 5);
+  const auto expected = extracted(whole, all).features;
+  std::vector<at::Tensor> of_all, of_some;
+  const std::vector<Extraction> both = {
+      {all, [&](const NetOutput& output) { of_all.push_back(output.features); }},
+      {some, [&](const NetOutput& output) { of_some.push_back(output.features); }, 13}};
+  const auto report = extract_all(source, both);
+  EXPECT_EQ(report.images, 23);
+  EXPECT_EQ(some.calls, 4);
+  EXPECT_GT(report.control_seconds, 0);
+  EXPECT_THAT(at::cat(of_all), TensorEq(expected));
+  EXPECT_THAT(at::cat(of_some), TensorEq(expected.narrow(0, 0, 13)));
 }
 
 TEST(Extract, OutputsComeInOrderWhateverTheChunks) {

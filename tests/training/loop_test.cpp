@@ -185,7 +185,8 @@ TEST(Loop, BatchesThatCannotBeSplitAreRefused) {
   EXPECT_THAT(message_of<core::UsageError>([&] { run_loop(normed, config, {}, other); }),
               HasSubstr("depend on one another"));
   StepLog log;
-  EXPECT_THROW(normed.part_of_loss(0, {0, 3}, log), core::LogicError);
+  EXPECT_THROW(normed.part_of_loss(0, {0, 3}), core::LogicError);
+  EXPECT_THROW(normed.end_of_parts(0, {0, 3}, log), core::LogicError);
 }
 
 TEST(Loop, HooksMaySaveAndSayWhatToCompareWith) {

@@ -63,20 +63,23 @@ class SplitTask : public training::TrainTask {
   bool can_be_split() const override { return true; }
 
   at::Tensor loss(int64_t step, training::StepLog& log) override {
-    return part_of_loss(step, {0, batch_size()}, log);
+    auto all = part_of_loss(step, {0, batch_size()});
+    end_of_parts(step, {0, batch_size()}, log);
+    return all;
   }
 
-  at::Tensor part_of_loss(int64_t step, training::Rows rows, training::StepLog& log) override {
+  at::Tensor part_of_loss(int64_t step, training::Rows rows) override {
     parts.emplace_back(rows.begin, rows.end);
     const auto x = tensor::normal_rows({9, "x"}, tensor::index_range(rows.begin, rows.end), step, {4})
                        .to(torch::kFloat64);
     const auto y = torch::mm(torch::silu(torch::mm(x, weights_[0])), weights_[1]);
     const auto sum = (y - x).square().mean(1).sum();
-    sum_ = (rows.begin == 0 ? 0 : sum_) + sum.item<double>();
-    if (rows.end == batch_size()) {
-      log["mean"] = sum_ / static_cast<double>(batch_size());
-    }
+    sum_ += sum.item<double>();
     return sum / static_cast<double>(batch_size());
+  }
+
+  void end_of_parts(int64_t, training::Rows, training::StepLog& log) override {
+    log["mean"] = std::exchange(sum_, 0) / static_cast<double>(batch_size());
   }
 
   std::vector<std::pair<int64_t, int64_t>> parts;  ///< the rows asked for

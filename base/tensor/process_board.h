@@ -1,0 +1,97 @@
+#pragma once
+
+#include "base/core/error.h"
+#include "base/core/launch.h"
+#include "base/tensor/process_group.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <torch/csrc/distributed/c10d/Work.hpp>
+
+namespace ddpm_eval::tensor {
+
+/// The first line of what LibTorch throws, without its backtrace.
+std::string reason_of(const std::exception& error);
+
+/// Where processes that work together tell each other how they are: a c10d::TCPStore, which lives in the
+/// first one. A thread of each gives signs of life, with the time of the processor that its process has used,
+/// so that who is gone and who hangs are told from who is busy.
+class ProcessBoard {
+ public:
+  /// Meets the others, as meet_processes().
+  ProcessBoard(const core::LaunchedProcess& process, const GroupOptions& options);
+  ~ProcessBoard();
+  ProcessBoard(const ProcessBoard&) = delete;
+  ProcessBoard& operator=(const ProcessBoard&) = delete;
+
+  const c10::intrusive_ptr<c10d::Store>& store() const { return store_; }
+  const std::string& own_address() const { return own_address_; }
+
+  /// Returns when what `start` has started is done. Throws PeerError if another process has failed, is gone,
+  /// or hangs.
+  void wait(const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
+
+  /// Tells all that this process has failed. Whether the first one knows of a failure now, this or an earlier
+  /// one.
+  bool tell_failure(core::ExitCode code, const std::string& message);
+
+  /// Waits, as the first process, until the others have called it or are gone.
+  void leave();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// What is known of another process.
+  struct Signs {
+    std::string last;           ///< sign of life
+    Clock::time_point changed;  ///< when that one was first seen
+    int64_t used_ms = 0;        ///< of the processor, at `moved`
+    Clock::time_point moved;    ///< when it had last done something worth the name
+  };
+
+  void await_store() const;
+  static void refuse_interrupt();
+  void meet();
+  bool tell(core::ExitCode code, const std::string& text, const std::vector<int>& gone = {});
+  [[noreturn]] void throw_failure(const std::string& text);
+  [[noreturn]] void throw_first_is_gone();
+  [[noreturn]] void fail_of(const std::vector<int>& ranks, const std::string& what);
+  [[noreturn]] void find_the_lost(const std::string& reason);
+  void look_around(std::vector<Signs>& signs);
+  std::vector<Signs> look_at_all();
+  void look_again(std::vector<Signs>& signs);
+  bool is_behind(int rank);
+  std::vector<int> others(const std::function<bool(int)>& which) const;
+  std::string name_of(int rank);
+  std::string get(const std::string& key);
+  void set(const std::string& key, const std::string& value);
+  bool has(const std::string& key);
+  void give_signs();
+  void give_sign(int64_t number);
+
+  core::LaunchedProcess process_;
+  GroupOptions options_;
+  std::string own_address_;
+  c10::intrusive_ptr<c10d::Store> store_;  ///< of the thread that computes
+  c10::intrusive_ptr<c10d::Store> signs_;  ///< of the thread that gives signs
+  int64_t waits_ = 0;                      ///< calls of wait()
+  std::mutex mutex_;                       ///< of what follows
+  std::condition_variable stop_;
+  bool stopped_ = false;
+  std::optional<std::string> failure_;             ///< of any process, as the store has it
+  std::optional<Clock::time_point> failed_since_;  ///< of that, or of a store that is gone
+  bool heeded_ = false;                            ///< the thread that computes knows of it
+  std::thread thread_;
+};
+
+}  // namespace ddpm_eval::tensor

@@ -1,0 +1,246 @@
+#include "eval/workers.h"
+
+#include "base/core/build_info.h"
+#include "base/core/error.h"
+#include "base/core/host_address.h"
+#include "base/core/interrupt.h"
+#include "base/tensor/process_group.h"
+#include "base/tensor/runtime.h"
+#include "eval/console.h"
+#include "eval/failure.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace ddpm_eval::eval {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kMostWorkers = 1024;
+constexpr const char* kPatience = "DDPM_EVAL_PATIENCE";
+constexpr const char* kSupervised = "DDPM_EVAL_SUPERVISED";  // by run_workers(), which tells who was killed
+constexpr const char* kLoopback = "127.0.0.1";
+constexpr std::chrono::milliseconds kLook{20};
+constexpr std::chrono::seconds kLinger{
+    40};  // of processes after one has failed: they end by themselves in 30
+
+std::chrono::seconds patience() {
+  const char* text = std::getenv(kPatience);
+  if (text == nullptr || *text == '\0') {
+    return tensor::GroupOptions().patience;
+  }
+  int seconds = 0;
+  const auto* end = text + std::strlen(text);
+  const auto found = std::from_chars(text, end, seconds);
+  if (found.ec != std::errc() || found.ptr != end || seconds < 1) {
+    throw core::UsageError("{}={}: expected a number of seconds, 1 or more", kPatience, text);
+  }
+  return std::chrono::seconds(seconds);
+}
+
+/// The processes of run_workers().
+class Workers {
+ public:
+  Workers(int count, char** argv) {
+    const int port = core::free_local_port();
+    for (int rank = 0; rank < count; ++rank) {
+      start(rank, count, port, argv);
+    }
+  }
+
+  /// The first one's exit code.
+  int wait() {
+    const auto most = patience() + kLinger;
+    bool passed_on = false;
+    while (running() > 0) {
+      reap();
+      if (core::interrupt_requested() && !passed_on) {
+        passed_on = true;  // a second signal ends this process, and the kernel then them
+        signal_all(SIGTERM);
+      }
+      // The first one may have something to save; without it the others have nothing to do.
+      if (failed_since_ && Clock::now() - *failed_since_ > (processes_.front() == 0 ? kLinger : most)) {
+        killed_ = true;
+        signal_all(SIGKILL);
+      }
+      std::this_thread::sleep_for(kLook);
+    }
+    // What the others end with after the first one has done its work is of no account.
+    return codes_.front();
+  }
+
+ private:
+  void start(int rank, int count, int port, char** argv) {
+    const pid_t parent = ::getpid();
+    const pid_t child = ::fork();
+    if (child < 0) {
+      const int reason = errno;
+      signal_all(SIGKILL);
+      throw core::ResourceError("--procs {}: process {} cannot be started: {}", count, rank,
+                                std::strerror(reason));
+    }
+    if (child == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (::getppid() != parent) {
+        ::_exit(static_cast<int>(core::ExitCode::kResources));
+      }
+      const auto set = [](const char* name, int value) { ::setenv(name, std::to_string(value).c_str(), 1); };
+      set("RANK", rank);
+      set("WORLD_SIZE", count);
+      set("LOCAL_RANK", rank);
+      set("LOCAL_WORLD_SIZE", count);
+      set("MASTER_PORT", port);
+      ::setenv("MASTER_ADDR", kLoopback, 1);
+      ::setenv(kSupervised, "1", 1);
+      ::execv("/proc/self/exe", argv);
+      ::_exit(static_cast<int>(core::ExitCode::kResources));
+    }
+    processes_.push_back(child);
+    codes_.push_back(0);
+  }
+
+  size_t running() const {
+    return static_cast<size_t>(std::ranges::count_if(processes_, [](pid_t pid) { return pid != 0; }));
+  }
+
+  void reap() {
+    for (size_t rank = 0; rank < processes_.size(); ++rank) {
+      int status = 0;
+      if (processes_[rank] == 0 || ::waitpid(processes_[rank], &status, WNOHANG) <= 0) {
+        continue;
+      }
+      processes_[rank] = 0;
+      codes_[rank] = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(core::ExitCode::kResources);
+      if (rank == 0 && WIFSIGNALED(status)) {  // of the others the first process tells
+        print_error(killed_
+                        ? std::string("rank 0 did not end after another process had failed, and was killed")
+                        : fmt::format("rank 0 was killed by signal {} ({}), perhaps for want of memory",
+                                      WTERMSIG(status), ::strsignal(WTERMSIG(status))));
+      }
+      if (codes_[rank] != 0 && !failed_since_) {
+        failed_since_ = Clock::now();
+      }
+    }
+  }
+
+  void signal_all(int number) const {
+    for (const pid_t pid : processes_) {
+      if (pid != 0) {
+        ::kill(pid, number);
+      }
+    }
+  }
+
+  std::vector<pid_t> processes_;  ///< by rank; 0: it has ended
+  std::vector<int> codes_;
+  std::optional<Clock::time_point> failed_since_;  ///< any of them
+  bool killed_ = false;                            ///< those left, from here
+};
+
+/// Whether a process tells the user of what another has ended with: the first one, or where it is gone any.
+/// Of that run_workers() tells.
+bool speaks(bool first, const tensor::PeerError& error) {
+  return first || (error.first_is_gone() && std::getenv(kSupervised) == nullptr);
+}
+
+/// Whoever is not the first process has nothing to say: what it would print is the same.
+void fall_silent() {
+  silence_console();
+  const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nowhere >= 0) {
+    ::dup2(nowhere, STDOUT_FILENO);
+    ::close(nowhere);
+  }
+}
+
+}  // namespace
+
+std::optional<core::LaunchedProcess> launched_for(const Session& session) {
+  const int asked = session.procs.value_or(0);
+  if (session.procs && (asked < 1 || asked > kMostWorkers)) {
+    throw core::UsageError("--procs {}: expected a number from 1 to {}", asked, kMostWorkers);
+  }
+  if (asked > 1 && !session.shared) {
+    throw core::UsageError("--procs {}: this command is the work of one process", asked);
+  }
+  if (asked == 1 || !session.shared) {
+    return std::nullopt;
+  }
+  auto process = core::launched_process([](const char* name) { return std::getenv(name); });
+  if (process && asked > 1 && asked != process->count) {
+    throw core::UsageError("--procs {}: the environment tells of {} processes that were started together",
+                           asked, process->count);
+  }
+  return process;
+}
+
+bool starts_workers(const Session& session, const std::optional<core::LaunchedProcess>& process) {
+  return session.procs.value_or(1) > 1 && !process;
+}
+
+int run_workers(int count, char** argv) {
+  if (!tensor::has_process_groups()) {
+    throw core::UsageError("--procs {}: this program was built without Gloo, which processes talk through",
+                           count);
+  }
+  patience();  // what is wrong with it is told once
+  return Workers(count, argv).wait();
+}
+
+int threads_of(const Session& session, const core::LaunchedProcess& process) {
+  if (session.threads != 0 || !process.shares_processors) {
+    return session.threads;
+  }
+  return std::max(1, tensor::available_processors() / process.local_count);
+}
+
+std::string device_of(const Session& session, const core::LaunchedProcess& process) {
+  return session.device == "cuda" ? "cuda:" + std::to_string(process.local_rank) : session.device;
+}
+
+void join_workers(const core::LaunchedProcess& process) {
+  tensor::GroupOptions options;
+  options.patience = patience();
+  options.build = std::string(core::build_info().commit);
+  options.give_up = [first = process.rank == 0](const tensor::PeerError& error) {
+    if (speaks(first, error)) {
+      print_error(error.what());
+    }
+    std::_Exit(static_cast<int>(error.code()));
+  };
+  tensor::join_process_group(process, options);
+  if (process.rank != 0) {
+    fall_silent();
+  }
+}
+
+bool is_spokesman(const std::exception_ptr& exception) {
+  const bool first = tensor::process_group().is_first();
+  try {
+    std::rethrow_exception(exception);
+  } catch (const tensor::PeerError& error) {
+    return speaks(first, error);
+  } catch (...) {
+    const auto failure = classify(exception);
+    const bool told = tensor::process_group().tell_failure(failure.code, failure.message);
+    return first || !told;
+  }
+}
+
+}  // namespace ddpm_eval::eval

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "base/core/launch.h"
+#include "eval/command.h"
+
+#include <exception>
+#include <optional>
+
+// A command on several processes: they are those that a launcher has started, or that --procs starts here.
+namespace ddpm_eval::eval {
+
+/// What this process is among others: nothing where it is alone, or is to start them. Throws UsageError for a
+/// --procs that the launcher contradicts, or a command that several processes do not share.
+std::optional<core::LaunchedProcess> launched_for(const Session& session);
+
+/// Whether `session` asks for processes that nobody has started.
+bool starts_workers(const Session& session, const std::optional<core::LaunchedProcess>& process);
+
+/// Runs this very command line in so many processes of this machine and returns its exit code. Passes a
+/// request to stop on to them.
+int run_workers(int count, char** argv);
+
+/// How many threads a process has, and on which device: what the session says, where that leaves it open for
+/// processes that share a machine.
+int threads_of(const Session& session, const core::LaunchedProcess& process);
+std::string device_of(const Session& session, const core::LaunchedProcess& process);
+
+/// Meets the others. All but the first process are silent from here on.
+void join_workers(const core::LaunchedProcess& process);
+
+/// Tells the others what has ended this process; true if the user is to be told here.
+bool is_spokesman(const std::exception_ptr& exception);
+
+}  // namespace ddpm_eval::eval
