@@ -49,7 +49,7 @@ def training(folder, name, steps):
 
 
 def sampling(folder, name):
-    return ["sample", "--run", folder / "run", "--sampler", "ddim", "--steps", 20, "--num", 512, "--micro-batch", 64, "--out",
+    return ["sample", "--run", folder / "run", "--sampler", "ddim", "--steps", 20, "--num", 600, "--out",
             folder / f"{name}.npz"]
 
 
@@ -71,7 +71,7 @@ def works(options):
     """Name: the words of a call into a folder, how many images it handles, and the rate in its record, if that is timed."""
     found = {
         "train, steps of 64": (lambda folder, name: training(folder, name, 12), 12 * 64, "images_per_second"),
-        "sample, 20 steps, micro-batches of 64": (sampling, 512, None),
+        "sample, 20 steps, micro-batches of 100": (sampling, 600, None),
         "nll, 6 passes an image": (evaluation, 400, None),
         "fid, built-in network": (distance, 30_000, None),
     }
