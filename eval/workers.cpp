@@ -19,7 +19,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -160,23 +159,6 @@ bool speaks(bool first, const tensor::PeerError& error) {
   return first || (error.first_is_gone() && std::getenv(kSupervised) == nullptr);
 }
 
-/// A thread of LibTorch's store throws where its connection is reset, and nobody could catch it.
-[[noreturn]] void end_without_store() {
-  try {
-    if (const auto exception = std::current_exception()) {
-      std::rethrow_exception(exception);
-    }
-  } catch (const std::system_error& error) {
-    if (std::getenv(kSupervised) == nullptr) {
-      print_error(fmt::format("the connection to rank 0 broke: {}", error.what()));
-    }
-    std::_Exit(static_cast<int>(core::ExitCode::kResources));
-  } catch (...) {
-    std::abort();
-  }
-  std::abort();
-}
-
 /// Whoever is not the first process has nothing to say: what it would print is the same.
 void fall_silent() {
   silence_console();
@@ -233,7 +215,6 @@ std::string device_of(const Session& session, const core::LaunchedProcess& proce
 }
 
 void join_workers(const core::LaunchedProcess& process) {
-  std::set_terminate(end_without_store);
   tensor::GroupOptions options;
   options.patience = patience();
   options.build = std::string(core::build_info().commit);
