@@ -12,8 +12,6 @@ precision and recall of the same files. Who runs out of memory is told. Writes r
 import argparse
 import array
 import contextlib
-import datetime
-import json
 import os
 import pathlib
 import random
@@ -21,11 +19,10 @@ import re
 import resource
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 
-import host
+import commands
 import inputs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -34,10 +31,6 @@ MOST = 0.85  # of the machine's memory
 OUT_OF_MEMORY = 9  # the exit code of peer_memory.py
 PEER = ROOT / "bench/peers/peer_memory.py"
 FEATURES = 2048
-
-
-class Failed(Exception):
-    """A command has not done its work; the text says why."""
 
 
 class OutOfMemory(Exception):
@@ -55,17 +48,12 @@ def memory_limit():
 def measured(words):
     """Seconds, peak MB (10^6 bytes) and the record of a command."""
     limit = memory_limit()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        done = host.finish([str(word) for word in words], LIMIT, stdout=out, stderr=err,
-                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
-        if done.code in (OUT_OF_MEMORY, -signal.SIGKILL):
-            raise OutOfMemory(f"more than {limit / 1e6:,.0f} MB")
-        if done.code != 0:
-            err.seek(0)
-            lines = err.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise Failed(f"exit code {done.code}: {lines[-1]}")
-        out.seek(0)
-        return done.seconds, done.peak_bytes / 1e6, json.load(out)
+    done, record, said = commands.finished(
+        words, LIMIT, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
+    if done.code in (OUT_OF_MEMORY, -signal.SIGKILL):
+        raise OutOfMemory(f"more than {limit / 1e6:,.0f} MB")
+    commands.require_done(done, said)
+    return done.seconds, done.peak_bytes / 1e6, record
 
 
 def noise(size, count, seed):
@@ -164,11 +152,7 @@ def main():
     names = [name for name in works if re.search(options.only, name)]
     if not names:
         parser.error(f"--only {options.only}: matches none of {'; '.join(works)}")
-    info = json.loads(subprocess.run([options.program, "info", "--json", "-"], check=True, stdout=subprocess.PIPE).stdout)
-    record = {"schema": 1, "kind": "memory", "commit": info["tool"]["commit"],
-              "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-              "cpu": host.processor().get("model name", "unknown"), "processors": info["runtime"]["threads"],
-              "libtorch": info["runtime"]["libtorch"], "memory_limit_mb": memory_limit() / 1e6, "works": []}
+    record = commands.new_record("memory", options.program) | {"memory_limit_mb": memory_limit() / 1e6, "works": []}
     for name in names:
         make, unit = works[name]
         work = {"work": name, "unit": unit, "sizes": []}
@@ -179,24 +163,15 @@ def main():
                     seconds, peak, result = measured(words)
                 except OutOfMemory as error:
                     if name not in PEERS:
-                        raise Failed(str(error)) from error
+                        raise commands.Failed(str(error)) from error
                     work["sizes"].append({"count": count, "failed": str(error)})
                     print(f"memory: {name}: {count:,} {unit}: {error}", file=sys.stderr, flush=True)
                     continue
                 work["sizes"].append({"count": count, "seconds": seconds, "peak_mb": peak, "metrics": result["metrics"]})
                 print(f"memory: {name}: {count:,} {unit}: {seconds:.1f} s, {peak:.0f} MB", file=sys.stderr, flush=True)
-        path = options.out / f"{options.name}-memory.json"
-        host.write_whole(path, json.dumps(record, indent=1) + "\n")
-        host.write_whole(path.with_suffix(".md"), markdown(record))
+        commands.write_record(options.out, f"{options.name}-memory", record, markdown(record))
     print(markdown(record), end="")
 
 
 if __name__ == "__main__":
-    host.INTERRUPTS.take()
-    try:
-        main()
-    except (Failed, OSError, subprocess.CalledProcessError, ValueError, LookupError) as error:
-        sys.exit(f"memory: {error}")
-    except KeyboardInterrupt:
-        host.INTERRUPTS.end()
-        sys.exit("memory: interrupted")
+    commands.run_script("memory", main)

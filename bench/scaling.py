@@ -9,17 +9,14 @@ each as there are processors, in turn. Works: samples, training and the bound of
 much). What is timed is the whole command; of training, the steps alone. Writes results/speed/MACHINE-scaling.json and .md.
 """
 import argparse
-import datetime
-import json
 import os
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 
-import host
+import commands
 import inputs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -27,20 +24,11 @@ LIMIT = 3600  # seconds of one process
 CONFIG = ROOT / "configs/fashion-mnist-small.toml"
 
 
-class Failed(Exception):
-    """A command has not done its work; the text says why."""
-
-
 def done(words):
     """Seconds of a command, and its record."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        ended = host.finish([str(word) for word in words], LIMIT, stdout=out, stderr=err)
-        if ended.code != 0:
-            err.seek(0)
-            lines = err.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise Failed(f"exit code {ended.code}: {lines[-1]}")
-        out.seek(0)
-        return ended.seconds, json.load(out)
+    ended, record, said = commands.finished(words, LIMIT)
+    commands.require_done(ended, said)
+    return ended.seconds, record
 
 
 def training(folder, name, steps):
@@ -129,28 +117,15 @@ def main():
     wanted = {name: work for name, work in works(options).items() if re.search(options.only, name)}
     if not wanted:
         parser.error(f"--only {options.only}: matches none of {'; '.join(works(options))}")
-    info = json.loads(subprocess.run([options.program, "info", "--json", "-"], check=True, stdout=subprocess.PIPE).stdout)
-    record = {"schema": 1, "kind": "scaling", "commit": info["tool"]["commit"],
-              "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-              "cpu": host.processor().get("model name", "unknown"), "processors": info["runtime"]["threads"],
-              "libtorch": info["runtime"]["libtorch"], "rounds": options.rounds, "works": []}
+    record = commands.new_record("scaling", options.program) | {"rounds": options.rounds, "works": []}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         done([options.program, *training(folder, "run", 1), "-q", "--json", "-"])
         for title, work in wanted.items():
             record["works"].append(measured(options, title, work, folder))
-            path = options.out / f"{options.name}-scaling.json"
-            host.write_whole(path, json.dumps(record, indent=1) + "\n")
-            host.write_whole(path.with_suffix(".md"), markdown(record))
+            commands.write_record(options.out, f"{options.name}-scaling", record, markdown(record))
     print(markdown(record), end="")
 
 
 if __name__ == "__main__":
-    host.INTERRUPTS.take()
-    try:
-        main()
-    except (Failed, OSError, subprocess.CalledProcessError, ValueError, LookupError) as error:
-        sys.exit(f"scaling: {error}")
-    except KeyboardInterrupt:
-        host.INTERRUPTS.end()
-        sys.exit("scaling: interrupted")
+    commands.run_script("scaling", main)
