@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <mutex>
 #include <utility>
 
@@ -59,11 +58,6 @@ bool is_entry_name(const std::string& name) {
   return true;
 }
 
-bool is_set(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0';
-}
-
 void warn_once(const std::string& text) {
   static std::once_flag told;
   std::call_once(told, [&] { print_warning(text); });
@@ -73,7 +67,7 @@ void warn_once(const std::string& text) {
 
 bool cache_is_on(const Session& session) {
   return session.cache && !core::is_switched_off("DDPM_EVAL_CACHE") &&
-         (is_set("DDPM_EVAL_HOME") || is_set("HOME"));
+         (!core::environment_value("DDPM_EVAL_HOME").empty() || !core::environment_value("HOME").empty());
 }
 
 fs::path moments_cache_folder() { return core::home_folder() / "cache" / "moments"; }

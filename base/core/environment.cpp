@@ -10,11 +10,16 @@
 
 namespace ddpm_eval::core {
 
+std::string environment_value(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
 bool is_switched_off(const char* name) {
   constexpr std::array<std::string_view, 4> kOff{"off", "0", "false", "no"};
   constexpr std::array<std::string_view, 5> kOn{"", "on", "1", "true", "yes"};
-  const char* value = std::getenv(name);
-  const auto word = ascii_lower(value != nullptr ? value : "");
+  const auto value = environment_value(name);
+  const auto word = ascii_lower(value);
   if (std::ranges::find(kOff, word) != kOff.end()) {
     return true;
   }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -17,6 +18,46 @@
 
 namespace ddpm_eval::core {
 namespace {
+
+using AddressList = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+/// Empty where the name is not known.
+AddressList addresses_of(const std::string& host, int port, int type) {
+  addrinfo hints{};
+  hints.ai_socktype = type;
+  addrinfo* list = nullptr;
+  const bool known = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list) == 0;
+  return {known ? list : nullptr, ::freeaddrinfo};
+}
+
+/// Closes on every way out.
+class Socket {
+ public:
+  Socket(int family, int type) : descriptor_(::socket(family, type | SOCK_CLOEXEC, 0)) {}
+  ~Socket() {
+    if (is_open()) {
+      ::close(descriptor_);
+    }
+  }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  bool is_open() const { return descriptor_ >= 0; }
+  bool connect(const addrinfo& to) const {
+    return is_open() && ::connect(descriptor_, to.ai_addr, to.ai_addrlen) == 0;
+  }
+  bool bind(const sockaddr_in& address) const {
+    return is_open() &&
+           ::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  }
+  bool read_own_address(sockaddr_storage& own) const {
+    socklen_t size = sizeof(own);
+    return ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&own), &size) == 0;
+  }
+
+ private:
+  int descriptor_;
+};
 
 std::string numeric(const sockaddr* address) {
   const auto size =
@@ -44,18 +85,11 @@ std::string outward_address() {
   return "";
 }
 
-/// Where a datagram to `to` would come from.
+/// Where a datagram to `to` would come from; empty where no way leads there.
 std::string source_address(const addrinfo& to) {
-  const int socket = ::socket(to.ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) {
-    return "";
-  }
+  const Socket socket(to.ai_family, SOCK_DGRAM);
   sockaddr_storage own{};
-  socklen_t size = sizeof(own);
-  const bool found = ::connect(socket, to.ai_addr, to.ai_addrlen) == 0 &&
-                     ::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) == 0;
-  ::close(socket);
-  return found ? numeric(reinterpret_cast<sockaddr*>(&own)) : "";
+  return socket.connect(to) && socket.read_own_address(own) ? numeric(reinterpret_cast<sockaddr*>(&own)) : "";
 }
 
 }  // namespace
@@ -66,15 +100,12 @@ std::string host_name() {
 }
 
 std::string own_address_towards(const std::string& host, int port, bool reachable) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list) != 0) {
+  const auto list = addresses_of(host, port, SOCK_DGRAM);
+  if (!list) {
     throw ResourceError("{}: no machine of this name is known here, where the first process should be", host);
   }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, ::freeaddrinfo);
   std::string own;
-  for (const auto* at = list; at != nullptr && own.empty(); at = at->ai_next) {
+  for (const auto* at = list.get(); at != nullptr && own.empty(); at = at->ai_next) {
     own = source_address(*at);
   }
   if (own.empty()) {
@@ -88,41 +119,25 @@ std::string own_address_towards(const std::string& host, int port, bool reachabl
 }
 
 bool is_served(const std::string& host, int port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list) != 0) {
-    return false;
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, ::freeaddrinfo);
-  bool answers = false;
-  for (const auto* at = list; at != nullptr && !answers; at = at->ai_next) {
-    const int socket = ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    answers = socket >= 0 && ::connect(socket, at->ai_addr, at->ai_addrlen) == 0;
-    if (socket >= 0) {
-      ::close(socket);
+  const auto list = addresses_of(host, port, SOCK_STREAM);
+  for (const auto* at = list.get(); at != nullptr; at = at->ai_next) {
+    if (Socket(at->ai_family, SOCK_STREAM).connect(*at)) {
+      return true;
     }
   }
-  return answers;
+  return false;
 }
 
 int free_local_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  const bool found = socket >= 0 &&
-                     ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
-                     ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  const int reason = errno;
-  if (socket >= 0) {
-    ::close(socket);
+  const Socket socket(AF_INET, SOCK_STREAM);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_storage own{};
+  if (!socket.bind(any) || !socket.read_own_address(own)) {
+    throw ResourceError("no port of 127.0.0.1 is free: {}", std::strerror(errno));
   }
-  if (!found) {
-    throw ResourceError("no port of 127.0.0.1 is free: {}", std::strerror(reason));
-  }
-  return ntohs(address.sin_port);
+  return ntohs(reinterpret_cast<const sockaddr_in&>(own).sin_port);
 }
 
 }  // namespace ddpm_eval::core

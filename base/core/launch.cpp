@@ -1,8 +1,8 @@
 #include "base/core/launch.h"
 
 #include "base/core/error.h"
+#include "base/core/text.h"
 
-#include <charconv>
 #include <cstdint>
 
 namespace ddpm_eval::core {
@@ -34,13 +34,12 @@ class Environment {
   }
 
   int number(const char* name, const std::string& text, int least, int most) const {
-    int value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
+    const auto value = whole_number(text);
+    if (!value || *value < least || *value > most) {
       throw UsageError("{}={}: expected a number from {} to {}; --procs 1 takes no heed of it", name, text,
                        least, most);
     }
-    return value;
+    return static_cast<int>(*value);
   }
 
   int number(const char* name, int least, int most, const char* because) const {

@@ -1,16 +1,16 @@
 #include "base/core/paths.h"
 
-#include <cstdlib>
+#include "base/core/environment.h"
 
 namespace ddpm_eval::core {
 namespace fs = std::filesystem;
 
 fs::path home_folder() {
-  if (const char* home = std::getenv("DDPM_EVAL_HOME"); home != nullptr && *home != '\0') {
+  if (auto home = environment_value("DDPM_EVAL_HOME"); !home.empty()) {
     return home;
   }
-  const char* user = std::getenv("HOME");
-  return fs::path(user != nullptr && *user != '\0' ? user : ".") / ".cache" / "ddpm-eval";
+  const auto user = environment_value("HOME");
+  return fs::path(user.empty() ? "." : user) / ".cache" / "ddpm-eval";
 }
 
 std::vector<fs::path> data_candidates(const std::string& name) {

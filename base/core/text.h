@@ -17,6 +17,10 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 /// "; did you mean 'batch_size'?" or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
 
+/// The whole number that `text` is, nothing before or after it; none where it is no such number or beyond the
+/// type.
+std::optional<int64_t> whole_number(std::string_view text);
+
 /// "10,000".
 std::string grouped(int64_t number);
 

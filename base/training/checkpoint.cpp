@@ -5,10 +5,10 @@
 #include "base/core/file_copy.h"
 #include "base/core/file_io.h"
 #include "base/core/json.h"
+#include "base/core/text.h"
 #include "base/data/safetensors.h"
 #include "base/training/config_difference.h"
 
-#include <charconv>
 #include <set>
 #include <system_error>
 
@@ -65,12 +65,11 @@ const std::string& metadata_text(const Metadata& metadata, const std::string& ke
 
 int64_t metadata_count(const Metadata& metadata, const std::string& key, const std::string& origin) {
   const std::string& text = metadata_text(metadata, key, origin);
-  int64_t count = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size() || count < 0) {
+  const auto count = core::whole_number(text);
+  if (count.value_or(-1) < 0) {
     throw core::DataError("{}: its metadata says '{}' for '{}', not a count", origin, text, key);
   }
-  return count;
+  return *count;
 }
 
 struct Checkpoint {

@@ -28,5 +28,12 @@ TEST(Environment, IsOffByAnyCommonWord) {
   }
 }
 
+TEST(Environment, AVariableThatIsNotSetIsEmpty) {
+  constexpr const char* kName = "DDPM_EVAL_TEST_OF_A_VALUE";
+  EXPECT_EQ(environment_value(kName), "");
+  const testing::Environment variable(kName, "a b");
+  EXPECT_EQ(environment_value(kName), "a b");
+}
+
 }  // namespace
 }  // namespace ddpm_eval::core

@@ -26,5 +26,14 @@ TEST(Text, AnExcerptEndsWithAWholeCharacter) {
 
 TEST(Text, PrintableLeavesTheRest) { EXPECT_EQ(printable("Größe 5 Å, 画像 \\n"), "Größe 5 Å, 画像 \\n"); }
 
+TEST(Text, AWholeNumberIsAllOfTheText) {
+  EXPECT_EQ(whole_number("0"), 0);
+  EXPECT_EQ(whole_number("-17"), -17);
+  EXPECT_EQ(whole_number("9223372036854775807"), INT64_MAX);
+  for (const char* text : {"", " 1", "1 ", "+1", "1.0", "1x", "x", "9223372036854775808"}) {
+    EXPECT_FALSE(whole_number(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace ddpm_eval::core
