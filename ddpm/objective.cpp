@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -218,7 +217,7 @@ DdpmTask::Batch DdpmTask::batch(int64_t step) { return rows_of(plan(step), {0, o
 at::Tensor DdpmTask::loss(int64_t step, training::StepLog& log) {
   const training::Rows all{0, options_.batch_size};
   const auto loss = part_of_loss(step, all);
-  take_in(plan_.losses, log);
+  end_of_parts(step, all, log);
   return loss;
 }
 
@@ -248,21 +247,10 @@ void DdpmTask::end_of_parts(int64_t step, training::Rows own, training::StepLog&
   if (plan_.step != step) {
     plan_ = plan(step);
   }
-  std::vector<at::Tensor> parts;
   const auto mine = own.count() > 0 ? plan_.losses.narrow(0, own.begin, own.count()) : at::Tensor();
-  for (const auto& part : tensor::process_group().all_gather(mine)) {
-    if (part.defined()) {
-      parts.push_back(part);
-    }
-  }
-  const auto losses = torch::cat(parts);
+  const auto losses = tensor::process_group().gather_rows(mine);
   DDPM_CHECK(losses.size(0) == options_.batch_size, "losses of {} rows of {}", losses.size(0),
              options_.batch_size);
-  take_in(losses, log);
-}
-
-/// Those of the whole batch of plan_.
-void DdpmTask::take_in(const at::Tensor& losses, training::StepLog& log) {
   log_quarters(losses, plan_.draw.t, process_.steps(), log);
   t_sampler_.record(plan_.draw.t, losses);
   plan_ = Plan();  // its step is done

@@ -81,7 +81,6 @@ class DdpmTask final : public training::TrainTask {
   };
   Plan plan(int64_t step);
   Batch rows_of(const Plan& plan, training::Rows rows) const;
-  void take_in(const at::Tensor& losses, training::StepLog& log);
 
   const DiffusionNetwork& network_;
   DiffusionProcess process_;

@@ -20,6 +20,12 @@ bool silent = false;
 /// Never throws: a closed terminal must not end a training.
 void put(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
+void remark(const char* kind, const std::string& text) {
+  if (!silent) {
+    put(kind + core::printable(text) + "\n");
+  }
+}
+
 /// One running display; what it draws depends on whether stderr is a terminal.
 class Progress {
  public:
@@ -125,17 +131,9 @@ ProgressFn watched_progress(const std::string& what, const std::string& unit, bo
 
 void silence_console() { silent = true; }
 
-void print_note(const std::string& text) {
-  if (!silent) {
-    put("note: " + core::printable(text) + "\n");
-  }
-}
+void print_note(const std::string& text) { remark("note: ", text); }
 
-void print_warning(const std::string& text) {
-  if (!silent) {
-    put("warning: " + core::printable(text) + "\n");
-  }
-}
+void print_warning(const std::string& text) { remark("warning: ", text); }
 
 void print_error(const std::string& text) { put("ddpm-eval: error: " + core::printable(text) + "\n"); }
 

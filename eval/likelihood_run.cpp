@@ -127,7 +127,7 @@ ddpm::BoundReport evaluate(const LikelihoodSettings& settings, const ddpm::Model
   ddpm::BoundSums sums(strata);
   auto& group = tensor::process_group();
   auto saved = group.is_first() ? state.restore(sums, n, options.micro_batch) : tensor::NamedTensors();
-  const int64_t first = std::stoll(group.from_first(std::to_string(sums.count())));
+  const int64_t first = group.number_from_first(sums.count());
   int64_t done = first / options.micro_batch * passes;
   // A round is a micro-batch for every process, as far as there are any.
   for (int64_t begin = first; begin < n; begin += group.size() * options.micro_batch) {

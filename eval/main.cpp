@@ -76,24 +76,21 @@ int guarded(Action&& action) {
     return action();
   } catch (...) {
     const auto failure = ddpm_eval::eval::classify(std::current_exception());
-    if (!ddpm_eval::eval::is_spokesman(std::current_exception())) {
-      return static_cast<int>(failure.code);
-    }
-    return fail(failure.code, failure.message);
+    return ddpm_eval::eval::is_spokesman(std::current_exception(), failure)
+               ? fail(failure.code, failure.message)
+               : static_cast<int>(failure.code);
   }
 }
 
-int run(const Session& session, char** argv) {
+int run(Session& session, char** argv) {
   const auto process = ddpm_eval::eval::launched_for(session);
   if (ddpm_eval::eval::starts_workers(session, process)) {
     return ddpm_eval::eval::run_workers(*session.procs, argv);
   }
   if (process) {
-    ddpm_eval::eval::join_workers(*process);
+    ddpm_eval::eval::join_workers(*process, session);
   }
-  ddpm_eval::tensor::configure_runtime(
-      process ? ddpm_eval::eval::threads_of(session, *process) : session.threads,
-      process ? ddpm_eval::eval::device_of(session, *process) : session.device, session.tf32);
+  ddpm_eval::tensor::configure_runtime(session.threads, session.device, session.tf32);
   if (ddpm_eval::core::interrupt_requested()) {
     return fail(ExitCode::kInterrupted, "interrupted before anything was done");
   }

@@ -176,7 +176,7 @@ SampleOutput open_sample_output(const fs::path& target, const Json& provenance, 
     output.first = continue_folder(target, provenance, micro_batch);
     output.sink = data::make_png_folder_sink(target, output.first);
   }
-  output.first = std::stoll(group.from_first(std::to_string(output.first)));
+  output.first = group.number_from_first(output.first);
   return output;
 }
 

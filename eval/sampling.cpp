@@ -98,13 +98,7 @@ at::Tensor draw(const LoadedRun& run, int64_t begin, int64_t end, const std::fun
     own = ddpm::sample_data(run.model, run.options, tensor::index_range(own_begin, own_end),
                             [&](int64_t, int64_t) { stop(); });
   }
-  std::vector<at::Tensor> parts;
-  for (const auto& part : group.all_gather(own)) {
-    if (part.defined()) {
-      parts.push_back(part);
-    }
-  }
-  return parts.size() == 1 ? parts.front() : torch::cat(parts);
+  return group.gather_rows(own);
 }
 
 std::string prior_warning(const LoadedRun& run) {

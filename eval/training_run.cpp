@@ -75,7 +75,7 @@ std::optional<core::Json> finished_record(const fs::path& path, const training::
 /// Where the first process begins, which alone has the folder.
 void take_from_first(training::TrainState& state) {
   auto& group = tensor::process_group();
-  state.step = std::stoll(group.from_first(std::to_string(state.step)));
+  state.step = group.number_from_first(state.step);
   state.watch = training::LossWatch::from_json(group.from_first(state.watch.to_json()), "the first process");
   for (const auto& tensors :
        {state.parameters, state.buffers, state.adam.state(), state.ema.parameters(), state.ema.buffers()}) {

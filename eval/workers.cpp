@@ -1,29 +1,29 @@
 #include "eval/workers.h"
 
 #include "base/core/build_info.h"
+#include "base/core/environment.h"
 #include "base/core/error.h"
 #include "base/core/host_address.h"
 #include "base/core/interrupt.h"
+#include "base/core/text.h"
 #include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 #include "eval/console.h"
-#include "eval/failure.h"
+#include "eval/own_program.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,23 +35,22 @@ using Clock = std::chrono::steady_clock;
 constexpr int kMostWorkers = 1024;
 constexpr const char* kPatience = "DDPM_EVAL_PATIENCE";
 constexpr const char* kSupervised = "DDPM_EVAL_SUPERVISED";  // by run_workers(), which tells who was killed
+constexpr int64_t kMostPatience = std::numeric_limits<int>::max();
 constexpr const char* kLoopback = "127.0.0.1";
 constexpr std::chrono::milliseconds kLook{20};
 constexpr std::chrono::seconds kLinger{
     40};  // of processes after one has failed: they end by themselves in 30
 
 std::chrono::seconds patience() {
-  const char* text = std::getenv(kPatience);
-  if (text == nullptr || *text == '\0') {
+  const auto text = core::environment_value(kPatience);
+  if (text.empty()) {
     return tensor::GroupOptions().patience;
   }
-  int seconds = 0;
-  const auto* end = text + std::strlen(text);
-  const auto found = std::from_chars(text, end, seconds);
-  if (found.ec != std::errc() || found.ptr != end || seconds < 1) {
+  const auto seconds = core::whole_number(text);
+  if (!seconds || *seconds < 1 || *seconds > kMostPatience) {
     throw core::UsageError("{}={}: expected a number of seconds, 1 or more", kPatience, text);
   }
-  return std::chrono::seconds(seconds);
+  return std::chrono::seconds(*seconds);
 }
 
 /// The processes of run_workers().
@@ -96,10 +95,6 @@ class Workers {
                                 std::strerror(reason));
     }
     if (child == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-      if (::getppid() != parent) {
-        ::_exit(static_cast<int>(core::ExitCode::kResources));
-      }
       const auto set = [](const char* name, int value) { ::setenv(name, std::to_string(value).c_str(), 1); };
       set("RANK", rank);
       set("WORLD_SIZE", count);
@@ -108,7 +103,7 @@ class Workers {
       set("MASTER_PORT", port);
       ::setenv("MASTER_ADDR", kLoopback, 1);
       ::setenv(kSupervised, "1", 1);
-      ::execv("/proc/self/exe", argv);
+      become_own_program(argv, parent);
       ::_exit(static_cast<int>(core::ExitCode::kResources));
     }
     processes_.push_back(child);
@@ -156,7 +151,7 @@ class Workers {
 /// Whether a process tells the user of what another has ended with: the first one, or where it is gone any.
 /// Of that run_workers() tells.
 bool speaks(bool first, const tensor::PeerError& error) {
-  return first || (error.first_is_gone() && std::getenv(kSupervised) == nullptr);
+  return first || (error.first_is_gone() && core::environment_value(kSupervised).empty());
 }
 
 /// Whoever is not the first process has nothing to say: what it would print is the same.
@@ -203,18 +198,7 @@ int run_workers(int count, char** argv) {
   return Workers(count, argv).wait();
 }
 
-int threads_of(const Session& session, const core::LaunchedProcess& process) {
-  if (session.threads != 0 || !process.shares_processors) {
-    return session.threads;
-  }
-  return std::max(1, tensor::available_processors() / process.local_count);
-}
-
-std::string device_of(const Session& session, const core::LaunchedProcess& process) {
-  return session.device == "cuda" ? "cuda:" + std::to_string(process.local_rank) : session.device;
-}
-
-void join_workers(const core::LaunchedProcess& process) {
+void join_workers(const core::LaunchedProcess& process, Session& session) {
   tensor::GroupOptions options;
   options.patience = patience();
   options.build = std::string(core::build_info().commit);
@@ -228,16 +212,21 @@ void join_workers(const core::LaunchedProcess& process) {
   if (process.rank != 0) {
     fall_silent();
   }
+  if (session.threads == 0 && process.shares_processors) {
+    session.threads = std::max(1, tensor::available_processors() / process.local_count);
+  }
+  if (session.device == "cuda") {
+    session.device += ":" + std::to_string(process.local_rank);
+  }
 }
 
-bool is_spokesman(const std::exception_ptr& exception) {
+bool is_spokesman(const std::exception_ptr& exception, const Failure& failure) {
   const bool first = tensor::process_group().is_first();
   try {
     std::rethrow_exception(exception);
   } catch (const tensor::PeerError& error) {
     return speaks(first, error);
   } catch (...) {
-    const auto failure = classify(exception);
     const bool told = tensor::process_group().tell_failure(failure.code, failure.message);
     return first || !told;
   }

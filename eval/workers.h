@@ -2,6 +2,7 @@
 
 #include "base/core/launch.h"
 #include "eval/command.h"
+#include "eval/failure.h"
 
 #include <exception>
 #include <optional>
@@ -20,15 +21,12 @@ bool starts_workers(const Session& session, const std::optional<core::LaunchedPr
 /// request to stop on to them.
 int run_workers(int count, char** argv);
 
-/// How many threads a process has, and on which device: what the session says, where that leaves it open for
-/// processes that share a machine.
-int threads_of(const Session& session, const core::LaunchedProcess& process);
-std::string device_of(const Session& session, const core::LaunchedProcess& process);
+/// Meets the others. All but the first process are silent from here on. Threads and device that the session
+/// leaves open are settled, for processes that share a machine.
+void join_workers(const core::LaunchedProcess& process, Session& session);
 
-/// Meets the others. All but the first process are silent from here on.
-void join_workers(const core::LaunchedProcess& process);
-
-/// Tells the others what has ended this process; true if the user is to be told here.
-bool is_spokesman(const std::exception_ptr& exception);
+/// Tells the others of the failure that has ended this process, which `exception` was; true if the user is to
+/// be told here.
+bool is_spokesman(const std::exception_ptr& exception, const Failure& failure);
 
 }  // namespace ddpm_eval::eval

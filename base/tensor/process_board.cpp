@@ -1,14 +1,10 @@
 #include "base/tensor/process_board.h"
 
-#include "base/core/host_address.h"
-#include "base/core/interrupt.h"
+#include "base/core/text.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
 #include <ctime>
-
-#include <c10/util/Exception.h>
+#include <string_view>
 
 namespace ddpm_eval::tensor {
 namespace {
@@ -25,27 +21,14 @@ constexpr double kIdle = 0.02;      // of a processor: who uses less does nothin
 constexpr const char* kFailed = "failed";      // "CODE MESSAGE" of the first failure
 constexpr const char* kFailures = "failures";  // their number
 constexpr const char* kLost = "lost";          // a connection has broken
-// With a rank:
-constexpr const char* kCame = "came/";    // how many have come as it
-constexpr const char* kHost = "host/";    // where it runs
-constexpr const char* kBuild = "build/";  // which program it is
-constexpr const char* kSign =
-    "sign/";  // "NUMBER MILLISECONDS": its last sign, and what it has used of processors
-constexpr const char* kSeen = "seen/";    // it knows of the failure
-constexpr const char* kWaits = "waits/";  // at which wait it is
-constexpr const char* kLeft = "left/";    // it is done
+// Of each rank:
+constexpr const char* kSign = "sign";    // "NUMBER MILLISECONDS": its last one, and its use of processors
+constexpr const char* kSeen = "seen";    // it knows of the failure
+constexpr const char* kWaits = "waits";  // at which wait it is
+constexpr const char* kLeft = "left";    // it is done
 
-std::string key(const char* kind, int rank) { return kind + std::to_string(rank); }
-
-std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
-
-std::string text_of(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
-
-int64_t number_in(std::string_view text) {
-  int64_t number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
+/// Of our own texts.
+int64_t number_in(std::string_view text) { return core::whole_number(text).value_or(0); }
 
 /// Of "NUMBER MILLISECONDS".
 int64_t used_ms_in(const std::string& sign) {
@@ -58,95 +41,12 @@ int64_t used_ms() {
   return static_cast<int64_t>(used.tv_sec) * 1000 + used.tv_nsec / 1'000'000;
 }
 
-std::string address_for(const core::LaunchedProcess& process) {
-  const char* given = std::getenv("DDPM_EVAL_ADDRESS");
-  return given != nullptr && *given != '\0'
-             ? given
-             : core::own_address_towards(process.address, process.port, process.local_count != process.count);
-}
-
-c10::intrusive_ptr<c10d::Store> connect(const core::LaunchedProcess& process, seconds patience, bool serves) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(process.port);
-  options.isServer = serves;
-  options.waitWorkers = false;
-  options.timeout = patience;
-  return c10::make_intrusive<c10d::TCPStore>(process.address, options);
-}
-
 }  // namespace
 
-std::string reason_of(const std::exception& error) {
-  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
-  const std::string text = of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
-  return text.substr(0, text.find('\n'));
-}
-
 ProcessBoard::ProcessBoard(const core::LaunchedProcess& process, const GroupOptions& options)
-    : process_(process), options_(options), own_address_(address_for(process)) {
-  try {
-    if (process.rank != 0) {
-      await_store();
-    }
-    store_ = connect(process, options.patience, process.rank == 0);
-    signs_ = connect(process, options.patience, false);
-    meet();
-  } catch (const core::Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw core::ResourceError("rank {} did not reach the other processes at {} port {}: {}", process.rank,
-                              process.address, process.port, reason_of(error));
-  }
+    : process_(process), options_(options), meeting_(meet_at_store(process, options)) {
+  give_sign(0);
   thread_ = std::thread([this] { give_signs(); });
-}
-
-/// By looks of our own: TCPStore's are a second apart, and hear of no interrupt.
-void ProcessBoard::await_store() const {
-  for (const auto end = Clock::now() + options_.patience;
-       !core::is_served(process_.address, process_.port);) {
-    if (Clock::now() > end) {
-      throw core::ResourceError("rank {}: nobody came to {} port {} within {} s, where rank 0 should be",
-                                process_.rank, process_.address, process_.port, options_.patience.count());
-    }
-    refuse_interrupt();
-    std::this_thread::sleep_for(milliseconds(20));
-  }
-}
-
-void ProcessBoard::refuse_interrupt() {
-  if (core::interrupt_requested()) {
-    throw core::InterruptedError("interrupted before anything was done");
-  }
-}
-
-void ProcessBoard::meet() {
-  if (store_->add(key(kCame, process_.rank), 1) != 1) {
-    throw core::ResourceError(
-        "another rank {} has come to {} port {} already: two commands at once need different ports "
-        "(MASTER_PORT)",
-        process_.rank, process_.address, process_.port);
-  }
-  set(key(kBuild, process_.rank), options_.build);
-  set(key(kSign, process_.rank), "0 0");
-  set(key(kHost, process_.rank), core::host_name() + " (" + own_address_ + ")");
-  const auto end = Clock::now() + options_.patience;
-  const auto is_missing = [&](int rank) { return !has(key(kHost, rank)); };
-  for (auto missing = others(is_missing); !missing.empty(); missing = others(is_missing)) {
-    if (Clock::now() > end) {
-      throw core::ResourceError(
-          "{} of {} processes of this command came to {} port {} within {} s; rank {} did not",
-          process_.count - static_cast<int>(missing.size()), process_.count, process_.address, process_.port,
-          options_.patience.count(), missing.front());
-    }
-    refuse_interrupt();
-    std::this_thread::sleep_for(milliseconds(20));
-  }
-  const auto strangers = others([&](int rank) { return get(key(kBuild, rank)) != options_.build; });
-  if (!strangers.empty()) {
-    throw core::UsageError("{} runs another version of the program, {}, than rank {}, {}",
-                           name_of(strangers.front()), get(key(kBuild, strangers.front())), process_.rank,
-                           options_.build);
-  }
 }
 
 ProcessBoard::~ProcessBoard() {
@@ -184,17 +84,27 @@ void ProcessBoard::wait(const std::function<c10::intrusive_ptr<c10d::Work>()>& s
   }
 }
 
+/// What is found in the store, which is gone with the first process.
+template <class Ask>
+auto ProcessBoard::ask(const Ask& ask) {
+  try {
+    return ask();
+  } catch (const core::Error&) {
+    throw;
+  } catch (const std::exception&) {
+    throw_first_is_gone();
+  }
+}
+
 /// What a process that waits sees of the others; `signs` are kept from one look to the next.
 void ProcessBoard::look_around(std::vector<Signs>& signs) {
   std::vector<int> unheard, hanging;
-  try {
-    if (has(kFailed)) {
-      throw_failure(get(kFailed));
-    }
-    if (has(kLost)) {
+  ask([&] {
+    throw_failure_if_told();
+    if (store_.has(kLost)) {
       find_the_lost("a connection broke");
     }
-    set(key(kWaits, process_.rank), std::to_string(waits_));
+    store_.set(kWaits, process_.rank, std::to_string(waits_));
     if (signs.empty()) {
       signs = look_at_all();
       return;
@@ -202,13 +112,10 @@ void ProcessBoard::look_around(std::vector<Signs>& signs) {
     look_again(signs);
     const auto now = Clock::now();
     const auto of = [&](int rank) -> const Signs& { return signs[static_cast<size_t>(rank)]; };
-    unheard = others([&](int rank) { return now - of(rank).changed > kUnheard; });
-    hanging = others([&](int rank) { return now - of(rank).moved > options_.patience && is_behind(rank); });
-  } catch (const core::Error&) {
-    throw;
-  } catch (const std::exception&) {
-    throw_first_is_gone();
-  }
+    unheard = other_ranks(process_, [&](int rank) { return now - of(rank).changed > kUnheard; });
+    hanging = other_ranks(
+        process_, [&](int rank) { return now - of(rank).moved > options_.patience && is_behind(rank); });
+  });
   if (!unheard.empty()) {
     fail_of(
         unheard,
@@ -223,15 +130,14 @@ void ProcessBoard::look_around(std::vector<Signs>& signs) {
 
 /// Whether it has not come to where this one waits.
 bool ProcessBoard::is_behind(int rank) {
-  const auto name = key(kWaits, rank);
-  return !has(name) || number_in(get(name)) < waits_;
+  return !store_.has(kWaits, rank) || number_in(store_.get(kWaits, rank)) < waits_;
 }
 
 std::vector<ProcessBoard::Signs> ProcessBoard::look_at_all() {
   std::vector<Signs> signs;
   const auto now = Clock::now();
   for (int rank = 0; rank < process_.count; ++rank) {
-    const auto sign = get(key(kSign, rank));
+    const auto sign = store_.get(kSign, rank);
     signs.push_back({sign, now, used_ms_in(sign), now});
   }
   return signs;
@@ -239,9 +145,9 @@ std::vector<ProcessBoard::Signs> ProcessBoard::look_at_all() {
 
 void ProcessBoard::look_again(std::vector<Signs>& signs) {
   const auto now = Clock::now();
-  for (const int rank : others([](int) { return true; })) {
+  for (const int rank : other_ranks(process_, [](int) { return true; })) {
     auto& known = signs[static_cast<size_t>(rank)];
-    const auto sign = get(key(kSign, rank));
+    const auto sign = store_.get(kSign, rank);
     if (sign == known.last) {
       continue;
     }
@@ -257,24 +163,17 @@ void ProcessBoard::look_again(std::vector<Signs>& signs) {
 }
 
 void ProcessBoard::find_the_lost(const std::string& reason) {
-  std::vector<int> missing;
-  try {
-    set(kLost, "1");
+  const auto missing = ask([&] {
+    store_.set(kLost, "1");
     auto signs = look_at_all();
     const auto begin = Clock::now();
     while (Clock::now() - begin < kGrace) {
-      if (has(kFailed)) {
-        throw_failure(get(kFailed));
-      }
+      throw_failure_if_told();
       std::this_thread::sleep_for(milliseconds(100));
       look_again(signs);
     }
-    missing = others([&](int rank) { return signs[static_cast<size_t>(rank)].changed <= begin; });
-  } catch (const core::Error&) {
-    throw;
-  } catch (const std::exception&) {
-    throw_first_is_gone();
-  }
+    return other_ranks(process_, [&](int rank) { return signs[static_cast<size_t>(rank)].changed <= begin; });
+  });
   if (missing.empty()) {
     const auto text = fmt::format("the connection between two processes broke: {}", reason);
     tell(core::ExitCode::kResources, text);
@@ -287,18 +186,24 @@ void ProcessBoard::find_the_lost(const std::string& reason) {
 void ProcessBoard::fail_of(const std::vector<int>& ranks, const std::string& what) {
   std::string text;
   for (const int rank : ranks) {
-    text += (text.empty() ? "" : ", ") + name_of(rank);
+    text += (text.empty() ? "" : ", ") + store_.name_of(rank);
   }
   text += " " + what;
   tell(core::ExitCode::kResources, text, ranks);
   throw PeerError(core::ExitCode::kResources, text);
 }
 
+/// The thread that computes knows that this ends, and needs not be ended.
+void ProcessBoard::heed() {
+  const std::lock_guard lock(mutex_);
+  heeded_ = true;
+}
+
 void ProcessBoard::throw_first_is_gone() {
+  heed();
   std::optional<std::string> failure;
   {
     const std::lock_guard lock(mutex_);
-    heeded_ = true;
     failure = failure_;
   }
   if (failure) {  // of which it has told before it went
@@ -310,36 +215,37 @@ void ProcessBoard::throw_first_is_gone() {
                   PeerError::First::kGone);
 }
 
+void ProcessBoard::throw_failure_if_told() {
+  if (store_.has(kFailed)) {
+    throw_failure(store_.get(kFailed));
+  }
+}
+
 /// Of "CODE MESSAGE".
 void ProcessBoard::throw_failure(const std::string& text) {
-  {
-    const std::lock_guard lock(mutex_);
-    heeded_ = true;
-  }
+  heed();
   const auto space = text.find(' ');
-  throw PeerError(static_cast<core::ExitCode>(number_in(text)), text.substr(space + 1));
+  throw PeerError(static_cast<core::ExitCode>(number_in(text.substr(0, space))), text.substr(space + 1));
 }
 
 bool ProcessBoard::tell_failure(core::ExitCode code, const std::string& message) {
-  return tell(code, name_of(process_.rank) + ": " + message);
+  return tell(code, store_.name_of(process_.rank) + ": " + message);
 }
 
 /// Those who are `gone` will not hear of it.
 bool ProcessBoard::tell(core::ExitCode code, const std::string& text, const std::vector<int>& gone) {
-  {
-    const std::lock_guard lock(mutex_);
-    heeded_ = true;
-  }
+  heed();
   try {
-    if (store_->add(kFailures, 1) == 1) {
-      set(kFailed, fmt::format("{} {}", static_cast<int>(code), text));
+    if (store_.count(kFailures) == 1) {
+      store_.set(kFailed, fmt::format("{} {}", static_cast<int>(code), text));
     }
-    set(key(kSeen, process_.rank), "1");
+    store_.set(kSeen, process_.rank, "1");
     if (process_.rank == 0) {  // with it the store goes
       const auto is_unaware = [&](int rank) {
-        return std::ranges::find(gone, rank) == gone.end() && !has(key(kSeen, rank));
+        return std::ranges::find(gone, rank) == gone.end() && !store_.has(kSeen, rank);
       };
-      for (const auto end = Clock::now() + kGrace; Clock::now() < end && !others(is_unaware).empty();) {
+      for (const auto end = Clock::now() + kGrace;
+           Clock::now() < end && !other_ranks(process_, is_unaware).empty();) {
         std::this_thread::sleep_for(milliseconds(20));
       }
     }
@@ -351,16 +257,16 @@ bool ProcessBoard::tell(core::ExitCode code, const std::string& text, const std:
 
 void ProcessBoard::leave() {
   try {
-    set(key(kLeft, process_.rank), "1");
+    store_.set(kLeft, process_.rank, "1");
     if (process_.rank != 0) {
       return;
     }
     // Those who have gone, or failed, after the work was done are not waited for: nothing of it is lost.
     auto signs = look_at_all();
     const auto is_busy = [&](int rank) {
-      return !has(key(kLeft, rank)) && Clock::now() - signs[static_cast<size_t>(rank)].changed < kGrace;
+      return !store_.has(kLeft, rank) && Clock::now() - signs[static_cast<size_t>(rank)].changed < kGrace;
     };
-    while (!has(kFailed) && !others(is_busy).empty()) {
+    while (!store_.has(kFailed) && !other_ranks(process_, is_busy).empty()) {
       std::this_thread::sleep_for(milliseconds(20));
       look_again(signs);
     }
@@ -368,33 +274,6 @@ void ProcessBoard::leave() {
     return;  // there is nobody left to wait for
   }
 }
-
-/// Ranks but this process' own.
-std::vector<int> ProcessBoard::others(const std::function<bool(int)>& which) const {
-  std::vector<int> ranks;
-  for (int rank = 0; rank < process_.count; ++rank) {
-    if (rank != process_.rank && which(rank)) {
-      ranks.push_back(rank);
-    }
-  }
-  return ranks;
-}
-
-std::string ProcessBoard::name_of(int rank) {
-  try {
-    return fmt::format("rank {} on {}", rank, get(key(kHost, rank)));
-  } catch (const std::exception&) {
-    return fmt::format("rank {}", rank);
-  }
-}
-
-std::string ProcessBoard::get(const std::string& name) { return text_of(store_->get(name)); }
-
-void ProcessBoard::set(const std::string& name, const std::string& value) {
-  store_->set(name, bytes_of(value));
-}
-
-bool ProcessBoard::has(const std::string& name) { return store_->check({name}); }
 
 void ProcessBoard::give_signs() {
   int64_t number = 0;
@@ -415,12 +294,12 @@ void ProcessBoard::give_signs() {
 /// one has more time, as it may have something to save.
 void ProcessBoard::give_sign(int64_t number) {
   try {
-    signs_->set(key(kSign, process_.rank), bytes_of(fmt::format("{} {}", number, used_ms())));
-    if (!signs_->check({kFailed})) {
+    signs_.set(kSign, process_.rank, fmt::format("{} {}", number, used_ms()));
+    if (!signs_.has(kFailed)) {
       return;
     }
-    const auto text = text_of(signs_->get(kFailed));
-    signs_->set(key(kSeen, process_.rank), bytes_of("1"));
+    const auto text = signs_.get(kFailed);
+    signs_.set(kSeen, process_.rank, "1");
     const std::lock_guard lock(mutex_);
     failure_ = text;
   } catch (const std::exception&) {

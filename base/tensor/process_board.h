@@ -3,11 +3,11 @@
 #include "base/core/error.h"
 #include "base/core/launch.h"
 #include "base/tensor/process_group.h"
+#include "base/tensor/process_store.h"
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -15,17 +15,13 @@
 #include <thread>
 #include <vector>
 
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/csrc/distributed/c10d/Work.hpp>
 
 namespace ddpm_eval::tensor {
 
-/// The first line of what LibTorch throws, without its backtrace.
-std::string reason_of(const std::exception& error);
-
-/// Where processes that work together tell each other how they are: a c10d::TCPStore, which lives in the
-/// first one. A thread of each gives signs of life, with the time of the processor that its process has used,
-/// so that who is gone and who hangs are told from who is busy.
+/// Where processes that work together tell each other how they are, in a ProcessStore. A thread of each gives
+/// signs of life, with the time of the processor that its process has used, so that who is gone and who hangs
+/// are told from who is busy.
 class ProcessBoard {
  public:
   /// Meets the others, as meet_processes().
@@ -34,8 +30,8 @@ class ProcessBoard {
   ProcessBoard(const ProcessBoard&) = delete;
   ProcessBoard& operator=(const ProcessBoard&) = delete;
 
-  const c10::intrusive_ptr<c10d::Store>& store() const { return store_; }
-  const std::string& own_address() const { return own_address_; }
+  const c10::intrusive_ptr<c10d::Store>& store() const { return store_.store(); }
+  const std::string& own_address() const { return meeting_.own_address; }
 
   /// Returns when what `start` has started is done. Throws PeerError if another process has failed, is gone,
   /// or hangs.
@@ -59,10 +55,8 @@ class ProcessBoard {
     Clock::time_point moved;    ///< when it had last done something worth the name
   };
 
-  void await_store() const;
-  static void refuse_interrupt();
-  void meet();
   bool tell(core::ExitCode code, const std::string& text, const std::vector<int>& gone = {});
+  void throw_failure_if_told();
   [[noreturn]] void throw_failure(const std::string& text);
   [[noreturn]] void throw_first_is_gone();
   [[noreturn]] void fail_of(const std::vector<int>& ranks, const std::string& what);
@@ -71,21 +65,19 @@ class ProcessBoard {
   std::vector<Signs> look_at_all();
   void look_again(std::vector<Signs>& signs);
   bool is_behind(int rank);
-  std::vector<int> others(const std::function<bool(int)>& which) const;
-  std::string name_of(int rank);
-  std::string get(const std::string& key);
-  void set(const std::string& key, const std::string& value);
-  bool has(const std::string& key);
+  template <class Ask>
+  auto ask(const Ask& ask);
+  void heed();
   void give_signs();
   void give_sign(int64_t number);
 
   core::LaunchedProcess process_;
   GroupOptions options_;
-  std::string own_address_;
-  c10::intrusive_ptr<c10d::Store> store_;  ///< of the thread that computes
-  c10::intrusive_ptr<c10d::Store> signs_;  ///< of the thread that gives signs
-  int64_t waits_ = 0;                      ///< calls of wait()
-  std::mutex mutex_;                       ///< of what follows
+  Meeting meeting_;
+  ProcessStore& store_ = meeting_.store;    ///< of the thread that computes
+  ProcessStore& signs_ = meeting_.another;  ///< of the thread that gives signs
+  int64_t waits_ = 0;                       ///< calls of wait()
+  std::mutex mutex_;                        ///< of what follows
   std::condition_variable stop_;
   bool stopped_ = false;
   std::optional<std::string> failure_;             ///< of any process, as the store has it

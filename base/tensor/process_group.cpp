@@ -2,14 +2,14 @@
 
 #include <memory>
 
+#include <torch/types.h>
+
 #ifdef DDPM_EVAL_WITH_GLOO
+#include "base/core/environment.h"
 #include "base/tensor/process_board.h"
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
-
-#include <torch/types.h>
 
 #ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO  // LibTorch has it; the macro is of its own build
@@ -37,6 +37,16 @@ class Alone final : public ProcessGroup {
 ProcessGroup* joined = nullptr;
 
 }  // namespace
+
+at::Tensor ProcessGroup::gather_rows(const at::Tensor& mine) {
+  auto parts = all_gather(mine);
+  std::erase_if(parts, [](const at::Tensor& part) { return !part.defined(); });
+  return parts.size() > 1 ? torch::cat(parts) : parts.empty() ? at::Tensor() : parts.front();
+}
+
+int64_t ProcessGroup::number_from_first(int64_t number) {
+  return std::stoll(from_first(std::to_string(number)));
+}
 
 ProcessGroup& process_group() {
   static Alone alone;
@@ -172,10 +182,10 @@ class GlooGroup final : public ProcessGroup {
   static c10::intrusive_ptr<c10d::ProcessGroupGloo::Options> gloo_options(const ProcessBoard& board) {
     auto options = c10d::ProcessGroupGloo::Options::create(kForever);
     options->threads = 1;  // one collective at a time
-    const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
-    options->devices.push_back(interface != nullptr && *interface != '\0'
-                                   ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
-                                   : c10d::ProcessGroupGloo::createDeviceForHostname(board.own_address()));
+    const auto interface = core::environment_value("GLOO_SOCKET_IFNAME");
+    options->devices.push_back(interface.empty()
+                                   ? c10d::ProcessGroupGloo::createDeviceForHostname(board.own_address())
+                                   : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
     return options;
   }
 

@@ -4,6 +4,7 @@
 #include "base/core/launch.h"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -57,8 +58,12 @@ class ProcessGroup {
   /// the same other sides, or an undefined tensor, which comes back as one.
   virtual std::vector<at::Tensor> all_gather(const at::Tensor& mine) = 0;
 
-  /// The first process' text, on all.
+  /// What all processes give to all_gather(), one after the other; undefined where nobody gives anything.
+  at::Tensor gather_rows(const at::Tensor& mine);
+
+  /// The first process' text, or number, on all.
   virtual std::string from_first(const std::string& text) = 0;
+  int64_t number_from_first(int64_t number);
 
   /// Whether it is so on any process.
   virtual bool any(bool mine) = 0;

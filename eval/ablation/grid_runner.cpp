@@ -6,6 +6,7 @@
 #include "eval/ablation/grid_worker.h"
 #include "eval/console.h"
 #include "eval/failure.h"
+#include "eval/own_program.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +18,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,14 +40,11 @@ struct WorkerProcess {
 [[noreturn]] void become_worker(char* const* argv, int pipe, pid_t parent) {
   // A group of its own: Ctrl-C reaches it once, from its parent. If that is killed, it saves and stops.
   ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   const int nothing = ::open("/dev/null", O_RDWR);
   ::dup2(nothing, STDIN_FILENO);
   ::dup2(pipe, STDOUT_FILENO);
   ::dup2(nothing, STDERR_FILENO);
-  if (::getppid() == parent) {
-    ::execv("/proc/self/exe", argv);
-  }
+  become_own_program(argv, parent);
   ::_exit(127);
 }
 

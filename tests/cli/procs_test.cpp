@@ -1,10 +1,7 @@
-#include "base/data/safetensors.h"
-#include "tests/support/small_unet_fixture.h"
+#include "tests/support/procs_fixture.h"
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using testing::bytes_of;
+using testing::children_of;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::json_of;
@@ -27,20 +25,8 @@ using testing::kTinyImages;
 using testing::kTinyPoints;
 using testing::ProgramOptions;
 using testing::run_program;
-using ::testing::StartsWith;
 
-/// The processes that `parent` has started, in the order of their numbers.
-std::vector<pid_t> children_of(pid_t parent) {
-  std::ifstream file("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
-  std::vector<pid_t> children;
-  for (pid_t child = 0; file >> child;) {
-    children.push_back(child);
-  }
-  std::ranges::sort(children);
-  return children;
-}
-
-class ProcsTest : public testing::RunFixture {
+class ProcsTest : public testing::ProcsTest {
  protected:
   /// The files of a folder of samples, one after the other.
   std::string images_of(const std::string& folder) const {
@@ -59,9 +45,7 @@ class ProcsTest : public testing::RunFixture {
   }
 
   Arguments sampling(const std::string& out, int num, const Arguments& more) const {
-    Arguments arguments = {"sample", "--run", path("run"), "--num", std::to_string(num), "--out", path(out)};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
+    return joined({"sample", "--run", path("run"), "--num", std::to_string(num), "--out", path(out)}, more);
   }
 };
 
@@ -103,25 +87,23 @@ TEST_F(ProcsTest, AFolderIsGoneOnWithByAnotherNumberOfProcesses) {
 TEST_F(ProcsTest, ScoresAreTheSameOnAnyNumberOfProcesses) {
   train("run", kTinyImages);
   done(sampling("fake", 150, {}));
-  Arguments scoring = {"score",
-                       "--real",
-                       "gaussian-noise:28x28x1?num=333&seed=3",
-                       "--fake",
-                       path("fake"),
-                       "--features",
-                       "fashion-mnist-small",
-                       "--metrics",
-                       "fid,is,kid,prdc",
-                       "--kid-subset-size",
-                       "20",
-                       "--kid-subsets",
-                       "3"};
+  const Arguments scoring = {"score",
+                             "--real",
+                             "gaussian-noise:28x28x1?num=333&seed=3",
+                             "--fake",
+                             path("fake"),
+                             "--features",
+                             "fashion-mnist-small",
+                             "--metrics",
+                             "fid,is,kid,prdc",
+                             "--kid-subset-size",
+                             "20",
+                             "--kid-subsets",
+                             "3"};
   const auto one = record_of(scoring);
   EXPECT_FALSE(one["runtime"].contains("processes"));
   for (const std::string procs : {"2", "3", "5"}) {
-    auto shared = scoring;
-    shared.insert(shared.end(), {"--procs", procs});
-    const auto several = record_of(shared);
+    const auto several = record_of(joined(scoring, {"--procs", procs}));
     EXPECT_EQ(several["runtime"]["processes"], std::stoi(procs));
     EXPECT_EQ(several["metrics"].size(), one["metrics"].size());
     EXPECT_GT(one["metrics"].size(), 8U);
@@ -174,125 +156,12 @@ TEST_F(ProcsTest, LikelihoodsAreTheSameOnAnyNumberOfProcesses) {
   EXPECT_THAT(again.err, HasSubstr("was complete; its record stays"));
 }
 
-class TrainingOnProcs : public ProcsTest {
- protected:
-  void SetUp() override { testing::put_file(dir_ / "c.toml", testing::kSmallUNet); }
-
-  Arguments training(const std::string& run, const Arguments& more) const {
-    Arguments arguments = {"train", "--config", path("c.toml"), "--out", path(run)};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-  }
-
-  /// Two runs agree to 1e-5 in every tensor of their checkpoints, relative to its largest value.
-  void same_weights(const std::string& a, const std::string& b) const {
-    const auto one = data::read_safetensors(dir_ / a / "checkpoint.safetensors").tensors;
-    const auto other = data::read_safetensors(dir_ / b / "checkpoint.safetensors").tensors;
-    ASSERT_EQ(one.size(), other.size());
-    EXPECT_GT(one.size(), 100U);
-    for (size_t i = 0; i < one.size(); ++i) {
-      ASSERT_EQ(one[i].name, other[i].name);
-      if (one[i].name.starts_with("adam")) {
-        continue;  // squares of gradients near 0 are as exact as these are large
-      }
-      const double size = one[i].tensor.abs().max().item<double>();
-      EXPECT_LE((one[i].tensor - other[i].tensor).abs().max().item<double>(), 1e-5 * std::max(size, 1e-2))
-          << one[i].name;
-    }
-  }
-};
-
-// A batch of 4 for 2 processes, for 3 with a remainder, and for 5 of which one has nothing.
-TEST_F(TrainingOnProcs, TwentyStepsAreThoseOfOneProcess) {
-  const Arguments twenty = {"--set", "train.steps=20"};
-  done(training("one", twenty));
-  for (const std::string procs : {"2", "3", "5"}) {
-    auto shared = twenty;
-    shared.insert(shared.end(), {"--procs", procs});
-    done(training("on" + procs, shared));
-    same_weights("one", "on" + procs);
-    const auto record = json_of(dir_ / ("on" + procs) / "run.json");
-    EXPECT_EQ(record["runtime"]["processes"], std::stoi(procs));
-    EXPECT_EQ(record["step"], 20);
-    EXPECT_TRUE(fs::exists(dir_ / ("on" + procs) / "log.jsonl"));
-  }
-  auto parts = twenty;
-  parts.insert(parts.end(), {"--procs", "2", "--set", "train.accumulate=4"});
-  done(training("parts", parts));
-  same_weights("one", "parts");
-}
-
-TEST_F(TrainingOnProcs, ARunIsGoneOnWithByAnotherNumberOfProcesses) {
-  done(training("one", {}));
-  done(training("broken", {"--set", "train.steps=4", "--procs", "3"}));
-  done(training("broken", {"--resume", "--procs", "2"}));
-  same_weights("one", "broken");
-  const auto again = run_program({"train", "--resume", "--out", path("broken"), "--procs", "2"});
-  EXPECT_EQ(again.exit_code, 0) << again.err;
-  const auto taken = run_program(training("broken", {"--procs", "2"}));
-  EXPECT_EQ(taken.exit_code, 2);
-  EXPECT_THAT(error_line(taken), HasSubstr("holds a run already"));
-}
-
-TEST_F(TrainingOnProcs, AnInterruptStopsAllAfterTheSameStep) {
-  ProgramOptions options;
-  options.interrupt_when = [&](pid_t) {
-    return bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos;
-  };
-  const auto result = run_program(training("run", {"--procs", "2", "--set", "train.steps=100000", "--set",
-                                                   "train.log_every=1", "--set", "train.grid_every=0"}),
-                                  options);
-  EXPECT_EQ(result.exit_code, 130) << result.err;
-  EXPECT_THAT(error_line(result), HasSubstr("interrupted after step"));
-  EXPECT_THAT(error_line(result), HasSubstr("the state is saved in"));
-  EXPECT_GE(json_of(dir_ / "run" / "checkpoint.json")["step"], 5);
-}
-
-TEST_F(TrainingOnProcs, ALimitOnTheLossIsKeptByAllAlsoOnResuming) {
-  const Arguments limit = {"--set", "train.diverged_factor=50", "--set", "train.log_every=0"};
-  auto first = limit;
-  first.insert(first.end(), {"--set", "train.steps=110", "--procs", "2"});
-  done(training("run", first));
-  done({"train", "--resume", "--out", path("run"), "--set", "train.steps=130", "--procs", "2"});
-  EXPECT_EQ(json_of(dir_ / "run" / "run.json")["step"], 130);
-  const auto wild = run_program(
-      training("wild", {"--procs", "2", "--set", "train.steps=2000", "--set", "train.learning_rate=1e4",
-                        "--set", "train.clip_norm=0", "--set", "train.grid_every=0"}));
-  EXPECT_EQ(wild.exit_code, 5) << wild.err;
-  EXPECT_THAT(error_line(wild), HasSubstr("training diverged at step"));
-}
-
 TEST_F(ProcsTest, WhatFailsOnAllIsToldOnce) {
   const auto result =
       run_program({"fid", "--real", "gaussian-noise:28x28x1?num=4", "--fake", "gaussian-noise:28x28x1?num=4",
                    "--features", "fashion-mnist-small", "--procs", "3", "--device", "cuda:63"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(std::ranges::count(result.err, '\n'), 1) << result.err;
-}
-
-TEST_F(TrainingOnProcs, AProcessThatIsKilledLeavesTheRunSaved) {
-  const Arguments many = {"--set", "train.steps=100000",       "--set", "train.log_every=1",
-                          "--set", "train.checkpoint_every=0", "--set", "train.grid_every=0"};
-  auto three = many;
-  three.insert(three.end(), {"--procs", "3"});
-  ProgramOptions options;
-  options.interrupt_when = [&, sent = false](pid_t parent) mutable {
-    const auto children = children_of(parent);
-    if (!sent && bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos &&
-        children.size() == 3) {
-      sent = ::kill(children[1], SIGKILL) == 0;
-    }
-    return false;
-  };
-  const auto result = run_program(training("run", three), options);
-  EXPECT_EQ(result.exit_code, 7) << result.err;
-  EXPECT_THAT(error_line(result), HasSubstr("rank 1 on "));
-  EXPECT_THAT(error_line(result), HasSubstr("is saved in"));
-  const auto step = json_of(dir_ / "run" / "checkpoint.json")["step"].get<int64_t>();
-  EXPECT_GE(step, 5);
-  const auto more = "train.steps=" + std::to_string(step + 3);
-  done({"train", "--resume", "--out", path("run"), "--procs", "2", "--set", more});
-  EXPECT_EQ(json_of(dir_ / "run" / "run.json")["step"], step + 3);
 }
 
 TEST_F(ProcsTest, OnlyOneProcessSpeaks) {
@@ -326,14 +195,11 @@ TEST_F(ProcsTest, WhatCannotBeSharedIsRefused) {
                            "gaussian-noise:28x28x1?num=4",
                            "--features",
                            "fashion-mnist-small"};
-  auto two = score;
-  two.insert(two.end(), {"--procs", "2"});
-  const auto other = run_program(two, launched);
+  const auto other = run_program(joined(score, {"--procs", "2"}), launched);
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(error_line(other), HasSubstr("the environment tells of 3 processes"));
-  auto one = score;
-  one.insert(one.end(), {"--procs", "1"});
-  EXPECT_EQ(run_program(one, launched).exit_code, 0) << "alone, whatever the environment says";
+  EXPECT_EQ(run_program(joined(score, {"--procs", "1"}), launched).exit_code, 0)
+      << "alone, whatever the environment says";
   launched.environment.push_back("DDPM_EVAL_PATIENCE=soon");
   EXPECT_THAT(error_line(run_program(score, launched)), HasSubstr("DDPM_EVAL_PATIENCE=soon: expected"));
 }

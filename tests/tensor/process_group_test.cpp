@@ -67,6 +67,8 @@ TEST_F(ProcessGroupTest, GathersPartsOfDifferentLengthsByRank) {
     EXPECT_EQ(parts[0].sizes(), at::IntArrayRef({0, 4}));
     EXPECT_FALSE(parts[1].defined());
     EXPECT_TRUE(parts[2].equal(torch::full({2, 4}, 2.5, torch::kFloat32)));
+    EXPECT_TRUE(group.gather_rows(mine).equal(torch::full({2, 4}, 2.5, torch::kFloat32)));
+    EXPECT_FALSE(group.gather_rows({}).defined());
   });
 }
 
@@ -86,6 +88,7 @@ TEST_F(ProcessGroupTest, TheFirstOnesTextAndAnyonesWord) {
   in_processes(4, {}, [](ProcessGroup& group) {
     EXPECT_EQ(group.from_first(group.is_first() ? "of the first" : "mine"), "of the first");
     EXPECT_EQ(group.from_first(""), "");
+    EXPECT_EQ(group.number_from_first(group.is_first() ? -5 : group.rank()), -5);
     EXPECT_FALSE(group.any(false));
     EXPECT_TRUE(group.any(group.rank() == 3));
   });

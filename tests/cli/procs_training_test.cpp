@@ -1,0 +1,129 @@
+#include "base/data/safetensors.h"
+#include "tests/support/procs_fixture.h"
+#include "tests/support/small_unet_fixture.h"
+
+#include <algorithm>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+// Training on several processes: the weights of one, and a run that is saved where one is lost.
+namespace ddpm_eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::bytes_of;
+using testing::children_of;
+using testing::error_line;
+using ::testing::HasSubstr;
+using testing::json_of;
+using testing::ProgramOptions;
+using testing::run_program;
+
+class TrainingOnProcs : public testing::ProcsTest {
+ protected:
+  void SetUp() override { testing::put_file(dir_ / "c.toml", testing::kSmallUNet); }
+
+  Arguments training(const std::string& run, const Arguments& more) const {
+    return joined({"train", "--config", path("c.toml"), "--out", path(run)}, more);
+  }
+
+  /// Two runs agree to 1e-5 in every tensor of their checkpoints, relative to its largest value.
+  void same_weights(const std::string& a, const std::string& b) const {
+    const auto one = data::read_safetensors(dir_ / a / "checkpoint.safetensors").tensors;
+    const auto other = data::read_safetensors(dir_ / b / "checkpoint.safetensors").tensors;
+    ASSERT_EQ(one.size(), other.size());
+    EXPECT_GT(one.size(), 100U);
+    for (size_t i = 0; i < one.size(); ++i) {
+      ASSERT_EQ(one[i].name, other[i].name);
+      if (one[i].name.starts_with("adam")) {
+        continue;  // squares of gradients near 0 are as exact as these are large
+      }
+      const double size = one[i].tensor.abs().max().item<double>();
+      EXPECT_LE((one[i].tensor - other[i].tensor).abs().max().item<double>(), 1e-5 * std::max(size, 1e-2))
+          << one[i].name;
+    }
+  }
+};
+
+// A batch of 4 for 2 processes, for 3 with a remainder, and for 5 of which one has nothing.
+TEST_F(TrainingOnProcs, TwentyStepsAreThoseOfOneProcess) {
+  const Arguments twenty = {"--set", "train.steps=20"};
+  done(training("one", twenty));
+  for (const std::string procs : {"2", "3", "5"}) {
+    done(training("on" + procs, joined(twenty, {"--procs", procs})));
+    same_weights("one", "on" + procs);
+    const auto record = json_of(dir_ / ("on" + procs) / "run.json");
+    EXPECT_EQ(record["runtime"]["processes"], std::stoi(procs));
+    EXPECT_EQ(record["step"], 20);
+    EXPECT_TRUE(fs::exists(dir_ / ("on" + procs) / "log.jsonl"));
+  }
+  done(training("parts", joined(twenty, {"--procs", "2", "--set", "train.accumulate=4"})));
+  same_weights("one", "parts");
+}
+
+TEST_F(TrainingOnProcs, ARunIsGoneOnWithByAnotherNumberOfProcesses) {
+  done(training("one", {}));
+  done(training("broken", {"--set", "train.steps=4", "--procs", "3"}));
+  done(training("broken", {"--resume", "--procs", "2"}));
+  same_weights("one", "broken");
+  const auto again = run_program({"train", "--resume", "--out", path("broken"), "--procs", "2"});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  const auto taken = run_program(training("broken", {"--procs", "2"}));
+  EXPECT_EQ(taken.exit_code, 2);
+  EXPECT_THAT(error_line(taken), HasSubstr("holds a run already"));
+}
+
+TEST_F(TrainingOnProcs, AnInterruptStopsAllAfterTheSameStep) {
+  ProgramOptions options;
+  options.interrupt_when = [&](pid_t) {
+    return bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos;
+  };
+  const auto result = run_program(training("run", {"--procs", "2", "--set", "train.steps=100000", "--set",
+                                                   "train.log_every=1", "--set", "train.grid_every=0"}),
+                                  options);
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("interrupted after step"));
+  EXPECT_THAT(error_line(result), HasSubstr("the state is saved in"));
+  EXPECT_GE(json_of(dir_ / "run" / "checkpoint.json")["step"], 5);
+}
+
+TEST_F(TrainingOnProcs, ALimitOnTheLossIsKeptByAllAlsoOnResuming) {
+  const Arguments limit = {"--set", "train.diverged_factor=50", "--set", "train.log_every=0"};
+  done(training("run", joined(limit, {"--set", "train.steps=110", "--procs", "2"})));
+  done({"train", "--resume", "--out", path("run"), "--set", "train.steps=130", "--procs", "2"});
+  EXPECT_EQ(json_of(dir_ / "run" / "run.json")["step"], 130);
+  const auto wild = run_program(
+      training("wild", {"--procs", "2", "--set", "train.steps=2000", "--set", "train.learning_rate=1e4",
+                        "--set", "train.clip_norm=0", "--set", "train.grid_every=0"}));
+  EXPECT_EQ(wild.exit_code, 5) << wild.err;
+  EXPECT_THAT(error_line(wild), HasSubstr("training diverged at step"));
+}
+
+TEST_F(TrainingOnProcs, AProcessThatIsKilledLeavesTheRunSaved) {
+  const Arguments many = {"--set", "train.steps=100000",       "--set", "train.log_every=1",
+                          "--set", "train.checkpoint_every=0", "--set", "train.grid_every=0"};
+  ProgramOptions options;
+  options.interrupt_when = [&, sent = false](pid_t parent) mutable {
+    const auto children = children_of(parent);
+    if (!sent && bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos &&
+        children.size() == 3) {
+      sent = ::kill(children[1], SIGKILL) == 0;
+    }
+    return false;
+  };
+  const auto result = run_program(training("run", joined(many, {"--procs", "3"})), options);
+  EXPECT_EQ(result.exit_code, 7) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("rank 1 on "));
+  EXPECT_THAT(error_line(result), HasSubstr("is saved in"));
+  const auto step = json_of(dir_ / "run" / "checkpoint.json")["step"].get<int64_t>();
+  EXPECT_GE(step, 5);
+  const auto more = "train.steps=" + std::to_string(step + 3);
+  done({"train", "--resume", "--out", path("run"), "--procs", "2", "--set", more});
+  EXPECT_EQ(json_of(dir_ / "run" / "run.json")["step"], step + 3);
+}
+
+}  // namespace
+}  // namespace ddpm_eval
