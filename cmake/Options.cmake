@@ -22,7 +22,9 @@ add_library(ddpm_eval_flags INTERFACE)
 # by the processor.)
 target_compile_options(ddpm_eval_flags INTERFACE -ffp-contract=off -fpch-preprocess)
 if(DDPM_EVAL_SANITIZE)
-  target_compile_options(ddpm_eval_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g1)
+  # Names of folders outside of what is compiled: a night builds each commit in a folder of its own, and ccache knows it.
+  target_compile_options(ddpm_eval_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g1
+                         -fdebug-prefix-map=${PROJECT_SOURCE_DIR}=.)
   target_link_options(ddpm_eval_flags INTERFACE -fsanitize=address,undefined)
 endif()
 

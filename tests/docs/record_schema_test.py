@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SCHEMA = json.loads((ROOT / "docs" / "schema" / "record-1.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
 KINDS = SCHEMA["properties"]["kind"]["enum"]
-BENCH_KINDS = {"parity", "peer-race", "gpu-bench", "memory"}  # of bench/, which have layouts of their own
+BENCH_KINDS = {"parity", "peer-race", "gpu-bench", "memory", "scaling"}  # of bench/, which have layouts of their own
 
 IMAGES = """[data]
 source = 'gaussian-noise:28x28x1?num=16'
