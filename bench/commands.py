@@ -9,7 +9,14 @@ import host
 
 
 class Failed(Exception):
-    """A command has not done its work; the text says why."""
+    """A command or a competitor has not done its work; the text says why."""
+
+
+def last_line(file):
+    """Of what a command has written to an open file."""
+    file.seek(0)
+    lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no message"
 
 
 def finished(words, limit, **options):
@@ -18,9 +25,7 @@ def finished(words, limit, **options):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         done = host.finish([str(word) for word in words], limit, stdout=out, stderr=err, **options)
         if done.code != 0:
-            err.seek(0)
-            lines = err.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            return done, None, lines[-1]
+            return done, None, last_line(err)
         out.seek(0)
         return done, json.load(out), ""
 

@@ -1,4 +1,5 @@
-# Everything the project uses, found once. All of it is in Debian 12; tools/install-deps.sh installs it.
+# Everything the project uses, found once. All of it is in Debian 12, and tools/install-deps.sh installs it; or it is in the
+# bundle of tools/make-deps-bundle.sh, but for LibTorch.
 find_package(OpenMP REQUIRED)
 find_package(Torch REQUIRED)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
@@ -14,9 +15,21 @@ find_package(PNG REQUIRED)
 find_package(TIFF 4.5 REQUIRED)
 find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
-pkg_check_modules(libwebp REQUIRED IMPORTED_TARGET libwebp)
+# ddpm_find_library(<name> <header>): the target ddpm_eval_<name>. For libraries that come without CMake files, or with such as ask
+# for programs that Debian packages apart.
+function(ddpm_find_library name header)
+  find_library(DDPM_EVAL_LIB_${name} ${name} REQUIRED)
+  find_path(DDPM_EVAL_HEADERS_OF_${name} ${header} REQUIRED)
+  add_library(ddpm_eval_${name} INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(ddpm_eval_${name} INTERFACE "${DDPM_EVAL_LIB_${name}}")
+  target_include_directories(ddpm_eval_${name} INTERFACE "${DDPM_EVAL_HEADERS_OF_${name}}")
+endfunction()
+ddpm_find_library(zip zip.h)
+ddpm_find_library(webp webp/decode.h)
+# What static ones need, which do not say so.
+target_link_libraries(ddpm_eval_zip INTERFACE ZLIB::ZLIB)
+target_link_libraries(LibArchive::LibArchive INTERFACE ZLIB::ZLIB)
+target_link_libraries(TIFF::TIFF INTERFACE JPEG::JPEG ZLIB::ZLIB)
 find_package(Eigen3 REQUIRED NO_MODULE)
 # LibTorch 2 brings the headers of a fmt of its own, which its include path puts before the one that is linked.
 if(Torch_VERSION VERSION_GREATER_EQUAL 2 AND EXISTS "${TORCH_INSTALL_PREFIX}/include/fmt/format.h")
@@ -38,7 +51,7 @@ endif()
 if(NOT onednn_version OR Torch_VERSION VERSION_GREATER_EQUAL 2)  # LibTorch 2 has a oneDNN 3 inside
   set(DDPM_EVAL_ONEDNN "")
 endif()
-# What several processes talk through is inside of LibTorch. Its headers include Gloo's, which PyPI's wheel lacks; those of
+# What processes on CPUs talk through is inside of LibTorch. Its headers include Gloo's, which PyPI's wheel lacks; those of
 # another version would be another interface.
 find_path(DDPM_EVAL_GLOO_HEADERS gloo/context.h)
 set(DDPM_EVAL_GLOO OFF)
@@ -54,6 +67,13 @@ if(TARGET torch_cuda)  # its CMake files have enabled the language, for the chip
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   endif()
   set(DDPM_EVAL_CUDA ON)
+endif()
+# And what processes on cards talk through, with the header of the wheel that LibTorch loads it from: another version's is
+# another interface.
+find_path(DDPM_EVAL_NCCL_HEADERS nccl.h PATHS "${TORCH_INSTALL_PREFIX}/../nvidia/nccl/include" NO_DEFAULT_PATH)
+set(DDPM_EVAL_NCCL OFF)
+if(DDPM_EVAL_CUDA AND DDPM_EVAL_NCCL_HEADERS AND Torch_VERSION VERSION_GREATER_EQUAL 2)
+  set(DDPM_EVAL_NCCL ON)
 endif()
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)

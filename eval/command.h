@@ -20,6 +20,7 @@ struct Session {
   bool cache = false;            ///< what has been measured is kept and looked for (eval/side_cache.h)
   std::optional<int> procs;      ///< that share the work; else those that a launcher has started, if any
   bool shared = false;           ///< set by a command that several processes can share
+  bool spread = false;           ///< set by a command whose processes need not meet to share its work
   std::function<void()> action;  ///< set by the chosen command
 };
 

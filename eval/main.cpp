@@ -83,9 +83,10 @@ int guarded(Action&& action) {
 }
 
 int run(Session& session, char** argv) {
+  ddpm_eval::eval::take_share(session);
   const auto process = ddpm_eval::eval::launched_for(session);
   if (ddpm_eval::eval::starts_workers(session, process)) {
-    return ddpm_eval::eval::run_workers(*session.procs, argv);
+    return ddpm_eval::eval::run_workers(session, argv);
   }
   if (process) {
     ddpm_eval::eval::join_workers(*process, session);

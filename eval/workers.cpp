@@ -12,6 +12,7 @@
 #include "eval/own_program.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -20,6 +21,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -148,10 +150,59 @@ class Workers {
   bool killed_ = false;                            ///< those left, from here
 };
 
+/// Whether the first process and run_workers() hear of an interrupt too, and say so.
+bool is_supervised_follower() {
+  return !core::environment_value(kSupervised).empty() && core::environment_value("RANK") != "0";
+}
+
 /// Whether a process tells the user of what another has ended with: the first one, or where it is gone any.
 /// Of that run_workers() tells.
 bool speaks(bool first, const tensor::PeerError& error) {
   return first || (error.first_is_gone() && core::environment_value(kSupervised).empty());
+}
+
+const char* environment_variable(const char* name) { return std::getenv(name); }
+
+std::terminate_handler terminate_before = nullptr;
+
+bool is_broken_connection(const std::system_error& error) {
+  const auto& code = error.code();
+  return code == std::errc::connection_reset || code == std::errc::connection_aborted ||
+         code == std::errc::broken_pipe;
+}
+
+/// A thread of LibTorch's store throws where its connection is reset, and nobody could catch it.
+[[noreturn]] void end_without_store() {
+  try {
+    if (const auto exception = std::current_exception()) {
+      std::rethrow_exception(exception);
+    }
+  } catch (const std::system_error& error) {
+    if (is_broken_connection(error)) {
+      static std::atomic_flag told;
+      if (told.test_and_set()) {  // each of its connections has a thread
+        std::this_thread::sleep_for(kLinger);
+      }
+      if (!is_supervised_follower()) {
+        print_error(fmt::format("the connection to rank 0 broke: {}", error.what()));
+      }
+      std::_Exit(static_cast<int>(core::ExitCode::kResources));
+    }
+    terminate_before();
+  } catch (...) {
+    terminate_before();
+  }
+  std::abort();
+}
+
+/// Threads and device that the session leaves open, for processes that share a machine.
+void settle_share(const core::LaunchedProcess& process, Session& session) {
+  if (session.threads == 0 && process.shares_processors) {
+    session.threads = std::max(1, tensor::available_processors() / process.local_count);
+  }
+  if (session.device == "cuda") {
+    session.device += ":" + std::to_string(process.local_rank);
+  }
 }
 
 /// Whoever is not the first process has nothing to say: what it would print is the same.
@@ -166,6 +217,18 @@ void fall_silent() {
 
 }  // namespace
 
+void take_share(Session& session) {
+  if (!session.spread || session.procs == 1) {
+    return;
+  }
+  if (const auto process = core::launched_ranks(environment_variable)) {
+    settle_share(*process, session);
+    if (process->rank != 0) {
+      fall_silent();
+    }
+  }
+}
+
 std::optional<core::LaunchedProcess> launched_for(const Session& session) {
   const int asked = session.procs.value_or(0);
   if (session.procs && (asked < 1 || asked > kMostWorkers)) {
@@ -177,7 +240,7 @@ std::optional<core::LaunchedProcess> launched_for(const Session& session) {
   if (asked == 1 || !session.shared) {
     return std::nullopt;
   }
-  auto process = core::launched_process([](const char* name) { return std::getenv(name); });
+  auto process = core::launched_process(environment_variable);
   if (process && asked > 1 && asked != process->count) {
     throw core::UsageError("--procs {}: the environment tells of {} processes that were started together",
                            asked, process->count);
@@ -189,19 +252,20 @@ bool starts_workers(const Session& session, const std::optional<core::LaunchedPr
   return session.procs.value_or(1) > 1 && !process;
 }
 
-int run_workers(int count, char** argv) {
-  if (!tensor::has_process_groups()) {
-    throw core::UsageError("--procs {}: this program was built without Gloo, which processes talk through",
-                           count);
-  }
+int run_workers(const Session& session, char** argv) {
+  const int count = *session.procs;
+  tensor::require_process_groups(count, tensor::device_named(session.device));
   patience();  // what is wrong with it is told once
   return Workers(count, argv).wait();
 }
 
 void join_workers(const core::LaunchedProcess& process, Session& session) {
+  terminate_before = std::set_terminate(end_without_store);
+  settle_share(process, session);
   tensor::GroupOptions options;
   options.patience = patience();
   options.build = std::string(core::build_info().commit);
+  options.device = tensor::device_named(session.device);
   options.give_up = [first = process.rank == 0](const tensor::PeerError& error) {
     if (speaks(first, error)) {
       print_error(error.what());
@@ -212,12 +276,6 @@ void join_workers(const core::LaunchedProcess& process, Session& session) {
   if (process.rank != 0) {
     fall_silent();
   }
-  if (session.threads == 0 && process.shares_processors) {
-    session.threads = std::max(1, tensor::available_processors() / process.local_count);
-  }
-  if (session.device == "cuda") {
-    session.device += ":" + std::to_string(process.local_rank);
-  }
 }
 
 bool is_spokesman(const std::exception_ptr& exception, const Failure& failure) {
@@ -227,6 +285,10 @@ bool is_spokesman(const std::exception_ptr& exception, const Failure& failure) {
   } catch (const tensor::PeerError& error) {
     return speaks(first, error);
   } catch (...) {
+    const bool has_met = tensor::process_group().size() > 1;
+    if (!has_met && core::interrupt_requested() && is_supervised_follower()) {
+      return false;
+    }
     const bool told = tensor::process_group().tell_failure(failure.code, failure.message);
     return first || !told;
   }

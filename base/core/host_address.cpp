@@ -54,6 +54,11 @@ class Socket {
     socklen_t size = sizeof(own);
     return ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&own), &size) == 0;
   }
+  /// A connection to a port of this machine that nobody serves can meet itself there.
+  bool is_connected_to_itself(const addrinfo& to) const {
+    sockaddr_storage own{};
+    return read_own_address(own) && std::memcmp(&own, to.ai_addr, to.ai_addrlen) == 0;
+  }
 
  private:
   int descriptor_;
@@ -121,7 +126,8 @@ std::string own_address_towards(const std::string& host, int port, bool reachabl
 bool is_served(const std::string& host, int port) {
   const auto list = addresses_of(host, port, SOCK_STREAM);
   for (const auto* at = list.get(); at != nullptr; at = at->ai_next) {
-    if (Socket(at->ai_family, SOCK_STREAM).connect(*at)) {
+    const Socket socket(at->ai_family, SOCK_STREAM);
+    if (socket.connect(*at) && !socket.is_connected_to_itself(*at)) {
       return true;
     }
   }

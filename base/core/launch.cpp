@@ -83,6 +83,10 @@ LaunchedProcess ranks_of(const Environment& environment, const Names& names) {
   return process;
 }
 
+bool is_of_torchrun(const Environment& environment) {
+  return environment.has(kTorchrun.rank) || environment.has(kTorchrun.count);
+}
+
 /// Processes of another launcher than torchrun, which says itself where the first one listens.
 std::string address_of(const Environment& environment, const LaunchedProcess& process) {
   if (environment.has("MASTER_ADDR")) {
@@ -124,17 +128,11 @@ std::string first_of_nodes(const std::string& list) {
   return list.substr(0, open) + first + first_of_nodes(rest);
 }
 
-std::optional<LaunchedProcess> launched_process(const EnvironmentLookup& lookup) {
+std::optional<LaunchedProcess> launched_ranks(const EnvironmentLookup& lookup) {
   const Environment environment(lookup);
   std::optional<LaunchedProcess> found;
-  if (environment.has(kTorchrun.rank) || environment.has(kTorchrun.count)) {
+  if (is_of_torchrun(environment)) {
     found = ranks_of(environment, kTorchrun);
-    if (found->count > 1) {
-      found->address = environment.required("MASTER_ADDR", kTorchrun.count);
-      // Where torchrun's agent serves a store at its port, the next one is ours.
-      const int own = environment.text("TORCHELASTIC_USE_AGENT_STORE") == "True" ? 1 : 0;
-      found->port = environment.number("MASTER_PORT", 1, kLastPort - own, kTorchrun.count) + own;
-    }
   } else {
     // Slurm sets PMI_* for its own, without MPICH's local ranks.
     const bool of_slurm = environment.has(kSlurm.count) && !environment.has(kMpich.local_rank);
@@ -143,12 +141,23 @@ std::optional<LaunchedProcess> launched_process(const EnvironmentLookup& lookup)
         found = ranks_of(environment, names);
       }
     }
-    if (found && found->count > 1) {
-      found->address = address_of(environment, *found);
-      found->port = port_of(environment);
-    }
   }
   return found && found->count > 1 ? found : std::nullopt;
+}
+
+std::optional<LaunchedProcess> launched_process(const EnvironmentLookup& lookup) {
+  const Environment environment(lookup);
+  auto found = launched_ranks(lookup);
+  if (found && is_of_torchrun(environment)) {
+    found->address = environment.required("MASTER_ADDR", kTorchrun.count);
+    // Where torchrun's agent serves a store at its port, the next one is ours.
+    const int own = environment.text("TORCHELASTIC_USE_AGENT_STORE") == "True" ? 1 : 0;
+    found->port = environment.number("MASTER_PORT", 1, kLastPort - own, kTorchrun.count) + own;
+  } else if (found) {
+    found->address = address_of(environment, *found);
+    found->port = port_of(environment);
+  }
+  return found;
 }
 
 }  // namespace ddpm_eval::core

@@ -30,6 +30,9 @@ using EnvironmentLookup = std::function<const char*(const char* name)>;
 /// its range.
 std::optional<LaunchedProcess> launched_process(const EnvironmentLookup& lookup);
 
+/// As launched_process(), of processes that need not meet: no address or port is asked for or set.
+std::optional<LaunchedProcess> launched_ranks(const EnvironmentLookup& lookup);
+
 /// The first name of a Slurm node list: "gpu[07-09,12]-ib,login" is gpu07-ib.
 std::string first_of_nodes(const std::string& list);
 

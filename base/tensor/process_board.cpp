@@ -60,25 +60,15 @@ ProcessBoard::~ProcessBoard() {
   }
 }
 
-void ProcessBoard::wait(const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+void ProcessBoard::wait(const std::function<bool(milliseconds)>& ends_within) {
   ++waits_;
-  c10::intrusive_ptr<c10d::Work> work;
-  try {
-    work = start();
-  } catch (const std::exception& error) {
-    find_the_lost(reason_of(error));
-  }
   for (std::vector<Signs> signs;;) {
     try {
-      work->wait(kLook);
-      return;
-    } catch (const std::exception& error) {  // of the work, or that it takes longer
-      if (work->isCompleted() && work->isSuccess()) {
+      if (ends_within(kLook)) {
         return;
       }
-      if (work->isCompleted()) {
-        find_the_lost(reason_of(error));
-      }
+    } catch (const ConnectionBroken& error) {
+      find_the_lost(error.what());
     }
     look_around(signs);
   }

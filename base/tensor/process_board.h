@@ -11,13 +11,18 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <torch/csrc/distributed/c10d/Work.hpp>
-
 namespace ddpm_eval::tensor {
+
+/// Of what processes exchange tensors through.
+class ConnectionBroken final : public std::runtime_error {
+ public:
+  using runtime_error::runtime_error;
+};
 
 /// Where processes that work together tell each other how they are, in a ProcessStore. A thread of each gives
 /// signs of life, with the time of the processor that its process has used, so that who is gone and who hangs
@@ -30,12 +35,12 @@ class ProcessBoard {
   ProcessBoard(const ProcessBoard&) = delete;
   ProcessBoard& operator=(const ProcessBoard&) = delete;
 
-  const c10::intrusive_ptr<c10d::Store>& store() const { return store_.store(); }
+  const c10::intrusive_ptr<c10d::Store>& store_of_backend() const { return meeting_.of_backend; }
   const std::string& own_address() const { return meeting_.own_address; }
 
-  /// Returns when what `start` has started is done. Throws PeerError if another process has failed, is gone,
-  /// or hangs.
-  void wait(const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
+  /// Returns once `ends_within`, which waits so long, is true. Throws what it throws, but PeerError in the
+  /// place of a ConnectionBroken; and PeerError if another process has failed, is gone, or hangs.
+  void wait(const std::function<bool(std::chrono::milliseconds)>& ends_within);
 
   /// Tells all that this process has failed. Whether the first one knows of a failure now, this or an earlier
   /// one.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 // The processes that run one command together, through LibTorch's c10d. All of them do the same in the same
 // order, from the same files; of the work that is shared out each does its part, and gets the others'.
@@ -36,6 +37,9 @@ struct GroupOptions {
   /// How long processes wait for the others to come, and for one that lives and does nothing.
   std::chrono::seconds patience{600};
   std::string build = {};  ///< what all must be: the program's version
+  /// Where networks compute. On cards NCCL takes what is exchanged from one to the other, in a build that has
+  /// it; else Gloo does, through the CPU's memory.
+  c10::Device device = c10::Device(c10::kCPU);
   /// Called from another thread where a failure has been known for half a minute and the thread that computes
   /// has not come to where it would see it; expected to end the process.
   std::function<void(const PeerError&)> give_up = {};
@@ -99,12 +103,15 @@ class AloneScope {
   static int depth_;
 };
 
-/// Whether this build can have several processes work together.
-bool has_process_groups();
+/// Whether processes whose networks compute there exchange tensors without the CPU's memory.
+bool exchanges_on_cards(const c10::Device& device);
+
+/// Throws UsageError where this build cannot have several processes work together that compute there.
+void require_process_groups(int count, const c10::Device& device);
 
 /// Meets the other processes; to be used by the thread that called. Throws ResourceError where they do not
-/// all come, or the address cannot be reached or served; UsageError where one is of another build, or in a
-/// build without has_process_groups(); InterruptedError. $DDPM_EVAL_ADDRESS names the address of this machine
+/// all come, or the address cannot be reached or served; UsageError where one is of another build, and that
+/// of require_process_groups(); InterruptedError. $DDPM_EVAL_ADDRESS names the address of this machine
 /// to be reached at, $GLOO_SOCKET_IFNAME its interface; else it is the one on the way to the first process.
 std::unique_ptr<ProcessGroup> meet_processes(const core::LaunchedProcess& process,
                                              const GroupOptions& options = {});

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include <c10/util/Exception.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 namespace ddpm_eval::tensor {
@@ -39,10 +40,14 @@ ProcessStore connect(const core::LaunchedProcess& process, std::chrono::seconds 
   return ProcessStore(c10::make_intrusive<c10d::TCPStore>(process.address, options));
 }
 
-void turn() {
+void throw_if_interrupted() {
   if (core::interrupt_requested()) {
     throw core::InterruptedError("interrupted before anything was done");
   }
+}
+
+void turn() {
+  throw_if_interrupted();
   std::this_thread::sleep_for(kTurn);
 }
 
@@ -108,7 +113,7 @@ std::string ProcessStore::get(const std::string& key) const {
 }
 
 void ProcessStore::set(const std::string& key, const std::string& text) const {
-  store_->set(key, {text.begin(), text.end()});
+  store_->set(key, std::vector<uint8_t>(text.begin(), text.end()));
 }
 
 std::string ProcessStore::name_of(int rank) const {
@@ -130,17 +135,25 @@ std::vector<int> other_ranks(const core::LaunchedProcess& process, const std::fu
 }
 
 Meeting meet_at_store(const core::LaunchedProcess& process, const GroupOptions& options) {
+  throw_if_interrupted();  // before others find a store that goes at once
   auto own_address = address_for(process);
   try {
     if (process.rank != 0) {
       await_store(process, options.patience);
+    } else if (core::is_served(process.address, process.port)) {
+      throw core::ResourceError(
+          "{} port {}, where the processes of this command are to meet, is taken by another program or "
+          "command; launchers choose it by MASTER_PORT",
+          process.address, process.port);
     }
     auto store = connect(process, options.patience, process.rank == 0);
     auto another = connect(process, options.patience, false);
+    auto third = connect(process, options.patience, false);
     come(store, process, options, own_address);
     await_others(store, process, options.patience);
     require_same_build(store, process, options.build);
-    return {std::move(own_address), std::move(store), std::move(another)};
+    return {std::move(own_address), std::move(store), std::move(another),
+            c10::make_intrusive<c10d::PrefixStore>("backend", third.store())};
   } catch (const core::Error&) {
     throw;
   } catch (const std::exception& error) {

@@ -51,8 +51,9 @@ std::vector<int> other_ranks(const core::LaunchedProcess& process, const std::fu
 /// What a process has that has met the others.
 struct Meeting {
   std::string own_address;
-  ProcessStore store;    ///< of the thread that called
-  ProcessStore another;  ///< of another thread
+  ProcessStore store;                          ///< of the thread that called
+  ProcessStore another;                        ///< of another thread
+  c10::intrusive_ptr<c10d::Store> of_backend;  ///< with keys of its own
 };
 
 /// As meet_processes().

@@ -30,21 +30,6 @@ namespace {
 
 c10::Device chosen_device(c10::DeviceType::CPU);
 
-c10::Device parse_device(std::string_view word) {
-  if (word == "cpu") {
-    return c10::Device(c10::DeviceType::CPU);
-  }
-  int index = 0;
-  const std::string_view number = word.substr(std::min<size_t>(word.size(), 5));
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
-  const bool numbered = word.starts_with("cuda:") && error == std::errc() &&
-                        end == number.data() + number.size() && index >= 0 && index < 64;
-  if (word != "cuda" && !numbered) {
-    throw core::UsageError("--device {}: expected cpu, cuda or cuda:N", word);
-  }
-  return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index)};
-}
-
 #ifdef DDPM_EVAL_WITH_CUDA
 void configure_cuda(c10::Device device, bool tf32) {
   // Read by cuBLAS when it is first used: without it products of one run may differ from those of the next.
@@ -105,6 +90,21 @@ int available_processors() {
   return std::max(1, count);
 }
 
+c10::Device device_named(std::string_view word) {
+  if (word == "cpu") {
+    return c10::Device(c10::DeviceType::CPU);
+  }
+  int index = 0;
+  const std::string_view number = word.substr(std::min<size_t>(word.size(), 5));
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
+  const bool numbered = word.starts_with("cuda:") && error == std::errc() &&
+                        end == number.data() + number.size() && index >= 0 && index < 64;
+  if (word != "cuda" && !numbered) {
+    throw core::UsageError("--device {}: expected cpu, cuda or cuda:N", word);
+  }
+  return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
 void configure_runtime(int threads, const std::string& device, bool tf32) {
   if (threads < 0 || threads > kMaxThreads) {
     throw core::UsageError("--threads {}: expected 0 (every processor) or a number up to {}", threads,
@@ -124,7 +124,7 @@ void configure_runtime(int threads, const std::string& device, bool tf32) {
   at::globalContext().setDeterministicFillUninitializedMemory(false);
 #endif
   keep_freed_memory();
-  const auto wanted = parse_device(device);
+  const auto wanted = device_named(device);
   if (wanted.is_cuda()) {
     configure_cuda(wanted, tf32);
   } else if (tf32) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <c10/core/Device.h>
 #include <nlohmann/json_fwd.hpp>
@@ -33,6 +34,9 @@ inline constexpr int kMaxThreads = 1024;
 /// which is faster. Throws UsageError for a negative count or one above kMaxThreads, for another word, for a
 /// GPU that this build or this machine does not have, and for `tf32` without one.
 void configure_runtime(int threads, const std::string& device = "cpu", bool tf32 = false);
+
+/// Of "cpu", "cuda", which is the first one, or "cuda:N", whether it is there or not. Throws UsageError.
+c10::Device device_named(std::string_view word);
 
 /// Where networks compute: what configure_runtime() was told, or the CPU. Tables and what comes back as a
 /// result are on the CPU unless a function says otherwise.

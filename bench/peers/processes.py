@@ -8,22 +8,13 @@ import tempfile
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
 import host  # noqa: E402
 import inputs  # noqa: E402, F401
-
-
-class Failed(Exception):
-    """A competitor has not done its work; the text says why."""
+from commands import Failed, last_line  # noqa: E402
 
 
 def environment(threads):
     """Both sides are told the number of threads: Debian's PyTorch alone takes one on some machines."""
     names = ("DDPM_EVAL_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return dict(os.environ, **dict.fromkeys(names, str(threads)))
-
-
-def last_line(file):
-    file.seek(0)
-    lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no message"
 
 
 def run(words, threads, limit):

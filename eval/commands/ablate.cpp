@@ -147,6 +147,7 @@ void add_ablate_command(CLI::App& program, Session& session) {
   status->callback([asked, &session] { session.action = [asked] { run_status(*asked); }; });
   command->callback([options, status, &session] {
     if (!status->parsed()) {
+      session.spread = !options->worker;
       session.action = [options, &session] { run_ablate(*options, session); };
     }
   });

@@ -1,4 +1,6 @@
+#include "base/tensor/runtime.h"
 #include "tests/support/ablate_fixture.h"
+#include "tests/support/procs_fixture.h"
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +24,7 @@ using ::testing::IsEmpty;
 using testing::kGridBase;
 using testing::ProgramResult;
 using testing::put_file;
+using testing::run_launched;
 using testing::run_program;
 using testing::with;
 
@@ -93,6 +96,28 @@ class Background {
 };
 
 using AblateTest = testing::AblateFixture;
+
+// They never meet: each takes the next job that nobody has.
+TEST_F(AblateTest, ProcessesOfALauncherShareTheJobs) {
+  ASSERT_EQ(ablate("one").exit_code, 0);
+  const auto launched = [&](const std::string& grid, const std::string& out, const std::string& threads) {
+    const auto results =
+        run_launched(3, {"ablate", "--grid", path(grid), "--out", path(out), "--threads", threads});
+    for (const auto& result : results) {
+      EXPECT_EQ(result.exit_code, 0) << result.err;
+    }
+    EXPECT_THAT(results[0].out, HasSubstr("# Tiny"));
+    EXPECT_EQ(results[1].out + results[2].out, "");
+  };
+  launched("grid.toml", "three", "1");
+  EXPECT_EQ(tables("one"), tables("three"));
+
+  // Where nothing says how many threads a job has, those of a machine are shared by its two processes.
+  put_file(dir_ / "free.toml", with(grid_text(20), "threads = 1\n", ""));
+  launched("free.toml", "free", "0");
+  EXPECT_EQ(nlohmann::json::parse(bytes_of(dir_ / "free/eps/seed-0/record.json"))["runtime"]["threads"],
+            std::max(1, tensor::available_processors() / 2));
+}
 
 TEST_F(AblateTest, JobsSideBySideAndAgainGiveTheSameBytes) {
   const auto one = ablate("one", {"--jobs", "1"});

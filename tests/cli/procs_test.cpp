@@ -1,13 +1,15 @@
 #include "tests/support/procs_fixture.h"
+#include "tests/support/resetting_proxy.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // One command on several processes: the same images and numbers, and an end with a reason where one is lost.
@@ -24,6 +26,7 @@ using testing::json_of;
 using testing::kTinyImages;
 using testing::kTinyPoints;
 using testing::ProgramOptions;
+using testing::run_launched;
 using testing::run_program;
 
 class ProcsTest : public testing::ProcsTest {
@@ -204,6 +207,19 @@ TEST_F(ProcsTest, WhatCannotBeSharedIsRefused) {
   EXPECT_THAT(error_line(run_program(score, launched)), HasSubstr("DDPM_EVAL_PATIENCE=soon: expected"));
 }
 
+// They begin with it pending: the processes that they start hear of it before they can listen.
+TEST_F(ProcsTest, AnInterruptAtTheBeginningIsToldOnce) {
+  ProgramOptions options;
+  options.interrupted_before_start = true;
+  const auto result =
+      run_program({"fid", "--real", "gaussian-noise:28x28x1?num=4", "--fake", "gaussian-noise:28x28x1?num=4",
+                   "--features", "fashion-mnist-small", "--procs", "3"},
+                  options);
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_EQ(error_line(result), "interrupted before anything was done");
+  EXPECT_EQ(std::ranges::count(result.err, '\n'), 1) << result.err;
+}
+
 /// Runs until `folder` has a sample, and sends `signal` to the process of that rank then.
 testing::ProgramResult struck(const std::vector<std::string>& arguments, const fs::path& folder, size_t rank,
                               int signal) {
@@ -253,24 +269,7 @@ TEST_F(SlowProcsTest, AnInterruptReachesAllAndTheSameCommandGoesOn) {
 TEST_F(ProcsTest, ProcessesOfALauncherMeet) {
   train("run", kTinyImages);
   done(sampling("one", 30, {}));
-  std::vector<testing::ProgramResult> results(4);
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < 4; ++rank) {
-    threads.emplace_back([&, rank] {
-      ProgramOptions options;
-      options.environment = {"RANK=" + std::to_string(rank),
-                             "WORLD_SIZE=4",
-                             "LOCAL_RANK=" + std::to_string(rank / 2),
-                             "LOCAL_WORLD_SIZE=2",
-                             "MASTER_ADDR=127.0.0.1",
-                             "MASTER_PORT=" + std::to_string(20'000 + ::getpid() % 9000),
-                             "DDPM_EVAL_ADDRESS=127.0.0." + std::to_string(1 + rank % 2)};
-      results[static_cast<size_t>(rank)] = run_program(sampling("four", 30, {}), options);
-    });
-  }
-  for (auto& thread : threads) {
-    thread.join();
-  }
+  const auto results = run_launched(4, sampling("four", 30, {}));
   for (const auto& result : results) {
     EXPECT_EQ(result.exit_code, 0) << result.err;
   }
@@ -278,6 +277,32 @@ TEST_F(ProcsTest, ProcessesOfALauncherMeet) {
   EXPECT_EQ(results[3].out, "");
   EXPECT_EQ(results[3].err, "");
   EXPECT_EQ(images_of("four"), images_of("one"));
+}
+
+TEST_F(ProcsTest, APortThatIsTakenIsNamed) {
+  const testing::ResettingProxy other(1);  // listens, and answers nobody
+  ProgramOptions options;
+  options.environment = {"RANK=0", "WORLD_SIZE=2", "MASTER_ADDR=127.0.0.1",
+                         "MASTER_PORT=" + std::to_string(other.port())};
+  const auto result = run_program({"fid", "--real", "gaussian-noise:28x28x1?num=4", "--fake",
+                                   "gaussian-noise:28x28x1?num=4", "--features", "fashion-mnist-small"},
+                                  options);
+  EXPECT_EQ(result.exit_code, 7) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("127.0.0.1 port " + std::to_string(other.port()) + ", where"));
+  EXPECT_THAT(error_line(result), HasSubstr("is taken by another program"));
+}
+
+// Sockets would take their numbers, and what is printed would go to the other processes.
+TEST_F(ProcsTest, ClosedStandardStreamsDoNoHarm) {
+  train("run", kTinyImages);
+  done(sampling("one", 10, {}));
+  std::string command = "DDPM_EVAL_CACHE=off DDPM_EVAL_PATIENCE=60 \"$DDPM_EVAL_BINARY\" --threads 1";
+  for (const auto& word : sampling("two", 10, {"--procs", "2"})) {
+    command += " '" + word + "'";
+  }
+  const int status = std::system((command + " <&- >&- 2>&-").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 7) << "there is nowhere to print to, as with one process";
+  EXPECT_EQ(images_of("two"), images_of("one"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "base/data/safetensors.h"
 #include "tests/support/procs_fixture.h"
+#include "tests/support/resetting_proxy.h"
 #include "tests/support/small_unet_fixture.h"
 
 #include <algorithm>
@@ -20,11 +21,12 @@ using testing::error_line;
 using ::testing::HasSubstr;
 using testing::json_of;
 using testing::ProgramOptions;
+using testing::run_launched;
 using testing::run_program;
 
 class TrainingOnProcs : public testing::ProcsTest {
  protected:
-  void SetUp() override { testing::put_file(dir_ / "c.toml", testing::kSmallUNet); }
+  TrainingOnProcs() { testing::put_file(dir_ / "c.toml", testing::kSmallUNet); }
 
   Arguments training(const std::string& run, const Arguments& more) const {
     return joined({"train", "--config", path("c.toml"), "--out", path(run)}, more);
@@ -123,6 +125,66 @@ TEST_F(TrainingOnProcs, AProcessThatIsKilledLeavesTheRunSaved) {
   const auto more = "train.steps=" + std::to_string(step + 3);
   done({"train", "--resume", "--out", path("run"), "--procs", "2", "--set", more});
   EXPECT_EQ(json_of(dir_ / "run" / "run.json")["step"], step + 3);
+}
+
+// As torchrun starts them, on two addresses of the loopback; the weights in the end are those of one process.
+TEST_F(TrainingOnProcs, OfFourOfALauncherOneIsKilledAndThreeGoOn) {
+  const Arguments often = {"--set", "train.log_every=1", "--set", "train.grid_every=0"};
+  const auto results =
+      run_launched(4, training("run", joined(often, {"--set", "train.steps=100000"})), [&](int rank) {
+        ProgramOptions options;
+        if (rank == 2) {
+          options.interrupt_when = [&](pid_t own) {
+            if (bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos) {
+              ::kill(own, SIGKILL);
+            }
+            return false;
+          };
+        }
+        return options;
+      });
+  for (const size_t rank : {0U, 1U, 3U}) {
+    EXPECT_EQ(results[rank].exit_code, 7) << results[rank].err;
+  }
+  EXPECT_EQ(results[2].exit_code, 128 + SIGKILL);
+  EXPECT_THAT(error_line(results[0]), HasSubstr("rank 2 on "));
+  EXPECT_THAT(error_line(results[0]), HasSubstr("(127.0.0.1) is gone"));
+  EXPECT_THAT(error_line(results[0]), HasSubstr("is saved in"));
+  const auto step = json_of(dir_ / "run" / "checkpoint.json")["step"].get<int64_t>();
+  EXPECT_GE(step, 5);
+  const Arguments until = {"--set", "train.steps=" + std::to_string(step + 10)};
+  for (const auto& result : run_launched(3, joined({"train", "--resume", "--out", path("run")}, until))) {
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+  }
+  EXPECT_EQ(json_of(dir_ / "run" / "run.json")["step"], step + 10);
+  done(training("one", joined(often, until)));
+  same_weights("one", "run");
+}
+
+TEST_F(TrainingOnProcs, AConnectionThatIsResetEndsAllWithAReason) {
+  testing::ResettingProxy proxy(testing::launched_port());
+  const auto results = run_launched(2,
+                                    training("run", {"--set", "train.log_every=1", "--set",
+                                                     "train.grid_every=0", "--set", "train.steps=100000"}),
+                                    [&](int rank) {
+                                      ProgramOptions options;
+                                      if (rank == 1) {
+                                        options.environment = {"MASTER_PORT=" + std::to_string(proxy.port())};
+                                        options.interrupt_when = [&](pid_t) {
+                                          const auto log = bytes_of(dir_ / "run" / "log.jsonl");
+                                          if (log.find("\"step\":5,") != std::string::npos) {
+                                            proxy.reset();
+                                          }
+                                          return false;
+                                        };
+                                      }
+                                      return options;
+                                    });
+  EXPECT_EQ(results[0].exit_code, 7) << results[0].err;
+  EXPECT_THAT(error_line(results[0]), HasSubstr("rank 1 on "));
+  EXPECT_THAT(error_line(results[0]), HasSubstr("is saved in"));
+  EXPECT_EQ(results[1].exit_code, 7) << results[1].err;
+  EXPECT_THAT(error_line(results[1]), HasSubstr("rank 0"));
 }
 
 }  // namespace

@@ -51,6 +51,21 @@ TEST(Launch, TorchrunTellsAll) {
   EXPECT_EQ(process->port, 4711);
 }
 
+TEST(Launch, ProcessesThatNeverMeetNeedNoAddress) {
+  const Variables variables = {
+      {"RANK", "5"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "4"}};
+  const auto process = launched_ranks([&](const char* name) -> const char* {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  });
+  ASSERT_TRUE(process);
+  EXPECT_EQ(process->rank, 5);
+  EXPECT_EQ(process->local_rank, 1);
+  EXPECT_EQ(process->local_count, 4);
+  EXPECT_EQ(process->address, "");
+  EXPECT_THAT(refusal(variables), HasSubstr("MASTER_ADDR: is not set"));
+}
+
 TEST(Launch, OpenMpiOnOneMachineNeedsNoAddress) {
   Variables variables = {{"OMPI_COMM_WORLD_RANK", "2"},
                          {"OMPI_COMM_WORLD_SIZE", "3"},

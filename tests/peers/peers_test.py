@@ -68,7 +68,7 @@ class Tables(unittest.TestCase):
         self.root = pathlib.Path(holder.name)
         for name in ("docs", "results/speed", "bench/peers"):
             (self.root / name).mkdir(parents=True)
-        for path in [SOURCE / "bench/host.py", SOURCE / "bench/inputs.py", *(SOURCE / "bench/peers").glob("*.py")]:
+        for path in [*(SOURCE / "bench").glob("*.py"), *(SOURCE / "bench/peers").glob("*.py")]:
             shutil.copy(path, self.root / path.relative_to(SOURCE))
         (self.root / "README.md").write_text("no table\n")
         self.page = self.root / "docs/performance.md"

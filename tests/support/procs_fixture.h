@@ -1,13 +1,19 @@
 #pragma once
 
+#include "base/core/error.h"
+#include "base/tensor/process_group.h"
 #include "tests/support/run_fixture.h"
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
+#include <unistd.h>
 
 namespace ddpm_eval::testing {
 
@@ -22,9 +28,48 @@ inline std::vector<pid_t> children_of(pid_t parent) {
   return children;
 }
 
+/// Where processes of run_launched() meet.
+inline int launched_port() { return 20'000 + ::getpid() % 9000; }
+
+/// The program in `count` processes with the variables of torchrun, on two addresses of the loopback in turn:
+/// how each has ended. `options` says what else, or other, is asked for each rank.
+inline std::vector<ProgramResult> run_launched(
+    int count, const std::vector<std::string>& arguments,
+    const std::function<ProgramOptions(int rank)>& options = [](int) { return ProgramOptions(); }) {
+  std::vector<ProgramResult> results(static_cast<size_t>(count));
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < count; ++rank) {
+    threads.emplace_back([&, rank] {
+      auto own = options(rank);
+      std::vector<std::string> variables = {"RANK=" + std::to_string(rank),
+                                            "WORLD_SIZE=" + std::to_string(count),
+                                            "LOCAL_RANK=" + std::to_string(rank / 2),
+                                            "LOCAL_WORLD_SIZE=" + std::to_string((count + 1) / 2),
+                                            "MASTER_ADDR=127.0.0.1",
+                                            "MASTER_PORT=" + std::to_string(launched_port()),
+                                            "DDPM_EVAL_ADDRESS=127.0.0." + std::to_string(1 + rank % 2)};
+      variables.insert(variables.end(), own.environment.begin(), own.environment.end());
+      own.environment = std::move(variables);
+      results[static_cast<size_t>(rank)] = run_program(arguments, own);
+    });
+  }
+  for (auto& thread : threads) {
+    thread.join();
+  }
+  return results;
+}
+
 /// Calls of the program on several processes.
 class ProcsTest : public RunFixture {
  protected:
+  void SetUp() override {
+    try {
+      tensor::require_process_groups(2, c10::Device(c10::kCPU));
+    } catch (const core::UsageError& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
+
   static Arguments joined(Arguments arguments, const Arguments& more) {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;

@@ -1,6 +1,7 @@
 #include "base/tensor/process_group.h"
 
 #include "base/core/host_address.h"
+#include "tests/support/gpu.h"
 
 #include <atomic>
 #include <functional>
@@ -39,8 +40,10 @@ void in_processes(int count, const GroupOptions& options, const std::function<vo
 class ProcessGroupTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!has_process_groups()) {
-      GTEST_SKIP() << "built without Gloo";
+    try {
+      require_process_groups(2, c10::Device(c10::kCPU));
+    } catch (const core::UsageError& error) {
+      GTEST_SKIP() << error.what();
     }
   }
 };
@@ -121,6 +124,23 @@ TEST_F(ProcessGroupTest, SumsAreTheSameBitsOnAll) {
     EXPECT_TRUE(sums[1][i].equal(sums[0][i]));
     EXPECT_TRUE(sums[2][i].equal(sums[0][i]));
   }
+}
+
+TEST(GpuProcessGroup, ACardAloneGetsWhatItGives) {
+  SKIP_WITHOUT_GPU(gpu);
+  if (!exchanges_on_cards(compute_device())) {
+    GTEST_SKIP() << "built without NCCL";
+  }
+  in_processes(1, {.device = compute_device()}, [](ProcessGroup& group) {
+    EXPECT_TRUE(group.all_gather(torch::arange(3)).front().equal(torch::arange(3)));
+    EXPECT_EQ(group.from_first("text"), "text");
+    EXPECT_TRUE(group.any(true));
+    EXPECT_FALSE(group.any(false));
+    auto values = torch::full({2, 3}, 2.5F, compute_device()).t();
+    group.copy_from_first(values);
+    group.add_up({values, torch::ones({4}, torch::kFloat64)});
+    EXPECT_TRUE(values.cpu().equal(torch::full({3, 2}, 2.5F)));
+  });
 }
 
 TEST_F(ProcessGroupTest, OneThatWorksIsWaitedForLongerThanThePatience) {
