@@ -61,7 +61,11 @@ endif()
 # Kernels for CUDA, where LibTorch has it.
 set(DDPM_EVAL_CUDA OFF)
 if(TARGET torch_cuda)  # its CMake files have enabled the language, for the chips of TORCH_CUDA_ARCH_LIST
+  # CMake 3.25.1's module fails where CUDA has no nvToolsExt, for projects that ask for 3.25.
+  set(minimum "${CMAKE_MINIMUM_REQUIRED_VERSION}")
+  set(CMAKE_MINIMUM_REQUIRED_VERSION 3.24)
   find_package(CUDAToolkit REQUIRED)
+  set(CMAKE_MINIMUM_REQUIRED_VERSION "${minimum}")
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know nvcc 13's
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")

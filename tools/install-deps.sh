@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what ddpm-eval needs to build, run and test, from Debian 12's own packages. Does nothing when all is there.
-# Usage: tools/install-deps.sh [browser | libtorch2]; with a word, what `make test-browser` or tools/check-libtorch2.sh needs instead.
+# Usage: tools/install-deps.sh [browser | bundle | libtorch2]; with a word, what `make test-browser`, tools/make-deps-bundle.sh or
+# tools/check-libtorch2.sh needs instead.
 set -euo pipefail
 
 packages=(
-  g++ make cmake ninja-build ccache pkg-config git ca-certificates python3 python3-jsonschema
+  g++ make cmake ninja-build ccache git ca-certificates python3 python3-jsonschema
   libtorch-dev libgloo-dev libdnnl-dev libopenblas-openmp-dev liblapacke-dev libeigen3-dev libopencv-dev
   libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libzip-dev zlib1g-dev libarchive-dev libgif-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev
@@ -12,11 +13,14 @@ packages=(
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
   gnuplot-nox
   clang-14 clang-format clang-tidy
+  pkg-config  # which commits until 2026-11-28 ask for: nights build one
   dataset-fashion-mnist
 )
 
 if [ "${1:-}" = libtorch2 ]; then
   packages=(python3-venv)
+elif [ "${1:-}" = bundle ]; then
+  packages=(g++ make cmake ninja-build ca-certificates debian-archive-keyring dpkg-dev xz-utils debootstrap)
 elif [ "${1:-}" = browser ]; then
   packages=(chromium chromium-driver curl jq)
 fi
