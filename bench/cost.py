@@ -13,6 +13,7 @@ import pathlib
 import re
 import sys
 
+import commands
 import host
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -95,7 +96,7 @@ class Network:
         """Multiplications and additions of one image through the network."""
         weights = sum(layer[0] for layer in self.layers())
         if weights != self.parameters:
-            raise RuntimeError(f"{self.name}: {weights} parameters are counted, and it has {self.parameters}")
+            raise commands.Failed(f"{self.name}: {weights} parameters are counted, and it has {self.parameters}")
         return 2 * sum(layer[1] for layer in self.layers()) / 1e9
 
     def depth(self):
@@ -114,15 +115,19 @@ class Card:
         smaller, larger = (rows[f"training, batch {batch}, dropout 0.1"]["images_per_second"] for batch in (128, 256))
         self.image = (256 / larger - 128 / smaller) / 128
         self.fixed = 128 / smaller - 128 * self.image
-        self.sampling_tflop = rows["sampling, 1000 steps, 512 at a time"]["tflop_per_second"]
+        self.sampled = 1 / rows["sampling, 1000 steps, 512 at a time"]["images_per_second"]
 
     def step(self, network, images):
         """Seconds of a training step of so many images on one card: a part for each layer, and one for each operation."""
-        work = network.forward_gflop() / CIFAR10.forward_gflop()
-        return self.fixed * network.depth() / CIFAR10.depth() + images * self.image * work
+        return self.fixed * network.depth() / CIFAR10.depth() + images * self.image * self.work(network)
 
     def samples(self, network, count):
-        return count * 1000 * network.forward_gflop() / 1e3 / self.sampling_tflop
+        return count * self.sampled * self.work(network)
+
+    @staticmethod
+    def work(network):
+        """Of an image, in those of CIFAR-10's network."""
+        return network.forward_gflop() / CIFAR10.forward_gflop()
 
 
 def summing(network, cards):
@@ -169,7 +174,7 @@ def main():
     options = parser.parse_args()
     page = PAGE.read_text()
     if len(MARKED.findall(page)) != 1:
-        raise RuntimeError(f"{PAGE.name}: has not one place between <!-- cost:begin --> and <!-- cost:end -->")
+        raise commands.Failed(f"{PAGE.name}: has not one place between <!-- cost:begin --> and <!-- cost:end -->")
     made = text(json.loads(options.record.read_text()), options.price)
     filled = MARKED.sub(lambda match: match[1] + made + match[2], page)
     if options.check:
@@ -180,7 +185,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (RuntimeError, OSError, KeyError, ValueError) as error:
-        sys.exit(f"cost: {error}")
+    commands.run_script("cost", main)

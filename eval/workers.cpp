@@ -161,8 +161,6 @@ bool speaks(bool first, const tensor::PeerError& error) {
   return first || (error.first_is_gone() && core::environment_value(kSupervised).empty());
 }
 
-const char* environment_variable(const char* name) { return std::getenv(name); }
-
 std::terminate_handler terminate_before = nullptr;
 
 bool is_broken_connection(const std::system_error& error) {
@@ -221,7 +219,7 @@ void take_share(Session& session) {
   if (!session.spread || session.procs == 1) {
     return;
   }
-  if (const auto process = core::launched_ranks(environment_variable)) {
+  if (const auto process = core::launched_ranks(core::environment_value)) {
     settle_share(*process, session);
     if (process->rank != 0) {
       fall_silent();
@@ -240,7 +238,7 @@ std::optional<core::LaunchedProcess> launched_for(const Session& session) {
   if (asked == 1 || !session.shared) {
     return std::nullopt;
   }
-  auto process = core::launched_process(environment_variable);
+  auto process = core::launched_process(core::environment_value);
   if (process && asked > 1 && asked != process->count) {
     throw core::UsageError("--procs {}: the environment tells of {} processes that were started together",
                            asked, process->count);

@@ -116,7 +116,6 @@ with_cmake opencv -DBUILD_LIST=core,imgproc,imgcodecs -DENABLE_PRECOMPILED_HEADE
 # ---- The archive -------------------------------------------------------------------------------------------------------
 
 rm -rf "${prefix:?}"/{bin,sbin,man,lib/pkgconfig,share/man,share/doc,share/pkgconfig,share/opencv4,lib/cmake/tiff}
-find "$prefix" -name '*.la' -delete
 # What a library's targets say of others that they were built with is made to follow the archive.
 for file in $(grep -rlF "$prefix" "$prefix" --include='*.cmake' || true); do
   grep -q 'set(_IMPORT_PREFIX)' "$file" || { echo "make-deps-bundle: $file names $prefix, and knows no other" >&2; exit 1; }

@@ -17,10 +17,7 @@ class Environment {
  public:
   explicit Environment(const EnvironmentLookup& lookup) : lookup_(lookup) {}
 
-  std::string text(const char* name) const {
-    const char* value = lookup_(name);
-    return value != nullptr ? value : "";
-  }
+  std::string text(const char* name) const { return lookup_(name); }
 
   bool has(const char* name) const { return !text(name).empty(); }
 

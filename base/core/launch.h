@@ -18,8 +18,8 @@ struct LaunchedProcess {
   int port = 0;
 };
 
-/// The value of an environment variable; null where it is not set.
-using EnvironmentLookup = std::function<const char*(const char* name)>;
+/// As environment_value(): empty where the variable is not set.
+using EnvironmentLookup = std::function<std::string(const char* name)>;
 
 /// What the environment says: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT of
 /// torchrun and of Kubernetes' training operator; else OMPI_COMM_WORLD_* of Open MPI's mpirun, PMI_* and

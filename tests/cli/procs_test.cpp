@@ -54,6 +54,15 @@ class ProcsTest : public testing::ProcsTest {
 
 class SlowProcsTest : public ProcsTest {};
 
+/// The score that is done soonest.
+const std::vector<std::string> kScore = {"fid",
+                                         "--real",
+                                         "gaussian-noise:28x28x1?num=4",
+                                         "--fake",
+                                         "gaussian-noise:28x28x1?num=4",
+                                         "--features",
+                                         "fashion-mnist-small"};
+
 // The micro-batch of the run is 4: 10 samples are two whole ones and a half, for 1, 2, 3 and more processes.
 TEST_F(ProcsTest, SamplesAreTheSameOnAnyNumberOfProcesses) {
   train("run", kTinyImages);
@@ -160,9 +169,7 @@ TEST_F(ProcsTest, LikelihoodsAreTheSameOnAnyNumberOfProcesses) {
 }
 
 TEST_F(ProcsTest, WhatFailsOnAllIsToldOnce) {
-  const auto result =
-      run_program({"fid", "--real", "gaussian-noise:28x28x1?num=4", "--fake", "gaussian-noise:28x28x1?num=4",
-                   "--features", "fashion-mnist-small", "--procs", "3", "--device", "cuda:63"});
+  const auto result = run_program(joined(kScore, {"--procs", "3", "--device", "cuda:63"}));
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(std::ranges::count(result.err, '\n'), 1) << result.err;
 }
@@ -191,30 +198,20 @@ TEST_F(ProcsTest, WhatCannotBeSharedIsRefused) {
   }
   ProgramOptions launched;
   launched.environment = {"RANK=0", "WORLD_SIZE=3", "MASTER_ADDR=127.0.0.1", "MASTER_PORT=1"};
-  const Arguments score = {"fid",
-                           "--real",
-                           "gaussian-noise:28x28x1?num=4",
-                           "--fake",
-                           "gaussian-noise:28x28x1?num=4",
-                           "--features",
-                           "fashion-mnist-small"};
-  const auto other = run_program(joined(score, {"--procs", "2"}), launched);
+  const auto other = run_program(joined(kScore, {"--procs", "2"}), launched);
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(error_line(other), HasSubstr("the environment tells of 3 processes"));
-  EXPECT_EQ(run_program(joined(score, {"--procs", "1"}), launched).exit_code, 0)
+  EXPECT_EQ(run_program(joined(kScore, {"--procs", "1"}), launched).exit_code, 0)
       << "alone, whatever the environment says";
   launched.environment.push_back("DDPM_EVAL_PATIENCE=soon");
-  EXPECT_THAT(error_line(run_program(score, launched)), HasSubstr("DDPM_EVAL_PATIENCE=soon: expected"));
+  EXPECT_THAT(error_line(run_program(kScore, launched)), HasSubstr("DDPM_EVAL_PATIENCE=soon: expected"));
 }
 
 // They begin with it pending: the processes that they start hear of it before they can listen.
 TEST_F(ProcsTest, AnInterruptAtTheBeginningIsToldOnce) {
   ProgramOptions options;
   options.interrupted_before_start = true;
-  const auto result =
-      run_program({"fid", "--real", "gaussian-noise:28x28x1?num=4", "--fake", "gaussian-noise:28x28x1?num=4",
-                   "--features", "fashion-mnist-small", "--procs", "3"},
-                  options);
+  const auto result = run_program(joined(kScore, {"--procs", "3"}), options);
   EXPECT_EQ(result.exit_code, 130) << result.err;
   EXPECT_EQ(error_line(result), "interrupted before anything was done");
   EXPECT_EQ(std::ranges::count(result.err, '\n'), 1) << result.err;
@@ -284,9 +281,7 @@ TEST_F(ProcsTest, APortThatIsTakenIsNamed) {
   ProgramOptions options;
   options.environment = {"RANK=0", "WORLD_SIZE=2", "MASTER_ADDR=127.0.0.1",
                          "MASTER_PORT=" + std::to_string(other.port())};
-  const auto result = run_program({"fid", "--real", "gaussian-noise:28x28x1?num=4", "--fake",
-                                   "gaussian-noise:28x28x1?num=4", "--features", "fashion-mnist-small"},
-                                  options);
+  const auto result = run_program(kScore, options);
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_THAT(error_line(result), HasSubstr("127.0.0.1 port " + std::to_string(other.port()) + ", where"));
   EXPECT_THAT(error_line(result), HasSubstr("is taken by another program"));

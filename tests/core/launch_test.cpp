@@ -15,11 +15,15 @@ using ::testing::HasSubstr;
 
 using Variables = std::map<std::string, std::string>;
 
-std::optional<LaunchedProcess> launched(const Variables& variables) {
-  return launched_process([&](const char* name) -> const char* {
+EnvironmentLookup lookup_in(const Variables& variables) {
+  return [variables](const char* name) {
     const auto found = variables.find(name);
-    return found == variables.end() ? nullptr : found->second.c_str();
-  });
+    return found == variables.end() ? std::string() : found->second;
+  };
+}
+
+std::optional<LaunchedProcess> launched(const Variables& variables) {
+  return launched_process(lookup_in(variables));
 }
 
 std::string refusal(const Variables& variables) {
@@ -54,10 +58,7 @@ TEST(Launch, TorchrunTellsAll) {
 TEST(Launch, ProcessesThatNeverMeetNeedNoAddress) {
   const Variables variables = {
       {"RANK", "5"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "4"}};
-  const auto process = launched_ranks([&](const char* name) -> const char* {
-    const auto found = variables.find(name);
-    return found == variables.end() ? nullptr : found->second.c_str();
-  });
+  const auto process = launched_ranks(lookup_in(variables));
   ASSERT_TRUE(process);
   EXPECT_EQ(process->rank, 5);
   EXPECT_EQ(process->local_rank, 1);
