@@ -98,11 +98,14 @@ class Loop {
     try {
       return one_step();
     } catch (const tensor::PeerError& error) {
-      if (!saves() || saved_step_ == state_.step || state_.step == 0 || !weights_are_finite()) {
+      const bool saved = saved_step_ == state_.step;
+      if (!saves() || state_.step == 0 || (!saved && !weights_are_finite())) {
         throw;
       }
-      clear_gradients(state_.parameters);
-      save_checkpoint(run_.path, state_, run_.config_json);
+      if (!saved) {
+        clear_gradients(state_.parameters);
+        save_checkpoint(run_.path, state_, run_.config_json);
+      }
       throw tensor::PeerError(error.code(),
                               fmt::format("{}; the state after step {} of {} is saved in {}; go on "
                                           "with --resume",
