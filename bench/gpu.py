@@ -17,8 +17,10 @@ import time
 
 import torch
 
+import cost
+
 os.environ["DDPM_EVAL_CACHE"] = "off"  # what is measured is done, and not remembered
-FORWARD_GFLOP = 12.44  # multiplications and additions of one 32 x 32 image through the 35.7 M network
+FORWARD_GFLOP = cost.CIFAR10.forward_gflop()
 INCEPTION_GFLOP = 11.42  # of one 299 x 299 image
 
 

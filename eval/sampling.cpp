@@ -69,6 +69,8 @@ LoadedRun load_run(const SamplingRequest& request) {
                 {"objective", core::Json::parse(core::config_to_json(run.config.objective))},
                 {"sampler", sampler},
                 {"seed", request.seed}};
+  tensor::process_group().require_same(
+      origin, core::json_text({saved.sha256, sampler, run.options.micro_batch, request.seed}));
   if (!saved.imported_from.empty()) {
     run.record["origin"] = core::Json::parse(saved.imported_from);
     if (saved.step == 0) {

@@ -1,10 +1,12 @@
 #include "eval/training_data.h"
 
 #include "base/core/config.h"
+#include "base/core/digest.h"
 #include "base/core/error.h"
 #include "base/core/seeds.h"
 #include "base/data/points.h"
 #include "base/data/source_spec.h"
+#include "base/tensor/process_group.h"
 #include "eval/console.h"
 #include "eval/image_sets.h"
 
@@ -46,6 +48,11 @@ data::ImageDataset load_all_images(const core::Key& what, const data::SourceSpec
   auto set = data::load_image_dataset(spec);
   for (const auto& note : set.notes) {
     print_note(note);
+  }
+  if (auto& group = tensor::process_group(); group.size() > 1) {
+    const auto images = set.images_u8.contiguous();
+    group.require_same("the images of " + set.name,
+                       core::sha256_hex({static_cast<const char*>(images.data_ptr()), images.nbytes()}));
   }
   return set;
 }

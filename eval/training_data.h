@@ -27,7 +27,8 @@ TrainingData load_training_data(const ddpm::RunConfig& config, ImageSets* sets =
 void require_memory(const core::Key& what, int64_t rows, double row_bytes);
 
 /// All images of a source, its notes printed. Throws as data::load_image_dataset(), and ResourceError about
-/// `what` for more noise than the memory holds.
+/// `what` for more noise than the memory holds; DataError where another process that works with this one has
+/// other images.
 data::ImageDataset load_all_images(const core::Key& what, const data::SourceSpec& spec);
 
 /// x_0's coordinates as the network sees them.

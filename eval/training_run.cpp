@@ -4,6 +4,7 @@
 #include "base/core/file_io.h"
 #include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
+#include "base/training/config_difference.h"
 #include "base/training/loop.h"
 #include "ddpm/model_factory.h"
 #include "eval/console.h"
@@ -72,13 +73,23 @@ std::optional<core::Json> finished_record(const fs::path& path, const training::
   return sound ? std::optional(std::move(record)) : std::nullopt;
 }
 
-/// Where the first process begins, which alone has the folder.
+/// Processes that train together have one configuration.
+void require_same_config(const std::string& mine) {
+  const auto of_first = tensor::process_group().from_first(mine);
+  const auto difference =
+      training::config_difference(core::Json::parse(of_first), core::Json::parse(mine), {});
+  tensor::process_group().fail_together(difference.has_value(), [&] {
+    throw core::UsageError("{} is {} here and {} on the first process", difference->key, difference->now,
+                           difference->stored);
+  });
+}
+
+/// Where the first process begins, which alone has the folder, and alone keeps averages.
 void take_from_first(training::TrainState& state) {
   auto& group = tensor::process_group();
   state.step = group.number_from_first(state.step);
   state.watch = training::LossWatch::from_json(group.from_first(state.watch.to_json()), "the first process");
-  for (const auto& tensors :
-       {state.parameters, state.buffers, state.adam.state(), state.ema.parameters(), state.ema.buffers()}) {
+  for (const auto& tensors : {state.parameters, state.buffers, state.adam.state()}) {
     for (const auto& [name, tensor] : tensors) {
       auto values = tensor.detach();
       group.copy_from_first(values);
@@ -97,6 +108,8 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
     throw core::UsageError(core::Key{"sample.weights"},
                            "'best' is the weights that scored best, and score.every = 0 scores none");
   }
+  const auto config_json = core::config_to_json(config);
+  require_same_config(config_json);
   const auto data = load_training_data(config, sets);
   auto row_shape = data.data.sizes().vec();
   row_shape.erase(row_shape.begin());
@@ -117,7 +130,6 @@ core::Json train_run(const ddpm::RunConfig& config, const fs::path& folder, Star
     lock.emplace(folder);
     saved = has_run(folder, start);
   }
-  const auto config_json = core::config_to_json(config);
   auto state = training::new_state(*task, config.train.loop);
   if (saved) {
     training::load_checkpoint(folder, config_json, config.same_run(), state);

@@ -161,6 +161,7 @@ bool speaks(bool first, const tensor::PeerError& error) {
   return first || (error.first_is_gone() && core::environment_value(kSupervised).empty());
 }
 
+int own_rank = 0;  ///< of join_workers()
 std::terminate_handler terminate_before = nullptr;
 
 bool is_broken_connection(const std::system_error& error) {
@@ -195,7 +196,8 @@ bool is_broken_connection(const std::system_error& error) {
 
 /// Threads and device that the session leaves open, for processes that share a machine.
 void settle_share(const core::LaunchedProcess& process, Session& session) {
-  if (session.threads == 0 && process.shares_processors) {
+  const bool are_all = tensor::available_processors() >= ::sysconf(_SC_NPROCESSORS_ONLN);
+  if (session.threads == 0 && (process.shares_processors || are_all)) {
     session.threads = std::max(1, tensor::available_processors() / process.local_count);
   }
   if (session.device == "cuda") {
@@ -260,6 +262,7 @@ int run_workers(const Session& session, char** argv) {
 void join_workers(const core::LaunchedProcess& process, Session& session) {
   terminate_before = std::set_terminate(end_without_store);
   settle_share(process, session);
+  own_rank = process.rank;
   tensor::GroupOptions options;
   options.patience = patience();
   options.build = std::string(core::build_info().commit);
@@ -277,18 +280,16 @@ void join_workers(const core::LaunchedProcess& process, Session& session) {
 }
 
 bool is_spokesman(const std::exception_ptr& exception, const Failure& failure) {
-  const bool first = tensor::process_group().is_first();
   try {
     std::rethrow_exception(exception);
   } catch (const tensor::PeerError& error) {
-    return speaks(first, error);
+    return speaks(own_rank == 0, error);
   } catch (...) {
-    const bool has_met = tensor::process_group().size() > 1;
-    if (!has_met && core::interrupt_requested() && is_supervised_follower()) {
-      return false;
+    if (tensor::process_group().size() == 1) {  // alone, or the others have not been met
+      return !core::interrupt_requested() || !is_supervised_follower();
     }
     const bool told = tensor::process_group().tell_failure(failure.code, failure.message);
-    return first || !told;
+    return own_rank == 0 || !told;
   }
 }
 

@@ -2,14 +2,18 @@
 
 #include "base/core/error.h"
 #include "base/core/interrupt.h"
+#include "base/data/digest_source.h"
 #include "base/tensor/process_group.h"
 #include "base/tensor/runtime.h"
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
@@ -180,7 +184,13 @@ class Extractor {
     std::vector<NetOutput> outputs(static_cast<size_t>(batches_));
     for (const auto part : {&NetOutput::features, &NetOutput::logits, &NetOutput::spatial}) {
       const auto gathered = group_.all_gather(own.*part);
+      const auto& first = gathered.front();
       for (size_t i = 0; i < outputs.size(); ++i) {
+        const bool fits = gathered[i].defined() ? gathered[i].is_floating_point() && gathered[i].dim() == 2
+                                                : part != &NetOutput::features && !first.defined();
+        if (!fits) {
+          tensor::throw_out_of_step();
+        }
         outputs[i].*part = gathered[i].defined() ? gathered[i].to(tensor::compute_device()) : gathered[i];
       }
     }
@@ -201,26 +211,40 @@ class Extractor {
   int64_t done_ = 0;     ///< images whose outputs were consumed
 };
 
-/// Processes that work together read the same images, or what they make of them is of no set.
-void require_the_same_of_all(const data::ImageSource& source, int64_t images) {
-  auto& group = tensor::process_group();
-  if (group.size() == 1) {
-    return;
-  }
-  for (const auto& count : group.all_gather(torch::full({1}, images, torch::kInt64))) {
-    if (const auto other = count.item<int64_t>(); other != images) {
-      throw core::DataError("{}: {} images here and {} on another process: all must find the same files",
-                            source.name(), images, other);
-    }
-  }
+/// Processes that work together have the same networks and take as many images at a time, or they do not
+/// share out the same work.
+void require_same_network(const FeatureNet& net) {
+  const auto& info = net.info();
+  tensor::process_group().require_same(
+      fmt::format("the network {}", info.name),
+      fmt::format("{} {} {} {}", info.name, info.weights_sha256, info.preset, info.convention));
+  tensor::process_group().require_same(
+      fmt::format("the {} images that {} takes at a time, by --precision and --threads", net.micro_batch(),
+                  info.name),
+      fmt::format("{} {}", static_cast<int>(info.precision), net.micro_batch()));
+}
+
+void require_same_count(const data::ImageSource& source, std::optional<int64_t> images) {
+  tensor::process_group().require_same(
+      fmt::format("{}, {} images", source.name(), images ? std::to_string(*images) : "an unknown number of"),
+      std::to_string(images.value_or(-1)));
 }
 
 }  // namespace
 
-ExtractReport extract_all(data::ImageSource& source, std::span<const Extraction> extractions,
+ExtractReport extract_all(data::ImageSource& inner, std::span<const Extraction> extractions,
                           const ExtractProgress& progress) {
   const at::NoGradGuard no_grad;
   DDPM_CHECK(!extractions.empty(), "no network to extract with");
+  const bool is_shared = tensor::process_group().size() > 1;
+  data::DigestSource digest(inner);
+  data::ImageSource& source = is_shared ? digest : inner;
+  if (is_shared) {
+    require_same_count(source, source.size());
+    for (const auto& extraction : extractions) {
+      require_same_network(extraction.net);
+    }
+  }
   ExtractReport report;
   std::vector<Extractor> extractors;
   int64_t largest = 0;
@@ -257,7 +281,10 @@ ExtractReport extract_all(data::ImageSource& source, std::span<const Extraction>
   for (auto& extractor : extractors) {
     extractor.finish();
   }
-  require_the_same_of_all(source, report.images);
+  if (is_shared) {
+    require_same_count(source, report.images);
+    tensor::process_group().require_same("the images of " + source.name(), digest.sha256());
+  }
   timed(report.forward_seconds, [] { tensor::synchronize(); });
   tell();
   return report;

@@ -33,7 +33,8 @@ using ExtractProgress = std::function<void(int64_t done, int64_t total)>;
 /// this returns. Throws InterruptedError between batches, and what the source throws.
 ///
 /// Of processes that work together (tensor::process_group()) each reads all images and takes every size()-th
-/// micro-batch; each consumer sees all outputs, as in a process alone.
+/// micro-batch; each consumer sees all outputs, as in a process alone. Throws DataError where they read other
+/// images, or have other networks.
 ExtractReport extract(data::ImageSource& source, const FeatureNet& net, const OutputConsumer& consume,
                       const ExtractProgress& progress = {});
 

@@ -5,6 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+if [ "$(id -u)" != 0 ]; then
+  echo "check-bundle: a Debian of its own is made and entered by root alone" >&2
+  exit 2
+fi
 if [ -z "${CHECK_BUNDLE_APART:-}" ]; then  # what is mounted below is there for this script alone, and ends with it
   exec env CHECK_BUNDLE_APART=1 unshare --mount --propagation private tools/check-bundle.sh "$@"
 fi

@@ -15,10 +15,14 @@ work=$PWD/build/deps-bundle
 prefix=$PWD/build/ddpm-eval-deps
 log=$work/log.txt
 
+if [[ $PWD == *[[:space:]]* ]]; then
+  echo "make-deps-bundle: $PWD: there are spaces in the path, and builds of Debian's sources that do not bear them" >&2
+  exit 2
+fi
 tools/install-deps.sh bundle
 rm -rf "$work" "$prefix"
 mkdir -p "$work"/{lists,cache,archives,source,object} "$prefix"/{lib,include,share/licenses}
-trap '[ $? -eq 0 ] || { echo "make-deps-bundle: failed; the end of $log:" >&2; tail -n 30 "$log" >&2; }' EXIT
+trap '[ $? -eq 0 ] || { rm -rf "$prefix"; echo "make-deps-bundle: failed; the end of $log:" >&2; tail -n 30 "$log" >&2; }' EXIT
 
 # ---- Packages ----------------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ std::string numeric(const sockaddr* address) {
 
 bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
 
-/// Of the first interface that is up and leads away; empty if there is none.
+/// Of the first interface that is connected and leads away; empty if there is none.
 std::string outward_address() {
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) != 0) {
@@ -82,7 +82,7 @@ std::string outward_address() {
   }
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(list, ::freeifaddrs);
   for (const auto* at = list; at != nullptr; at = at->ifa_next) {
-    if (at->ifa_addr != nullptr && at->ifa_addr->sa_family == AF_INET && (at->ifa_flags & IFF_UP) != 0 &&
+    if (at->ifa_addr != nullptr && at->ifa_addr->sa_family == AF_INET && (at->ifa_flags & IFF_RUNNING) != 0 &&
         (at->ifa_flags & IFF_LOOPBACK) == 0) {
       return numeric(at->ifa_addr);
     }

@@ -13,7 +13,7 @@ struct LaunchedProcess {
   int count = 1;                   ///< on all machines
   int local_rank = 0;              ///< among those of this machine
   int local_count = 1;             ///< of this machine
-  bool shares_processors = false;  ///< the launcher leaves every process all processors of its machine
+  bool shares_processors = false;  ///< the launcher binds no process to some of its machine's processors
   std::string address;             ///< where the first process listens
   int port = 0;
 };

@@ -28,7 +28,6 @@ constexpr bool kHasNccl = false;
 #endif
 
 constexpr int kMostSides = 6;
-constexpr int64_t kBucket = 25 << 20;  // bytes, as torch.nn.parallel has them
 
 /// What a process is about to give: a dtype, -1 for nothing, the number of sides, and the sides.
 using Head = std::array<int64_t, 2 + kMostSides>;
@@ -44,16 +43,22 @@ Head head_of(const at::Tensor& tensor) {
   return head;
 }
 
-std::unique_ptr<ProcessBackend> make_backend([[maybe_unused]] const ProcessBoard& board,
-                                             [[maybe_unused]] const core::LaunchedProcess& process,
-                                             const c10::Device& device) {
+/// What a backend begins from.
+struct Seat {
+  c10::intrusive_ptr<c10d::Store> store;
+  int rank;
+  int count;
+  std::string own_address;
+};
+
+std::unique_ptr<ProcessBackend> make_backend([[maybe_unused]] const Seat& seat, const c10::Device& device) {
 #ifdef DDPM_EVAL_WITH_NCCL
   if (device.is_cuda()) {
-    return make_nccl_backend(board.store_of_backend(), process.rank, process.count, device);
+    return make_nccl_backend(seat.store, seat.rank, seat.count, device);
   }
 #endif
 #ifdef DDPM_EVAL_WITH_GLOO
-  return make_gloo_backend(board.store_of_backend(), process.rank, process.count, board.own_address());
+  return make_gloo_backend(seat.store, seat.rank, seat.count, seat.own_address);
 #endif
   throw core::UsageError("processes that compute on {} have no way to each other", device.str());
 }
@@ -88,26 +93,30 @@ class JoinedGroup final : public ProcessGroup {
       return;
     }
     std::vector<at::Tensor> whole{values.to(device_).contiguous()};
-    wait([&](ProcessBackend& backend) { return backend.broadcast(whole); });
+    finish(begin([&](ProcessBackend& backend) { return backend.broadcast(whole); }));
     if (!whole.front().is_same(values)) {
       values.copy_(whole.front());
     }
   }
 
-  /// In buckets, so that the messages are large and the copies of them small.
-  void add_up(const std::vector<at::Tensor>& tensors) override {
-    std::vector<at::Tensor> bucket;
-    int64_t bytes = 0;
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      bucket.push_back(tensors[i]);
-      bytes += static_cast<int64_t>(tensors[i].nbytes());
-      if (bytes >= kBucket || i + 1 == tensors.size() ||
-          tensors[i + 1].scalar_type() != tensors[i].scalar_type()) {
-        add_up_bucket(bucket);
-        bucket.clear();
-        bytes = 0;
-      }
+  std::function<void()> begin_sum(const std::vector<at::Tensor>& tensors) override {
+    std::vector<at::Tensor> flat;
+    for (const auto& tensor : tensors) {
+      flat.push_back(tensor.to(device_).flatten());
     }
+    std::vector<at::Tensor> sum{torch::cat(flat)};
+    if (sum.front().numel() == 0) {
+      return [] {};
+    }
+    const auto work = begin([&](ProcessBackend& backend) { return backend.allreduce(sum); });
+    return [this, work, tensors, sum = sum.front()] {
+      finish(work);
+      int64_t place = 0;
+      for (const auto& tensor : tensors) {
+        tensor.copy_(sum.narrow(0, place, tensor.numel()).view(tensor.sizes()));
+        place += tensor.numel();
+      }
+    };
   }
 
   bool tell_failure(core::ExitCode code, const std::string& message) override {
@@ -139,7 +148,9 @@ class JoinedGroup final : public ProcessGroup {
     const at::IntArrayRef shape(longest + 2, static_cast<size_t>(longest[1]));
     auto given = torch::zeros(shape, static_cast<at::ScalarType>(longest[0]));
     if (mine.defined()) {
-      DDPM_CHECK(own[0] == longest[0] && mine.sizes().slice(1) == shape.slice(1), "parts that are not alike");
+      if (own[0] != longest[0] || mine.sizes().slice(1) != shape.slice(1)) {
+        throw_out_of_step();
+      }
       given.narrow(0, 0, mine.size(0)).copy_(mine);
     }
     const auto all = gather(given);
@@ -155,6 +166,9 @@ class JoinedGroup final : public ProcessGroup {
     const auto bytes =
         torch::from_blob(const_cast<char*>(text.data()), {static_cast<int64_t>(text.size())}, torch::kUInt8);
     const auto first = all_gather(is_first() ? bytes : at::Tensor()).front();
+    if (!first.defined() || first.scalar_type() != torch::kUInt8 || first.dim() != 1) {
+      throw_out_of_step();
+    }
     return {reinterpret_cast<const char*>(first.data_ptr<uint8_t>()), static_cast<size_t>(first.numel())};
   }
 
@@ -168,60 +182,46 @@ class JoinedGroup final : public ProcessGroup {
   }
 
  private:
+  /// In a thread that is left alone where another process does not come, for then it would not end.
   void connect() {
-    try {
-      backend_ = make_backend(board_, process_, device_);
-    } catch (const std::exception& error) {
-      const auto text = fmt::format("no connection with the other processes: {}", reason_of(error));
-      board_.tell_failure(core::ExitCode::kResources, text);
-      throw core::ResourceError("rank {}: {}", rank(), text);
-    }
-    // In a thread that is left alone where another process does not come, for then it would not end.
-    std::packaged_task<void()> task([backend = backend_] { backend->connect(); });
+    std::packaged_task<std::shared_ptr<ProcessBackend>()> task(
+        [device = device_, seat = Seat{board_.store_of_backend(), rank(), size(), board_.own_address()}] {
+          std::shared_ptr<ProcessBackend> backend = make_backend(seat, device);
+          backend->connect();
+          return backend;
+        });
     auto connected = task.get_future();
     std::thread(std::move(task)).detach();
     board_.wait([&](std::chrono::milliseconds time) {
       if (connected.wait_for(time) != std::future_status::ready) {
         return false;
       }
-      telling_of_connections([&] { connected.get(); });
+      backend_ = telling_of_connections([&] { return connected.get(); });
       return true;
     });
   }
 
-  void wait(const std::function<WorkPtr(ProcessBackend&)>& start) {
+  /// What goes on between the processes, or what its beginning has thrown.
+  using Begun = std::shared_future<WorkPtr>;
+
+  Begun begin(const std::function<WorkPtr(ProcessBackend&)>& start) {
     if (!backend_) {
       connect();
     }
-    WorkPtr work;
-    const auto ends_within = [&](std::chrono::milliseconds time) {
-      return telling_of_connections([&] {
-        work = work ? work : start(*backend_);
-        return backend_->ends_within(*work, time);
-      });
-    };
+    std::packaged_task<WorkPtr()> task([&] { return start(*backend_); });
+    Begun work = task.get_future();
+    task();
+    return work;
+  }
+
+  void finish(const Begun& work) {
     try {
-      board_.wait(ends_within);
+      board_.wait([&](std::chrono::milliseconds time) {
+        return telling_of_connections([&] { return backend_->ends_within(*work.get(), time); });
+      });
     } catch (const PeerError&) {
       backend_->abort();  // what a card does for those who are gone would not end
       throw;
-    }
-  }
-
-  void add_up_bucket(const std::vector<at::Tensor>& bucket) {
-    std::vector<at::Tensor> flat;
-    for (const auto& tensor : bucket) {
-      flat.push_back(tensor.to(device_).flatten());
-    }
-    std::vector<at::Tensor> sum{torch::cat(flat)};
-    if (sum.front().numel() == 0) {
-      return;
-    }
-    wait([&](ProcessBackend& backend) { return backend.allreduce(sum); });
-    int64_t begin = 0;
-    for (const auto& tensor : bucket) {
-      tensor.copy_(sum.front().narrow(0, begin, tensor.numel()).view(tensor.sizes()));
-      begin += tensor.numel();
     }
   }
 
@@ -235,7 +235,7 @@ class JoinedGroup final : public ProcessGroup {
     for (int r = 0; r < size(); ++r) {
       outputs.front().push_back(torch::empty_like(inputs.front()));
     }
-    wait([&](ProcessBackend& backend) { return backend.allgather(outputs, inputs); });
+    finish(begin([&](ProcessBackend& backend) { return backend.allgather(outputs, inputs); }));
     for (auto& output : outputs.front()) {
       output = output.cpu();
     }

@@ -22,7 +22,6 @@ constexpr const char* kFailed = "failed";      // "CODE MESSAGE" of the first fa
 constexpr const char* kFailures = "failures";  // their number
 constexpr const char* kLost = "lost";          // a connection has broken
 // Of each rank:
-constexpr const char* kSign = "sign";    // "NUMBER MILLISECONDS": its last one, and its use of processors
 constexpr const char* kSeen = "seen";    // it knows of the failure
 constexpr const char* kWaits = "waits";  // at which wait it is
 constexpr const char* kLeft = "left";    // it is done
@@ -30,9 +29,14 @@ constexpr const char* kLeft = "left";    // it is done
 /// Of our own texts.
 int64_t number_in(std::string_view text) { return core::whole_number(text).value_or(0); }
 
-/// Of "NUMBER MILLISECONDS".
+/// Of a sign, "NUMBER MILLISECONDS": its number, and how much of processors has been used.
 int64_t used_ms_in(const std::string& sign) {
   return number_in(std::string_view(sign).substr(sign.find(' ') + 1));
+}
+
+std::string unheard_text() {
+  return fmt::format("has not been heard of for {} s: it is stopped, or its machine or the way there failed",
+                     kUnheard.count());
 }
 
 int64_t used_ms() {
@@ -47,6 +51,7 @@ ProcessBoard::ProcessBoard(const core::LaunchedProcess& process, const GroupOpti
     : process_(process), options_(options), meeting_(meet_at_store(process, options)) {
   give_sign(0);
   thread_ = std::thread([this] { give_signs(); });
+  watch_ = std::thread([this] { watch_signs(); });
 }
 
 ProcessBoard::~ProcessBoard() {
@@ -55,8 +60,10 @@ ProcessBoard::~ProcessBoard() {
     stopped_ = true;
   }
   stop_.notify_all();
-  if (thread_.joinable()) {
-    thread_.join();
+  for (auto* thread : {&thread_, &watch_}) {
+    if (thread->joinable()) {
+      thread->join();
+    }
   }
 }
 
@@ -89,6 +96,7 @@ auto ProcessBoard::ask(const Ask& ask) {
 /// What a process that waits sees of the others; `signs` are kept from one look to the next.
 void ProcessBoard::look_around(std::vector<Signs>& signs) {
   std::vector<int> unheard, hanging;
+  bool all_idle = false;
   ask([&] {
     throw_failure_if_told();
     if (store_.has(kLost)) {
@@ -103,18 +111,25 @@ void ProcessBoard::look_around(std::vector<Signs>& signs) {
     const auto now = Clock::now();
     const auto of = [&](int rank) -> const Signs& { return signs[static_cast<size_t>(rank)]; };
     unheard = other_ranks(process_, [&](int rank) { return now - of(rank).changed > kUnheard; });
-    hanging = other_ranks(
-        process_, [&](int rank) { return now - of(rank).moved > options_.patience && is_behind(rank); });
+    const auto is_idle = [&](int rank) { return now - of(rank).moved > options_.patience; };
+    hanging = other_ranks(process_, [&](int rank) { return is_idle(rank) && is_behind(rank); });
+    all_idle =
+        process_.count > 1 && static_cast<int>(other_ranks(process_, is_idle).size()) == process_.count - 1;
   });
   if (!unheard.empty()) {
-    fail_of(
-        unheard,
-        fmt::format("has not been heard of for {} s: it is stopped, or its machine or the way there failed",
-                    kUnheard.count()));
+    fail_of(unheard, unheard_text());
   }
   if (!hanging.empty()) {
     fail_of(hanging, fmt::format("hangs: the others wait for it, and it has done nothing for {} s",
                                  options_.patience.count()));
+  }
+  if (all_idle) {
+    const auto text = fmt::format(
+        "the processes wait for each other, and none has done anything for {} s: "
+        "they are not at the same work",
+        options_.patience.count());
+    tell(core::ExitCode::kResources, text);
+    throw PeerError(core::ExitCode::kResources, text);
   }
 }
 
@@ -254,7 +269,9 @@ void ProcessBoard::leave() {
     // Those who have gone, or failed, after the work was done are not waited for: nothing of it is lost.
     auto signs = look_at_all();
     const auto is_busy = [&](int rank) {
-      return !store_.has(kLeft, rank) && Clock::now() - signs[static_cast<size_t>(rank)].changed < kGrace;
+      const auto& of = signs[static_cast<size_t>(rank)];
+      const auto now = Clock::now();
+      return !store_.has(kLeft, rank) && now - of.changed < kGrace && now - of.moved < options_.patience;
     };
     while (!store_.has(kFailed) && !other_ranks(process_, is_busy).empty()) {
       std::this_thread::sleep_for(milliseconds(20));
@@ -268,6 +285,7 @@ void ProcessBoard::leave() {
 void ProcessBoard::give_signs() {
   int64_t number = 0;
   for (std::unique_lock lock(mutex_); !stop_.wait_for(lock, kLook, [&] { return stopped_; });) {
+    sign_begun_ = Clock::now();
     lock.unlock();
     try {
       give_sign(++number);
@@ -277,6 +295,24 @@ void ProcessBoard::give_signs() {
       }
     }
     lock.lock();
+    sign_begun_.reset();
+  }
+}
+
+/// A first process that is stopped, or whose machine has gone without a word, leaves whoever asks its store
+/// waiting.
+void ProcessBoard::watch_signs() {
+  std::optional<Clock::time_point> seen;
+  int looks = 0;  // at one sign: a clock goes on while all processes are stopped
+  for (std::unique_lock lock(mutex_); !stop_.wait_for(lock, kLook, [&] { return stopped_; });) {
+    looks = sign_begun_ && sign_begun_ == seen ? looks + 1 : 0;
+    seen = sign_begun_;
+    if (looks * kLook > kUnheard && options_.give_up) {
+      const auto text = fmt::format("rank 0 on {} {}", process_.address, unheard_text());
+      lock.unlock();
+      options_.give_up(PeerError(core::ExitCode::kResources, text, PeerError::First::kGone));
+      return;
+    }
   }
 }
 

@@ -74,6 +74,7 @@ class ProcessBoard {
   auto ask(const Ask& ask);
   void heed();
   void give_signs();
+  void watch_signs();
   void give_sign(int64_t number);
 
   core::LaunchedProcess process_;
@@ -88,7 +89,9 @@ class ProcessBoard {
   std::optional<std::string> failure_;             ///< of any process, as the store has it
   std::optional<Clock::time_point> failed_since_;  ///< of that, or of a store that is gone
   bool heeded_ = false;                            ///< the thread that computes knows of it
+  std::optional<Clock::time_point> sign_begun_;    ///< when the one was begun that is being given
   std::thread thread_;
+  std::thread watch_;
 };
 
 }  // namespace ddpm_eval::tensor

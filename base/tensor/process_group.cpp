@@ -15,7 +15,9 @@ class Alone final : public ProcessGroup {
   std::string from_first(const std::string& text) override { return text; }
   bool any(bool mine) override { return mine; }
   void copy_from_first(at::Tensor& /*values*/) override {}
-  void add_up(const std::vector<at::Tensor>& /*tensors*/) override {}
+  std::function<void()> begin_sum(const std::vector<at::Tensor>& /*tensors*/) override {
+    return [] {};
+  }
   bool tell_failure(core::ExitCode /*code*/, const std::string& /*message*/) override { return true; }
   void leave() override {}
 };
@@ -33,6 +35,29 @@ at::Tensor ProcessGroup::gather_rows(const at::Tensor& mine) {
 
 int64_t ProcessGroup::number_from_first(int64_t number) {
   return std::stoll(from_first(std::to_string(number)));
+}
+
+void ProcessGroup::fail_together(bool fails, const std::function<void()>& tell) {
+  if (!any(fails)) {
+    return;
+  }
+  if (fails) {
+    tell();
+  }
+  any(false);  // until those for whom it fails have told
+  throw_out_of_step();
+}
+
+void ProcessGroup::require_same(const std::string& what, const std::string& mine) {
+  fail_together(from_first(mine) != mine, [&] {
+    throw core::DataError(
+        "{}: not the same here as on the first process; all must be given the same files and flags", what);
+  });
+}
+
+void throw_out_of_step() {
+  throw core::DataError(
+      "this process is not where another is in their work: all must be given the same files and flags");
 }
 
 ProcessGroup& process_group() {

@@ -41,7 +41,8 @@ struct GroupOptions {
   /// it; else Gloo does, through the CPU's memory.
   c10::Device device = c10::Device(c10::kCPU);
   /// Called from another thread where a failure has been known for half a minute and the thread that computes
-  /// has not come to where it would see it; expected to end the process.
+  /// has not come to where it would see it, or where the first process has not answered for a minute;
+  /// expected to end the process.
   std::function<void(const PeerError&)> give_up = {};
 };
 
@@ -69,15 +70,25 @@ class ProcessGroup {
   virtual std::string from_first(const std::string& text) = 0;
   int64_t number_from_first(int64_t number);
 
+  /// Returns on all or on none: where it `fails`, has `tell` throw, and throws PeerError on the others.
+  void fail_together(bool fails, const std::function<void()>& tell);
+
+  /// fail_together() where this process has another text than the first one, the digest of a file for
+  /// instance, with a DataError that names `what` it is of.
+  void require_same(const std::string& what, const std::string& mine);
+
   /// Whether it is so on any process.
   virtual bool any(bool mine) = 0;
 
   /// Gives all processes the first one's values, in place.
   virtual void copy_from_first(at::Tensor& values) = 0;
 
-  /// Puts in the place of each the sum over all processes, of the same bits on all: float32 or float64, of
-  /// the same shapes everywhere.
-  virtual void add_up(const std::vector<at::Tensor>& tensors) = 0;
+  /// Begins to sum over all processes, beside what this process goes on with: `tensors` of one type, float32
+  /// or float64, of the same shapes everywhere, and not to be touched until the function that it returns has
+  /// put the sums in their places, of the same bits on all. Of several sums those are called in the order in
+  /// which they were begun; each has a copy of its tensors until then. Another thread may begin it, while the
+  /// one that calls everything else waits for that.
+  virtual std::function<void()> begin_sum(const std::vector<at::Tensor>& tensors) = 0;
 
   /// Tells the others of a failure of this process, which ends them too: the first one said counts. Whether
   /// the first process knows of one now. Never throws PeerError, and needs nobody's call.
@@ -89,6 +100,9 @@ class ProcessGroup {
 
 /// Of this process; alone until join_process_group(), and within an AloneScope.
 ProcessGroup& process_group();
+
+/// For what has come from another process and is not what it should be: they do not do the same. DataError.
+[[noreturn]] void throw_out_of_step();
 
 /// What one process does while the others wait for it: within it process_group() is a process alone.
 class AloneScope {

@@ -70,6 +70,7 @@ void come(const ProcessStore& store, const core::LaunchedProcess& process, const
         process.rank, process.address, process.port);
   }
   store.set(kBuild, process.rank, options.build);
+  store.set(kSign, process.rank, "");
   store.set(kHost, process.rank, core::host_name() + " (" + own_address + ")");
 }
 

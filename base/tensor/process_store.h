@@ -14,6 +14,9 @@
 
 namespace ddpm_eval::tensor {
 
+/// Of each rank: its last sign of life. It has given one when it has come.
+inline constexpr const char* kSign = "sign";
+
 /// The first line of what LibTorch throws, without its backtrace.
 std::string reason_of(const std::exception& error);
 

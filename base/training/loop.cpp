@@ -5,6 +5,7 @@
 #include "base/core/file_io.h"
 #include "base/core/interrupt.h"
 #include "base/tensor/process_group.h"
+#include "base/training/backward.h"
 #include "base/training/gradient.h"
 
 #include <algorithm>
@@ -78,7 +79,9 @@ class Loop {
     }
     const double scale = clip_scale(norm, config_.clip_norm);
     state_.adam.update(state_.parameters, state_.step, learning_rate, scale);
-    state_.ema.update(state_.parameters, state_.buffers, state_.step);
+    if (group_.is_first()) {  // which alone saves and shows them
+      state_.ema.update(state_.parameters, state_.buffers, state_.step);
+    }
     clear_gradients(state_.parameters);
 
     for (const auto& [name, value] : entries) {
@@ -146,21 +149,10 @@ class Loop {
     }
     const double total = agree_on(value);
     if (std::isfinite(total)) {
-      last.backward();
-      add_up_gradients();
+      backward_over_processes(last, state_.parameters, group_);
       task_.end_of_parts(state_.step, own, entries);
     }
     return total;
-  }
-
-  void add_up_gradients() {
-    std::vector<at::Tensor> gradients;
-    for (const auto& [name, parameter] : state_.parameters) {
-      if (parameter.grad().defined()) {
-        gradients.push_back(parameter.grad());
-      }
-    }
-    group_.add_up(gradients);
   }
 
   static double value_of(const at::Tensor& loss) {

@@ -73,6 +73,9 @@ TEST_F(ProcsTest, SamplesAreTheSameOnAnyNumberOfProcesses) {
     EXPECT_EQ(images_of("on" + procs), images_of("one"));
     EXPECT_EQ(bytes_of(dir_ / ("on" + procs) / "samples.json"), bytes_of(dir_ / "one" / "samples.json"));
   }
+  done(sampling("two", 2, {}));  // fewer images than processes
+  done(sampling("two-on3", 2, {"--procs", "3"}));
+  EXPECT_EQ(images_of("two-on3"), images_of("two"));
   done(sampling("three.npz", 10, {"--procs", "3", "--grid", path("grid.png")}));
   EXPECT_EQ(bytes_of(dir_ / "three.npz"), bytes_of(dir_ / "one.npz"));
   EXPECT_TRUE(fs::exists(dir_ / "grid.png"));

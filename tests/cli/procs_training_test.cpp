@@ -4,6 +4,7 @@
 #include "tests/support/small_unet_fixture.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -49,6 +50,8 @@ class TrainingOnProcs : public testing::ProcsTest {
     }
   }
 };
+
+class SlowTrainingOnProcs : public TrainingOnProcs {};
 
 // A batch of 4 for 2 processes, for 3 with a remainder, and for 5 of which one has nothing.
 TEST_F(TrainingOnProcs, TwentyStepsAreThoseOfOneProcess) {
@@ -125,6 +128,59 @@ TEST_F(TrainingOnProcs, AProcessThatIsKilledLeavesTheRunSaved) {
   const auto more = "train.steps=" + std::to_string(step + 3);
   done({"train", "--resume", "--out", path("run"), "--procs", "2", "--set", more});
   EXPECT_EQ(json_of(dir_ / "run" / "run.json")["step"], step + 3);
+}
+
+TEST_F(TrainingOnProcs, WhatTheFirstHasSavedIsGoneOnWithAfterItsDeath) {
+  const Arguments often = {"--set", "train.log_every=1", "--set", "train.checkpoint_every=1",
+                           "--set", "train.grid_every=0"};
+  ProgramOptions options;
+  options.interrupt_when = [&, sent = false](pid_t parent) mutable {
+    const auto children = children_of(parent);
+    if (!sent && bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos &&
+        children.size() == 3) {
+      sent = ::kill(children[0], SIGKILL) == 0;
+    }
+    return false;
+  };
+  const auto result =
+      run_program(training("run", joined(often, {"--procs", "3", "--set", "train.steps=100000"})), options);
+  EXPECT_EQ(result.exit_code, 7) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("rank 0 was killed by signal 9"));
+  const int64_t saved = json_of(dir_ / "run" / "checkpoint.json")["step"];
+  EXPECT_GE(saved, 4);
+  const Arguments steps = {"--set", "train.steps=" + std::to_string(saved + 3)};
+  done(training("run", joined(joined(often, steps), {"--resume", "--procs", "2"})));
+  done(training("one", joined(often, steps)));
+  same_weights("one", "run");
+}
+
+/// Who asks a stopped process waits; nobody has an answer to wait for after a minute.
+TEST_F(SlowTrainingOnProcs, AFirstProcessThatIsStoppedIsNamed) {
+  std::atomic<pid_t> other{0};
+  const auto results = run_launched(
+      2, training("run", {"--set", "train.steps=100000", "--set", "train.log_every=1"}), [&](int rank) {
+        ProgramOptions options;
+        if (rank == 1) {
+          options.interrupt_when = [&](pid_t self) {
+            other = self;
+            return false;
+          };
+          return options;
+        }
+        options.interrupt_when = [&, stopped = false](pid_t self) mutable {
+          if (!stopped && bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos) {
+            stopped = ::kill(self, SIGSTOP) == 0;
+          }
+          if (stopped && other != 0 && ::kill(other, 0) != 0) {
+            ::kill(self, SIGKILL);
+          }
+          return false;
+        };
+        return options;
+      });
+  EXPECT_EQ(results[0].exit_code, 128 + SIGKILL);
+  EXPECT_EQ(results[1].exit_code, 7) << results[1].err;
+  EXPECT_THAT(error_line(results[1]), HasSubstr("rank 0 on 127.0.0.1 has not been heard of for 60 s"));
 }
 
 // As torchrun starts them, on two addresses of the loopback; the weights in the end are those of one process.

@@ -1,6 +1,7 @@
 #include "base/tensor/process_group.h"
 
 #include "base/core/host_address.h"
+#include "base/tensor/process_store.h"
 #include "tests/support/gpu.h"
 
 #include <atomic>
@@ -108,12 +109,17 @@ TEST_F(ProcessGroupTest, TheFirstOnesValuesAreCopied) {
 TEST_F(ProcessGroupTest, SumsAreTheSameBitsOnAll) {
   std::vector<std::vector<at::Tensor>> sums(3);
   in_processes(3, {}, [&](ProcessGroup& group) {
-    // More than a bucket of 25 MB, another type, a layout of its own, and nothing.
+    // Large, of a layout of its own, and nothing; of another type, while those are on their way.
     std::vector<at::Tensor> tensors = {torch::full({4'000'000}, 0.1F * static_cast<float>(group.rank() + 1)),
                                        torch::full({4'000'000}, 1.0F),
                                        torch::full({3}, 0.5 + group.rank(), torch::kFloat64),
                                        torch::full({2, 3}, 2.0F).t(), torch::zeros({0})};
-    group.add_up(tensors);
+    const auto finish = group.begin_sum({tensors[0], tensors[1], tensors[3], tensors[4]});
+    const auto finish_other = group.begin_sum({tensors[2]});
+    const auto finish_nothing = group.begin_sum({tensors[4]});
+    finish();
+    finish_other();
+    finish_nothing();
     sums[static_cast<size_t>(group.rank())] = tensors;
   });
   EXPECT_NEAR(sums[0][0][123].item<double>(), 0.6, 1e-6);
@@ -138,7 +144,10 @@ TEST(GpuProcessGroup, ACardAloneGetsWhatItGives) {
     EXPECT_FALSE(group.any(false));
     auto values = torch::full({2, 3}, 2.5F, compute_device()).t();
     group.copy_from_first(values);
-    group.add_up({values, torch::ones({4}, torch::kFloat64)});
+    const auto finish = group.begin_sum({values});
+    const auto finish_other = group.begin_sum({torch::ones({4}, torch::kFloat64)});
+    finish();
+    finish_other();
     EXPECT_TRUE(values.cpu().equal(torch::full({3, 2}, 2.5F)));
   });
 }
@@ -227,6 +236,49 @@ TEST_F(ProcessGroupTest, OneThatDoesNotComeIsNamedAfterAWhile) {
     EXPECT_THAT(error.what(), HasSubstr("hangs: the others wait for it, and it has done nothing for 3 s"));
     ++heard;
   });
+}
+
+/// One has something to sum, and the other something to say.
+TEST_F(ProcessGroupTest, ThoseWhoWaitForEachOtherEnd) {
+  static std::vector<ProcessGroup*> kept(2);  // not destroyed: Gloo would wait for what never comes
+  const int port = core::free_local_port();
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 2; ++rank) {
+    threads.emplace_back([&, rank] {
+      auto* group = kept[static_cast<size_t>(rank)] =
+          meet_processes({.rank = rank, .count = 2, .local_count = 2, .address = "127.0.0.1", .port = port},
+                         {.patience = std::chrono::seconds(3)})
+              .release();
+      const auto error = peer_error_of([&] {
+        if (rank == 0) {
+          group->any(false);
+        } else {
+          group->begin_sum({torch::ones({4})})();
+        }
+      });
+      EXPECT_EQ(error.code(), ExitCode::kResources);
+      EXPECT_THAT(error.what(),
+                  HasSubstr("the processes wait for each other, and none has done anything for 3 s"));
+    });
+  }
+  for (auto& thread : threads) {
+    thread.join();
+  }
+}
+
+class SlowProcessGroupTest : public ProcessGroupTest {};
+
+/// It has come, and goes before the others have a connection with it.
+TEST_F(SlowProcessGroupTest, OneThatIsLostWhileTheOthersConnectIsNamed) {
+  const core::LaunchedProcess first{
+      .rank = 0, .count = 2, .local_count = 2, .address = "127.0.0.1", .port = core::free_local_port()};
+  auto second = first;
+  second.rank = 1;
+  std::thread lost([&] { meet_at_store(second, {}); });
+  const auto error = peer_error_of([&] { meet_processes(first); });
+  lost.join();
+  EXPECT_THAT(error.what(), HasSubstr("rank 1 on "));
+  EXPECT_THAT(error.what(), HasSubstr("has not been heard of for 60 s"));
 }
 
 TEST_F(ProcessGroupTest, ProcessesThatDoNotAllComeAreCounted) {
