@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/seconds_since.h"
+#include "base/data/statistics_file.h"
 #include "base/tensor/runtime.h"
 #include "eval/class_scores.h"
 #include "eval/comparability.h"
@@ -115,10 +116,12 @@ void refuse_idle_options(const ScoreOptions& options) {
   const auto& wanted = options.wanted;
   const bool general = options.sqrt == metrics::SqrtMethod::kGeneral;
   for (const auto& [flag, given, used, scores] :
-       {std::tuple{"--interval", options.interval.has_value(), wanted.frechet || wanted.inception_score,
-                   "fid or is"},
+       {std::tuple{"--interval", options.interval.has_value(),
+                   wanted.frechet || wanted.inception_score || wanted.kernel || wanted.neighbours,
+                   "fid, is, kid or prdc"},
         {"--kid-subsets", options.kid_subsets.has_value(), wanted.kernel, "kid"},
         {"--kid-subset-size", options.kid_subset_size.has_value(), wanted.kernel, "kid"},
+        {"--kid-seed", options.kid_seed.has_value(), wanted.kernel, "kid"},
         {"--neighbours", options.neighbours.has_value(), wanted.neighbours, "prdc"},
         {"--by-class", options.by_class, wanted.frechet, "fid"},
         {"--sqrt general", general, wanted.frechet || wanted.spatial_frechet, "fid"}}) {
@@ -150,8 +153,12 @@ void check_field(const Field& field, const ScoreOptions& options) {
     if (entrant != nullptr && entrant->is_statistics() && needs_images) {
       throw core::UsageError(
           "--{} {}: a statistics file has no images or rows of features, which kid, prdc, "
-          "sliced-wasserstein, fid-infinity and --interval need",
-          entrant->request.role, entrant->request.source);
+          "sliced-wasserstein, "
+          "fid-infinity and --interval need{}",
+          entrant->request.role, entrant->request.source,
+          data::holds_images_too(entrant->request.source)
+              ? fmt::format("; {}?as=images is the images in that file", entrant->request.source)
+              : "");
     }
   }
   if (!field.needs_net()) {
@@ -326,6 +333,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
       field.fake = open_entrant(again, options.features);
       measure(field.fake, nullptr);
     }
+    rules.tells_bias = source == sources.front();  // that of the others is much the same
     auto scores = score_side(real, fake, rules, session);
     fake.features = at::Tensor();  // as large as the set, and more sets are still to come
     fake.logits = {};
@@ -342,8 +350,8 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   auto without_interval = options;
   without_interval.interval.reset();
-  const SideRules of_yardsticks{without_interval, preset, rules.standard, rules.standard_classes,
-                                rules.frechet_key};
+  const SideRules of_yardsticks{without_interval,  preset, rules.standard, rules.standard_classes,
+                                rules.frechet_key, false};
   for (auto& yardstick : field.yardsticks) {
     measure(yardstick, nullptr);
     require_count(yardstick.request.source, yardstick.side.moments.count, fake_count);

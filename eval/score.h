@@ -27,9 +27,10 @@ struct ScoreOptions {
       precision;  ///< of the network; none: a statistics file's own, else float32
   WantedScores wanted;
   bool metrics_given = false;                       ///< whether `wanted` is the user's own choice
-  std::optional<metrics::IntervalMethod> interval;  ///< of FID and IS; none: no intervals of them
+  std::optional<metrics::IntervalMethod> interval;  ///< none: no intervals
   std::optional<int64_t> kid_subsets;               ///< none: the preset's
   std::optional<int64_t> kid_subset_size;           ///< none: the preset's
+  std::optional<uint32_t> kid_seed;                 ///< of the subsets; none: the preset's
   std::optional<int64_t> neighbours;                ///< k of precision and recall; none: the preset's
   std::optional<int64_t> repeats;                   ///< samples of fake, by seeds that follow; none: one
   bool by_class = false;                            ///< also the Frechet distance of each class

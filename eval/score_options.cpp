@@ -185,8 +185,10 @@ void add_interval_option(CLI::App& command, ScoreOptions& options) {
             }
             options.interval = found->second;
           },
-          "Adds 95 % intervals and the bias, by a delete-group jackknife or, of FID, by its derivatives: "
-          "faster")
+          "Adds 95 % intervals and, of FID and IS, the bias, by a delete-group jackknife or, of FID, by its "
+          "derivatives: faster. KID, precision, recall and their kin have intervals of their own, whatever "
+          "the "
+          "word")
       ->option_text("{jackknife,delta}");
 }
 
@@ -201,6 +203,10 @@ void add_kernel_options(CLI::App& command, ScoreOptions& options) {
                   "Images of a side in a subset. Default: the preset's")
       ->check(CLI::Range(int64_t{2}, kMostImages))
       ->option_text("N");
+  command
+      .add_option("--kid-seed", options.kid_seed,
+                  "Of NumPy's generator, which draws the subsets. Default: the preset's, or 2020")
+      ->option_text("S");
 }
 
 void add_neighbour_options(CLI::App& command, ScoreOptions& options) {

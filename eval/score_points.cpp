@@ -32,9 +32,10 @@ void refuse_image_options(const ScoreOptions& options) {
         options.fake);
   }
   if (options.metrics_given || options.interval || options.kid_subsets || options.kid_subset_size ||
-      options.neighbours || options.by_class) {
+      options.kid_seed || options.neighbours || options.by_class) {
     throw core::UsageError(
-        "points take no --metrics, --interval, --kid-subsets, --kid-subset-size, --neighbours or --by-class");
+        "points take no --metrics, --interval, --kid-subsets, --kid-subset-size, --kid-seed, --neighbours or "
+        "--by-class");
   }
   if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty() ||
       !options.preset.empty() || options.precision) {

@@ -96,10 +96,6 @@ class KeptRows {
   at::Tensor rows_;
 };
 
-}  // namespace
-
-namespace {
-
 metrics::Moments spatial_statistics(const SideRequest& request, const Json& provenance) {
   // What a file says of itself is of `mu`, beside which the spatial ones lie.
   const auto name = provenance.is_null() ? std::string() : text_field(provenance["features"], "name");
@@ -267,8 +263,8 @@ bool may_be_cached(const SideRequest& request, const data::ImageSource& images,
                        !std::filesystem::is_regular_file(spec.path, error) &&
                        !std::filesystem::is_directory(spec.path, error);
   // Processes that work together would each have to find the same.
-  return tensor::process_group().size() == 1 && !request.keep_logits && !request.keep_features &&
-         !request.spatial && spec.kind != data::SourceKind::kRun && !is_pipe &&
+  return tensor::process_group().size() == 1 && !request.once && !request.keep_logits &&
+         !request.keep_features && !request.spatial && spec.kind != data::SourceKind::kRun && !is_pipe &&
          images.size().value_or(0) >= net.info().dim;
 }
 

@@ -29,6 +29,7 @@ struct SideRequest {
   bool keep_features = false;  ///< for scores that compare images one by one
   bool spatial = false;        ///< the moments of spatial features too, which the network gives then
   bool labels = false;         ///< which class each image is of
+  bool once = false;           ///< the images are read once, all of them
 };
 
 /// One side, measured.

@@ -8,6 +8,7 @@
 #include "metrics/extrapolation.h"
 #include "metrics/inception_score.h"
 #include "metrics/kernel_distance.h"
+#include "metrics/neighbour_intervals.h"
 #include "metrics/neighbours.h"
 #include "metrics/point_distances.h"
 #include "metrics/score_interval.h"
@@ -32,10 +33,15 @@ auto naming_sources(const Side& fake, const ScoreOptions& options, const Action&
   }
 }
 
+constexpr double kIntervalLevel = 0.95;  ///< of intervals
+
 metrics::KernelDistanceRule kernel_rule(const SideRules& rules) {
   auto rule = *rules.preset.kernel_distance;
   rule.subsets = rules.options.kid_subsets.value_or(rule.subsets);
   rule.subset_size = rules.options.kid_subset_size.value_or(rule.subset_size);
+  if (rules.options.kid_seed) {
+    rule.seed = rules.options.kid_seed;
+  }
   return rule;
 }
 
@@ -104,12 +110,23 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   if (score.std) {
     scores.metrics[stem + "_std"] = *score.std;
   }
-  scores.parts[stem] = {{"splits", score.splits}, {"order", rule.shuffle_seed ? "shuffled" : "given"}};
+  scores.parts[stem] = {{"splits", score.splits},
+                        {"order", rule.shuffle_seed ? "shuffled" : "given"},
+                        {"estimator", "plug-in, biased downwards by few images in a split"}};
+  const int64_t in_split = fake.logits.count() / score.splits;
+  const bool few = rules.tells_bias && in_split < fake.logits.columns();
+  if (!rules.options.interval && !few) {
+    return;
+  }
+  const auto found = naming_sources(
+      fake, rules.options, [&] { return metrics::score_interval(fake.logits.read_all(), {.score = rule}); });
   if (rules.options.interval) {
-    const auto found = naming_sources(fake, rules.options, [&] {
-      return metrics::score_interval(fake.logits.read_all(), {.score = rule});
-    });
     add_uncertainty(stem + "_mean", found, scores);
+  }
+  if (few) {
+    scores.notes.push_back(fmt::format(
+        "{}_mean: a split has {} images for {} classes, and the score reads too low{}", stem, in_split,
+        fake.logits.columns(), found.bias < 0 ? fmt::format(", by some {:.2g}", -found.bias) : ""));
   }
 }
 
@@ -142,6 +159,21 @@ void add_frechet_infinity(const Side& real, const Side& fake, const SideRules& r
   add_extrapolation(rules.frechet_key + "_infinity", fit, scores);
 }
 
+/// How much of the distance of few images there is because they are few.
+void add_bias_of_few(const metrics::Moments& real, const metrics::Moments& fake, const SideRules& rules,
+                     SideScores& scores) {
+  const auto distance = scores.metrics[rules.frechet_key].get<double>();
+  const auto bias = metrics::bias_of_few(real, fake, distance).value_or(0);
+  if (bias > 0 && bias < distance) {
+    const bool very_few = 2 * fake.count <= fake.mean.size(0);
+    scores.notes.push_back(
+        fmt::format("{}: about {:.2g} of the {:.4g}{} is the bias of {} images, as a random half of them is "
+                    "so much farther away",
+                    rules.frechet_key, bias, distance, very_few ? ", and likely more," : "", fake.count));
+    scores.parts["frechet"]["bias_of_few"] = bias;
+  }
+}
+
 /// The distance of moments, of which those of the fake side are used up: metrics[key], and how it came about
 /// in parts[part].
 void add_frechet(const char* part, const std::string& key, const metrics::Moments& real,
@@ -171,6 +203,7 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
   scores.parts["kernel"] = {{"rules", rules.preset.name},
                             {"subsets", found.subsets},
                             {"subset_size", found.subset_size},
+                            {"seed", rule.seed.value_or(metrics::kSubsetSeed)},
                             {"seconds", core::seconds_since(start)}};
   if (found.all_pairs) {
     scores.metrics[stem] = found.all_pairs->value;
@@ -182,6 +215,34 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
         {"standard_error", *found.all_pairs->standard_error},
         {"estimand", "the distance of the distributions that both sets were drawn from"},
         {"method", "analytic variance of the U-statistic"}};
+    if (rules.options.interval) {
+      const auto fewer = std::min(real.features.size(0), fake.features.size(0));
+      const auto interval =
+          metrics::interval_around(found.all_pairs->value, *found.all_pairs->standard_error, kIntervalLevel,
+                                   static_cast<double>(fewer - 1), "the distance of the distributions");
+      scores.uncertainty[stem]["level"] = kIntervalLevel;
+      scores.uncertainty[stem]["at_infinity"] = interval_json(interval);
+    }
+  }
+}
+
+/// Standard errors, and the intervals where these are asked for.
+void add_neighbour_uncertainty(const metrics::NeighbourScores& found, const SideRules& rules,
+                               SideScores& scores) {
+  const auto all = metrics::neighbour_uncertainty(found, kIntervalLevel);
+  for (const auto& [metric, one] : {std::pair{"precision", &all.precision},
+                                    {"recall", &all.recall},
+                                    {"density", &all.density},
+                                    {"coverage", &all.coverage},
+                                    {"authenticity", &all.authenticity}}) {
+    add_uncertainty(metric, *one, scores);
+    if (!rules.options.interval) {
+      auto& json = scores.uncertainty[metric];
+      const auto estimand = json["at_count"]["estimand"].get<std::string>();
+      json["estimand"] = estimand;
+      json.erase("at_count");
+      json.erase("level");
+    }
   }
 }
 
@@ -219,6 +280,7 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
            {"expected_coverage", metrics::expected_coverage(found.real, found.fake, found.k)},
            {"seconds", core::seconds_since(start)}};
   add_copies(found, parts);
+  add_neighbour_uncertainty(found, rules, scores);
 }
 
 void add_sliced(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
@@ -292,11 +354,19 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
     add_frechet_interval(*real, fake, rules, scores, session);
   }
   if (wanted.frechet) {
+    const metrics::Moments few{fake.moments.mean, {}, fake.moments.count, fake.moments.centred};
     add_frechet("frechet", rules.frechet_key, real->moments, fake.moments, fake, rules, scores);
+    if (rules.tells_bias) {
+      add_bias_of_few(real->moments, few, rules, scores);
+    }
   }
   if (wanted.spatial_frechet) {
     add_frechet("spatial_frechet", "spatial_frechet_inception_distance", *real->spatial, *fake.spatial, fake,
                 rules, scores);
+    if (rules.options.interval) {
+      scores.notes.emplace_back(
+          "spatial_frechet_inception_distance: no interval: spatial features are not kept");
+    }
   }
   if (rules.options.by_class) {
     naming_sources(fake, rules.options, [&] { add_class_distances(*real, fake, rules, scores, session); });

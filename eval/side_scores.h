@@ -26,6 +26,7 @@ struct SideRules {
   bool standard = false;          ///< whether both sides' features are those that FID and KID are defined on
   bool standard_classes = false;  ///< whether the fake side's classes are those that IS is defined on
   std::string frechet_key = {};   ///< the name of a Frechet distance of these features
+  bool tells_bias = true;         ///< of few images, in a note
 };
 
 /// Throws UsageError unless the preset's tool has all that is wanted.

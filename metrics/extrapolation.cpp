@@ -146,4 +146,19 @@ Extrapolation score_infinity(const at::Tensor& logits, const ExtrapolationOption
       [&](int64_t /*done*/, int64_t /*total*/) { return sums.score(); });
 }
 
+std::optional<double> bias_of_few(const Moments& real, const Moments& fake, double distance, uint64_t seed) {
+  constexpr int64_t kFewest = 4;
+  if (!fake.centred.defined() || fake.count < kFewest) {
+    return std::nullopt;
+  }
+  const int64_t count = fake.count / 2;
+  const auto order = tensor::permutation({seed, "bias.half"}, 0, fake.count).narrow(0, 0, count);
+  const auto rows = fake.centred.index_select(0, order) * std::sqrt(static_cast<double>(fake.count - 1));
+  const auto mean = rows.mean(0);
+  auto centred = (rows - mean) / std::sqrt(static_cast<double>(count - 1));
+  auto covariance = centred.t().mm(centred);
+  Moments half{fake.mean + mean, std::move(covariance), count, std::move(centred)};
+  return frechet_distance(real, std::move(half)).distance - distance;
+}
+
 }  // namespace ddpm_eval::metrics

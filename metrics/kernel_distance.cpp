@@ -137,8 +137,7 @@ KernelDistance kernel_distance(const at::Tensor& real, const at::Tensor& fake, c
   const int64_t all_pairs = rule.all_pairs ? detail::pairs_of_kernel_sums(reals, fakes) : 0;
   detail::PairProgress pairs(rule.subsets * subset_pairs + all_pairs, progress);
 
-  constexpr uint32_t kUnseeded = 2020;
-  NumpyRandom random(rule.seed.value_or(kUnseeded));
+  NumpyRandom random(rule.seed.value_or(kSubsetSeed));
   SubsetEstimate estimate(rule.kernel, rule.arithmetic);
   std::vector<double> values;
   for (int64_t subset = 0; subset < rule.subsets; ++subset) {

@@ -70,6 +70,9 @@ enum class KernelArithmetic {
   kFloat64,  ///< all in float64, as dgm-eval
 };
 
+/// Of subsets, where a tool draws them unseeded.
+inline constexpr uint32_t kSubsetSeed = 2020;
+
 /// How a tool computes KID.
 struct KernelDistanceRule {
   int64_t subsets = 100;
@@ -79,8 +82,8 @@ struct KernelDistanceRule {
   bool shrink = false;
   /// Of NumPy's RandomState, from which each subset takes a permutation of the fake images and then one of
   /// the real ones: torch-fidelity's order, whose first input is the generated one. None: the tool draws
-  /// unseeded and there is nothing to repeat; drawn as by 2020.
-  std::optional<uint32_t> seed = 2020;
+  /// unseeded and there is nothing to repeat; drawn as by kSubsetSeed.
+  std::optional<uint32_t> seed = kSubsetSeed;
   KernelArithmetic arithmetic = KernelArithmetic::kFloat32;
   Kernel kernel = {};
   bool all_pairs = true;  ///< also make the estimate from all pairs, which takes most of the time

@@ -28,9 +28,13 @@ using detail::Workspace;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 using Flags = std::vector<uint8_t>;
+using Counts = std::vector<int64_t>;
 
 void set_flag(Flags& flags, int64_t i) { std::atomic_ref(flags[i]).store(1, std::memory_order_relaxed); }
 bool flag(Flags& flags, int64_t i) { return std::atomic_ref(flags[i]).load(std::memory_order_relaxed) != 0; }
+void count_up(Counts& counts, int64_t i) {
+  std::atomic_ref(counts[i]).fetch_add(1, std::memory_order_relaxed);
+}
 int64_t count_flags(const Flags& flags) { return std::count(flags.begin(), flags.end(), uint8_t{1}); }
 
 /// What lies in whose ball, and which real image is nearest to a fake one.
@@ -49,7 +53,8 @@ class BetweenSets {
         fake_side_(bounds_.side(fake)),
         hits_(static_cast<size_t>(real.size(0))),
         real_in_ball_(static_cast<size_t>(real.size(0))),
-        fake_in_ball_(static_cast<size_t>(fake.size(0))),
+        last_hit_(static_cast<size_t>(real.size(0))),
+        balls_of_fake_(static_cast<size_t>(fake.size(0))),
         nearest_(static_cast<size_t>(fake.size(0)), kInfinity),
         nearest_limit_(nearest_),
         nearest_real_(static_cast<size_t>(fake.size(0)), -1) {}
@@ -91,7 +96,8 @@ class BetweenSets {
           if (block.high(i, j) < radius * unit ||
               (!(block.low(i, j) > radius * unit) && holds(distance_(row + i, column + j), radius))) {
             ++hits_[row + i];
-            set_flag(fake_in_ball_, column + j);
+            last_hit_[row + i] = column + j;
+            count_up(balls_of_fake_, column + j);
           }
         });
   }
@@ -149,11 +155,16 @@ class BetweenSets {
     NeighbourScores result;
     result.real = real_.size(0);
     result.fake = fake_.size(0);
-    result.fakes_in_balls = count_flags(fake_in_ball_);
+    result.fakes_in_balls = std::ranges::count_if(balls_of_fake_, [](int64_t balls) { return balls > 0; });
+    result.balls_of_fake = balls_of_fake_;
+    result.sole_balls.resize(balls_of_fake_.size());
     result.reals_in_balls = count_flags(real_in_ball_);
-    for (const int64_t hits : hits_) {
-      result.hits += hits;
-      result.balls_hit += hits > 0 ? 1 : 0;
+    for (size_t i = 0; i < hits_.size(); ++i) {
+      result.hits += hits_[i];
+      result.balls_hit += hits_[i] > 0 ? 1 : 0;
+      if (hits_[i] == 1) {
+        ++result.sole_balls[static_cast<size_t>(last_hit_[i])];
+      }
     }
     result.nearest_real = nearest_real_;
     for (int64_t j = 0; j < result.fake; ++j) {
@@ -170,8 +181,10 @@ class BetweenSets {
   PairDistance distance_;
   DistanceBounds bounds_;
   DistanceBounds::Side real_side_, fake_side_;
-  std::vector<int64_t> hits_;  ///< of each real image's ball
-  Flags real_in_ball_, fake_in_ball_;
+  Counts hits_;  ///< of each real image's ball
+  Flags real_in_ball_;
+  Counts last_hit_;  ///< of each real image's ball: the fake image that was found in it last
+  Counts balls_of_fake_;
   std::vector<double> nearest_;        ///< squared
   std::vector<double> nearest_limit_;  ///< no farther than this is the nearest real image; squared
   std::vector<int64_t> nearest_real_;

@@ -50,6 +50,8 @@ struct NeighbourScores {
   /// Fake images that are farther from the nearest real image than that is from its own nearest real
   /// neighbour (Alaa et al. 2022, as dgm-eval computes it; it gives 100 times the share).
   int64_t authentic = 0;
+  std::vector<int64_t> balls_of_fake;    ///< of each fake image: real images whose ball holds it
+  std::vector<int64_t> sole_balls;       ///< of each fake image: those of them that hold no other one
   std::vector<int64_t> nearest_real;     ///< of each fake image; of several equally near ones the first
   std::vector<double> nearest_distance;  ///< of each fake image, not squared; 0 for a copy
 };

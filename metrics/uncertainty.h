@@ -35,7 +35,7 @@ struct Uncertainty {
   std::optional<Interval> at_count;     ///< of the expectation at this number of images, around `value`
   std::optional<Interval> at_infinity;  ///< of the limit, around `value` - `bias`
   std::string withheld;                 ///< why an interval is missing; empty if both are there
-  std::string method;                   ///< "jackknife" or "delta"
+  std::string method;                   ///< in words: "jackknife", "delta", "binomial"
   int64_t groups = 0;                   ///< of the jackknife
   bool conditional_on_real = false;     ///< the real side's own scatter and bias are left out
 };

@@ -3,7 +3,6 @@
 #include "base/core/error.h"
 #include "base/core/text.h"
 #include "base/data/npy.h"
-#include "base/data/zip_writer.h"
 
 #include <torch/types.h>
 
@@ -69,16 +68,20 @@ std::string NpzReader::read_text(const std::string& member) const {
   return text;
 }
 
+void add_array(ZipWriter& zip, const std::string& name, const at::Tensor& array) {
+  const at::Tensor plain = array.detach().cpu().contiguous();
+  zip.begin(name + std::string(kSuffix));
+  const std::string header = npy_header(plain.scalar_type(), plain.sizes());
+  zip.write(header.data(), header.size());
+  zip.write(plain.data_ptr(), plain.nbytes());
+  zip.end();
+}
+
 void write_npz(const std::filesystem::path& target, const tensor::NamedTensors& arrays,
                const std::vector<TextMember>& texts) {
   ZipWriter zip(target);
   for (const auto& [name, array] : arrays) {
-    const at::Tensor plain = array.detach().cpu().contiguous();
-    zip.begin(name + std::string(kSuffix));
-    const std::string header = npy_header(plain.scalar_type(), plain.sizes());
-    zip.write(header.data(), header.size());
-    zip.write(plain.data_ptr(), plain.nbytes());
-    zip.end();
+    add_array(zip, name, array);
   }
   for (const auto& [name, text] : texts) {
     zip.add(name, text);

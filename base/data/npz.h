@@ -2,6 +2,7 @@
 
 #include "base/data/byte_stream.h"
 #include "base/data/zip_archive.h"
+#include "base/data/zip_writer.h"
 #include "base/tensor/named_tensor.h"
 
 #include <filesystem>
@@ -49,6 +50,9 @@ struct TextMember {
   std::string name;  ///< "provenance.json"
   std::string text;
 };
+
+/// Adds an array to an archive, as numpy.savez does.
+void add_array(ZipWriter& zip, const std::string& name, const at::Tensor& array);
 
 /// Writes an uncompressed archive as numpy.savez does, plus `texts` as members of their own. Appears whole or
 /// not at all; throws ResourceError.

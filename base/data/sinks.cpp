@@ -2,8 +2,8 @@
 
 #include "base/core/error.h"
 #include "base/core/file_io.h"
+#include "base/data/image_array_writer.h"
 #include "base/data/image_codec.h"
-#include "base/data/npy.h"
 #include "base/data/zip_writer.h"
 #include "base/tensor/shape.h"
 
@@ -75,28 +75,15 @@ class PngFolderSink final : public ImageSink {
 class NpzSink final : public ImageSink {
  public:
   NpzSink(const fs::path& target, std::string provenance_json)
-      : name_(target.string()), zip_(target), provenance_json_(std::move(provenance_json)) {}
+      : zip_(target), images_(zip_, target.string()), provenance_json_(std::move(provenance_json)) {}
 
   void write(const at::Tensor& images_u8) override {
     expect_images(images_u8);
-    if (count_ == 0) {
-      height_ = images_u8.size(2);
-      width_ = images_u8.size(3);
-      zip_.begin("arr_0.npy", header());
-    }
-    DDPM_CHECK(images_u8.size(2) == height_ && images_u8.size(3) == width_, "{} in an array of {} x {}",
-               tensor::describe(images_u8), height_, width_);
-    const at::Tensor nhwc =
-        images_u8.cpu().expand({images_u8.size(0), 3, height_, width_}).permute({0, 2, 3, 1}).contiguous();
-    zip_.write(nhwc.data_ptr(), nhwc.nbytes());
-    count_ += nhwc.size(0);
+    images_.add(images_u8);
   }
 
   void finish() override {
-    if (count_ == 0) {
-      throw core::DataError("{}: no images to write", name_);
-    }
-    zip_.end(header());
+    images_.end();
     if (!provenance_json_.empty()) {
       zip_.add(kSampleProvenance, provenance_json_);
     }
@@ -104,17 +91,9 @@ class NpzSink final : public ImageSink {
   }
 
  private:
-  std::string header() const {
-    constexpr size_t kRoomForAnyCount = 128;
-    return npy_header(at::kByte, std::vector<int64_t>{count_, height_, width_, 3}, kRoomForAnyCount);
-  }
-
-  std::string name_;
   ZipWriter zip_;
+  ImageArrayWriter images_;
   std::string provenance_json_;
-  int64_t count_ = 0;
-  int64_t height_ = 0;
-  int64_t width_ = 0;
 };
 
 }  // namespace

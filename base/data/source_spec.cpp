@@ -34,6 +34,8 @@ constexpr NamedSet kSets[] = {{"cifar", "cifar10", SourceKind::kCifar10},
                               {"fashion-mnist", "fashion-mnist", SourceKind::kFashionMnist}};
 /// More than any set holds; sums of two such counts stay far from overflow.
 constexpr uint64_t kMaxCount = uint64_t{1} << 40;
+constexpr const char* kAs = "as";
+constexpr std::string_view kImages = "images";
 constexpr std::string_view kRunPrefix = "run:";
 constexpr std::string_view kNoisePrefix = "gaussian-noise:";
 
@@ -108,6 +110,15 @@ void parse_split(const std::string& value, SourceSpec& spec) {
   spec.name = name_of_part(spec.name.substr(0, spec.name.find(':')), split);
 }
 
+/// What ?as= says of an .npz that may hold statistics beside its images, as ADM's references do.
+bool asks_for_images(const SourceSpec& spec) {
+  const auto as = spec.query.find(kAs);
+  if (as != spec.query.end() && as->second != kImages) {
+    throw UsageError("source '{}': as={} is not known; there is images", spec.text, as->second);
+  }
+  return as != spec.query.end();
+}
+
 /// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
 /// sampler is told stays in the query.
 void parse_part(SourceSpec& spec) {
@@ -116,6 +127,10 @@ void parse_part(SourceSpec& spec) {
   const bool made_up = run || spec.kind == SourceKind::kPoints || spec.kind == SourceKind::kNoise;
   if (made_up) {
     known.emplace_back("seed");
+  }
+  const bool as_images = spec.kind == SourceKind::kArray && spec.path.extension() == ".npz";
+  if (as_images) {
+    known.emplace_back(kAs);
   }
   const bool files = is_image_files(spec.kind);
   if (files) {
@@ -149,7 +164,7 @@ void parse_part(SourceSpec& spec) {
         throw UsageError("source '{}': side=0 is no side in pixels", spec.text);
       }
       spec.framing.side = static_cast<int64_t>(side);
-    } else if (!run) {
+    } else if (!run && !(key == kAs && as_images)) {
       throw UsageError("source '{}': unknown key '{}'{}; it takes {}", spec.text, key,
                        core::did_you_mean(key, known), core::join_or(known));
     }
@@ -238,9 +253,10 @@ void parse_path(const std::string& base, SourceSpec& spec) {
       spec.kind = SourceKind::kFolder;
     }
   } else if (extension == ".npz") {
-    spec.kind = is_statistics_file(spec.path) ? SourceKind::kStatistics
-                : is_feature_file(spec.path)  ? SourceKind::kFeatures
-                                              : SourceKind::kArray;
+    spec.kind = asks_for_images(spec)           ? SourceKind::kArray
+                : is_statistics_file(spec.path) ? SourceKind::kStatistics
+                : is_feature_file(spec.path)    ? SourceKind::kFeatures
+                                                : SourceKind::kArray;
   } else if (extension == ".npy" || extension == ".safetensors") {
     spec.kind = is_feature_file(spec.path) ? SourceKind::kFeatures : SourceKind::kArray;
   } else if (is_zip) {

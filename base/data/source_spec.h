@@ -62,7 +62,7 @@ inline constexpr int64_t kMaxMadeUp = 100'000'000;
 ///   a folder, .zip, .tar, .tar.gz or .tgz of images or @LIST of their paths, with ?crop=center|celeba&side=S
 ///   (see base/data/framing.h)
 ///   a folder or an archive of CIFAR's batches, with ?split=train|test
-///   an .npy or .npz of images, an .npz of statistics
+///   an .npy or .npz of images, an .npz of statistics, or with ?as=images of the images beside these
 ///   a .npy, .npz or .safetensors of features (see base/data/feature_file.h)
 /// each but statistics with ?first=A&num=B for a part of it, and points, noise and run with &seed=S. A path
 /// that exists is taken as it is, '?' and all; a data set's name goes before a folder of that name (write

@@ -103,9 +103,34 @@ void check_keys(const NpzReader& archive, const std::string& mu, const std::stri
 
 bool has_spatial(const NpzReader& archive) { return archive.contains("mu_s") || archive.contains("sigma_s"); }
 
+void add_statistics(ZipWriter& zip, const Statistics& statistics,
+                    const std::optional<SpatialStatistics>& spatial) {
+  tensor::expect(statistics.mu, at::kDouble, {-1}, "mu");
+  tensor::expect(statistics.sigma, at::kDouble, {statistics.mu.size(0), statistics.mu.size(0)}, "sigma");
+  add_array(zip, "mu", statistics.mu);
+  add_array(zip, "sigma", statistics.sigma);
+  if (spatial) {
+    tensor::expect(spatial->mu, at::kDouble, {-1}, "mu_s");
+    tensor::expect(spatial->sigma, at::kDouble, {spatial->mu.size(0), spatial->mu.size(0)}, "sigma_s");
+    add_array(zip, "mu_s", spatial->mu);
+    add_array(zip, "sigma_s", spatial->sigma);
+  }
+  if (!statistics.provenance_json.empty()) {
+    zip.add(kProvenanceMember, statistics.provenance_json);
+  }
+}
+
 }  // namespace
 
 bool holds_spatial_statistics(const std::filesystem::path& path) { return has_spatial(NpzReader(path)); }
+
+bool holds_images_too(const std::filesystem::path& path) {
+  try {
+    return NpzReader(path).contains("arr_0");
+  } catch (const DataError&) {
+    return false;
+  }
+}
 
 bool is_statistics_file(const std::filesystem::path& path) {
   try {
@@ -162,20 +187,18 @@ std::string read_provenance(const std::filesystem::path& path) {
 
 void write_statistics(const std::filesystem::path& target, const Statistics& statistics,
                       const std::optional<SpatialStatistics>& spatial) {
-  tensor::expect(statistics.mu, at::kDouble, {-1}, "mu");
-  tensor::expect(statistics.sigma, at::kDouble, {statistics.mu.size(0), statistics.mu.size(0)}, "sigma");
-  std::vector<TextMember> texts;
-  if (!statistics.provenance_json.empty()) {
-    texts.push_back({kProvenanceMember, statistics.provenance_json});
-  }
-  tensor::NamedTensors arrays{{"mu", statistics.mu}, {"sigma", statistics.sigma}};
-  if (spatial) {
-    tensor::expect(spatial->mu, at::kDouble, {-1}, "mu_s");
-    tensor::expect(spatial->sigma, at::kDouble, {spatial->mu.size(0), spatial->mu.size(0)}, "sigma_s");
-    arrays.push_back({"mu_s", spatial->mu});
-    arrays.push_back({"sigma_s", spatial->sigma});
-  }
-  write_npz(target, arrays, texts);
+  ZipWriter zip(target);
+  add_statistics(zip, statistics, spatial);
+  zip.commit();
+}
+
+ReferenceWriter::ReferenceWriter(const std::filesystem::path& target)
+    : zip_(target), images_(zip_, target.string()) {}
+
+void ReferenceWriter::finish(const Statistics& statistics, const std::optional<SpatialStatistics>& spatial) {
+  images_.end();
+  add_statistics(zip_, statistics, spatial);
+  zip_.commit();
 }
 
 }  // namespace ddpm_eval::data

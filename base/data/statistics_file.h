@@ -1,6 +1,8 @@
 #pragma once
 
+#include "base/data/image_array_writer.h"
 #include "base/data/provenance.h"
+#include "base/data/zip_writer.h"
 
 #include <filesystem>
 #include <optional>
@@ -44,6 +46,9 @@ bool is_statistics_file(const std::filesystem::path& path);
 /// SHA-256 of their mean, twice, or of other counts together than its own.
 Statistics read_statistics(const std::filesystem::path& path, StatisticsPart part = StatisticsPart::kMain);
 
+/// Whether there is an `arr_0` of images beside the statistics, as in ADM's references. Never throws.
+bool holds_images_too(const std::filesystem::path& path);
+
 /// Whether the file holds `mu_s` or `sigma_s`. Throws DataError where it is no .npz.
 bool holds_spatial_statistics(const std::filesystem::path& path);
 
@@ -55,5 +60,22 @@ std::string read_provenance(const std::filesystem::path& path);
 /// ADM's files hold them. Throws ResourceError.
 void write_statistics(const std::filesystem::path& target, const Statistics& statistics,
                       const std::optional<SpatialStatistics>& spatial = std::nullopt);
+
+/// The same with the images that they are of as `arr_0`: what ADM's evaluator takes as a reference. The file
+/// appears on finish(); memory does not depend on the number of images.
+class ReferenceWriter {
+ public:
+  explicit ReferenceWriter(const std::filesystem::path& target);
+
+  /// As ImageArrayWriter::add().
+  void add(const at::Tensor& images_u8) { images_.add(images_u8); }
+
+  /// As write_statistics(); DataError where there were no images.
+  void finish(const Statistics& statistics, const std::optional<SpatialStatistics>& spatial);
+
+ private:
+  ZipWriter zip_;
+  ImageArrayWriter images_;
+};
 
 }  // namespace ddpm_eval::data

@@ -31,7 +31,7 @@ KINDS = {"small": "96 images a side of 32 x 32 pixels, PNG",
 HOW = {"run": "the tool was run", "function": "the tool's functions on its network's features",
        "rule": "the tool's published rule, in NumPy"}
 METRICS = {"torch-fidelity": "fid,is,kid,prdc", "pytorch-fid": "fid", "clean-fid": "fid,kid",
-           "clean-fid-legacy-pytorch": "fid,kid", "clean-fid-legacy-tensorflow": "fid", "torchmetrics": "fid,is,kid",
+           "clean-fid-legacy-pytorch": "fid,kid", "clean-fid-legacy-tensorflow": "fid,kid", "torchmetrics": "fid,is,kid",
            "adm": "fid,is,prdc", "edm": "fid", "pytorch-gan-metrics": "fid,is", "dgm-eval": "fid,is,kid,prdc"}
 # The others take all where there are fewer than 1000. Of torchmetrics' no seed is known: all, where no draw matters.
 OWN_SUBSETS = {"torch-fidelity": SUBSET, "torchmetrics": None}

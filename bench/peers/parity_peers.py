@@ -160,12 +160,15 @@ def neighbours(real, fake, k):
         return np.sqrt(np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0))
 
     real, fake = real.astype(np.float64), fake.astype(np.float64)
-    of_real, of_fake = (np.sort(distances(side, side), 1)[:, k] for side in (real, fake))
+    near_real, near_fake = (np.sort(distances(side, side), 1) for side in (real, fake))
+    of_real, of_fake = near_real[:, k], near_fake[:, k]
     between = distances(real, fake)
     return {"precision": float((between < of_real[:, None]).any(0).mean()),
             "recall": float((between < of_fake).any(1).mean()),
             "density": float((between < of_real[:, None]).sum(0).mean() / k),
-            "coverage": float((between.min(1) < of_real).mean())}
+            "coverage": float((between.min(1) < of_real).mean()),
+            # dgm-eval's, which it gives times 100
+            "authenticity": float((near_real[between.argmin(0), 1] < between.min(0)).mean())}
 
 
 # ---- The tools -------------------------------------------------------------------------------------------------------
@@ -233,15 +236,17 @@ def by_half_pixel_of_bytes(real, fake):
 
 
 def by_tf1_of_unit(real, fake):
-    return rows_of("clean-fid-legacy-tensorflow", "rule", pool3(real, fake))
+    return rows_of("clean-fid-legacy-tensorflow", "rule",
+                   {**pool3(real, fake), "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"])})
 
 
 def by_antialiased(real, fake):
     count = len(fake["logits"])
     size = -(-count // 10)
     chunks = [np.arange(begin, min(begin + size, count)) for begin in range(0, count, size)]
+    lower = {f"frechet_distance@{layer}": frechet(real[layer], fake[layer]) for layer in ("64", "192", "768")}
     return rows_of("torchmetrics", "rule",
-                   {**pool3(real, fake), **inception_score(fake["logits"], chunks, np.float32, 1),
+                   {**pool3(real, fake), **lower, **inception_score(fake["logits"], chunks, np.float32, 1),
                     "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"])})
 
 

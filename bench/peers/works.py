@@ -11,8 +11,7 @@ from processes import Failed, run
 HERE = pathlib.Path(__file__).resolve().parent
 FEATURES = 2048
 COUNT = 1017  # images on each side that the goals are set for
-NO_TORCHSCRIPT = ("it takes NVIDIA's TorchScript file of the network, which cannot be had with given weights, and "
-                  "ddpm-eval has no such pre-processing")
+NO_TORCHSCRIPT = "it takes NVIDIA's TorchScript file of the network, which cannot be had with given weights"
 PRE_PROCESSING = {"pytorch-fid": "half-pixel bilinear to 299, 2 v / 255 - 1",
                   "torch-fidelity": "TensorFlow's bilinear to 299, (v - 128) / 128"}
 

@@ -10,6 +10,7 @@ void add_kid_command(CLI::App& program, Session& session) {
   options->wanted.kernel = true;
   add_score_options(*command, *options, SidesNeeded::kBothImages);
   add_yardstick_option(*command, *options);
+  add_interval_option(*command, *options);
   add_kernel_options(*command, *options);
   add_scoring_command(*command, options, session);
 }

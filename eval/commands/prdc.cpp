@@ -11,6 +11,7 @@ void add_prdc_command(CLI::App& program, Session& session) {
   options->wanted.neighbours = true;
   add_score_options(*command, *options, SidesNeeded::kBothImages);
   add_yardstick_option(*command, *options);
+  add_interval_option(*command, *options);
   add_neighbour_options(*command, *options);
   add_scoring_command(*command, options, session);
 }

@@ -34,7 +34,11 @@ struct MergeOptions {
 Side read_part(const std::string& file) {
   auto part = read_side({.role = "part", .source = file}, "");
   if (part.provenance.is_null() || part.moments.count == 0) {
-    throw core::DataError("{}: does not say how many images it is of; make it with `ddpm-eval stats`", file);
+    throw core::DataError(
+        "{}: does not say how many images it is of and of which network; make it with `ddpm-eval stats`, of "
+        "images "
+        "or of features that say theirs",
+        file);
   }
   if (data::holds_spatial_statistics(file)) {
     auto spatial = data::read_statistics(file, data::StatisticsPart::kSpatial);

@@ -3,6 +3,7 @@
 #include "base/data/npy.h"
 #include "base/data/npz.h"
 #include "base/data/safetensors.h"
+#include "base/data/statistics_file.h"
 #include "tests/support/files.h"
 #include "tests/support/program.h"
 #include "tests/support/records.h"
@@ -174,6 +175,32 @@ TEST_F(FeatureFiles, RulesOfAPresetServeWithoutANetwork) {
               HasSubstr("--features inception: both sides are feature or statistics files"));
   EXPECT_THAT(refusal({"fid", "--real", real, "--fake", fake, "--trust-torchscript"}, 2),
               HasSubstr("--trust-torchscript: both sides are feature or statistics files"));
+}
+
+/// They are those of the images, and say so; of another program's features they say nothing.
+TEST_F(FeatureFiles, StatisticsAreMadeOfThem) {
+  const auto rows = written(kRealNoise, "rows.safetensors");
+  record_of(
+      {"stats", "--data", kRealNoise, "--features", "fashion-mnist-small", "--out", path("images.npz")});
+  const auto record = record_of({"stats", "--data", rows, "--out", path("rows.npz")});
+  EXPECT_EQ(record["features"]["name"], "fashion-mnist-small");
+  EXPECT_EQ(record["count"], 260);
+  EXPECT_EQ(record["data"]["kind"], "features");
+  const auto of_images = data::read_statistics(path("images.npz"));
+  const auto of_rows = data::read_statistics(path("rows.npz"));
+  EXPECT_LE((of_rows.mu - of_images.mu).abs().max().item<double>(), 1e-12);
+  EXPECT_LE((of_rows.sigma - of_images.sigma).abs().max().item<double>(), 1e-12);
+  const auto score = record_of({"fid", "--real", path("rows.npz"), "--fake", kFakeNoise});
+  EXPECT_EQ(score["features"], record["features"]);
+  EXPECT_EQ(score["real"]["count"], 260);
+
+  const auto foreign = put("foreign.npy", testing::synthetic_features({.seed = 5, .count = 50}, 8));
+  EXPECT_TRUE(record_of({"stats", "--data", foreign, "--out", path("foreign.npz")})["features"].is_null());
+  EXPECT_EQ(data::read_statistics(path("foreign.npz")).provenance_json, "");
+  EXPECT_THAT(refusal({"stats", "--data", rows, "--out", path("a.npz"), "--preset", "clean-fid"}, 2),
+              HasSubstr("--preset: is for images, and --data " + rows + " holds features"));
+  EXPECT_THAT(refusal({"stats", "--data", rows, "--features-out", path("a.safetensors")}, 2),
+              HasSubstr("--features-out: is for images"));
 }
 
 TEST_F(FeatureFiles, WhatCannotBeScoredIsRefused) {

@@ -111,6 +111,40 @@ TEST_F(PairScores, PrintsStandardErrors) {
                               "kernel_distance +[0-9.e-]+ \\+- [0-9.e-]+ \\(x 1000: [0-9.e-]+\\)\n"));
 }
 
+TEST_F(PairScores, IntervalsAreThoseOfTheirScores) {
+  const auto prdc = record_of(command("prdc", kLikeReal));
+  for (const char* key : {"precision", "recall", "density", "coverage", "authenticity"}) {
+    EXPECT_GT(prdc["uncertainty"][key]["standard_error"], 0.0) << key;
+    EXPECT_FALSE(prdc["uncertainty"][key].contains("at_count")) << key;
+  }
+  const auto all = record_of(command(
+      "score", kLikeReal, {"--metrics", "kid,prdc", "--kid-subset-size", "50", "--interval", "delta"}));
+  for (const char* key : {"precision", "recall", "density", "coverage", "authenticity"}) {
+    const auto& one = all["uncertainty"][key];
+    EXPECT_EQ(one["standard_error"], prdc["uncertainty"][key]["standard_error"]) << key;
+    EXPECT_LE(one["at_count"]["low"], all["metrics"][key]) << key;
+    EXPECT_GE(one["at_count"]["high"], all["metrics"][key]) << key;
+    EXPECT_LT(one["at_count"]["low"], one["at_count"]["high"]) << key;
+  }
+  const auto& kernel = all["uncertainty"]["kernel_distance"];
+  const double value = all["metrics"]["kernel_distance"], error = kernel["standard_error"];
+  const double high = kernel["at_infinity"]["high"];
+  EXPECT_GT((high - value) / error, 1.96);
+  EXPECT_LT((high - value) / error, 2.1);
+}
+
+TEST_F(PairScores, SubsetsAreDrawnByTheirSeed) {
+  const auto mean_by = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> all = {"--kid-subset-size", "50"};
+    all.insert(all.end(), words.begin(), words.end());
+    const auto record = record_of(command("kid", other_, all));
+    EXPECT_EQ(record["parts"]["kernel"]["seed"], words.empty() ? 2020 : std::stoi(words[1]));
+    return record["metrics"]["kernel_distance_mean"].get<double>();
+  };
+  EXPECT_EQ(mean_by({}), mean_by({"--kid-seed", "2020"}));
+  EXPECT_NE(mean_by({}), mean_by({"--kid-seed", "7"}));
+}
+
 TEST_F(PairScores, WhatCannotBeScoredIsRefused) {
   const testing::TempDir dir;
   const auto refuse = [](const std::vector<std::string>& words, const std::string& message) {

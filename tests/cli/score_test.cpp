@@ -106,6 +106,27 @@ TEST(Score, StatisticsGiveTheScoreOfTheirImages) {
   EXPECT_EQ(record["real"]["count"], 200) << "the count travels in the file's provenance";
 }
 
+/// As ADM's reference file: its statistics for the distance, its images for precision and recall.
+TEST(Score, AReferenceWithItsImagesServesBoth) {
+  const testing::TempDir dir;
+  const auto ref = (dir / "ref.npz").string();
+  record_of({"stats", "--data", kNoise, "--out", ref, "--features", "fashion-mnist-small", "--images"});
+  const double direct = fid(kNoise, kOtherNoise)["metrics"]["frechet_distance"].get<double>();
+  EXPECT_NEAR(fid(ref, kOtherNoise)["metrics"]["frechet_distance"].get<double>(), direct, 1e-8 * direct);
+  EXPECT_EQ(fid(ref + "?as=images", kOtherNoise)["metrics"]["frechet_distance"], direct);
+  const auto prdc = [](const std::string& real) {
+    return record_of({"prdc", "--real", real, "--fake", kOtherNoise, "--features", "fashion-mnist-small"});
+  };
+  EXPECT_EQ(prdc(ref + "?as=images")["metrics"], prdc(kNoise)["metrics"]);
+  const auto refused = run_program({"prdc", "--real", ref, "--fake", kOtherNoise});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(testing::error_line(refused), HasSubstr("; " + ref + "?as=images is the images in that file"));
+  const auto idle =
+      run_program({"stats", "--data", kNoise, "--features-out", (dir / "f.safetensors").string(),
+                   "--features", "fashion-mnist-small", "--images"});
+  EXPECT_THAT(testing::error_line(idle), HasSubstr("--images: is for statistics, which go to --out"));
+}
+
 TEST(Score, WhatStatisticsSayDecidesWhatIsLeftOpen) {
   const testing::TempDir dir;
   const auto stats = (dir / "noise.npz").string();

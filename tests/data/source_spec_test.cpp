@@ -129,6 +129,16 @@ TEST_F(SourceSpecFiles, PathsAreToldApart) {
   EXPECT_EQ(parse_source((dir_ / "s.npz").string()).kind, SourceKind::kStatistics);
   write_npz(dir_ / "i.npz", {{"arr_0", torch::zeros({1, 2, 2, 3}, torch::kUInt8)}});
   EXPECT_EQ(parse_source((dir_ / "i.npz").string()).kind, SourceKind::kArray);
+  write_npz(dir_ / "adm.npz", {{"mu", torch::zeros({2})},
+                               {"sigma", torch::eye(2)},
+                               {"arr_0", torch::zeros({1, 2, 2, 3}, torch::kUInt8)}});
+  EXPECT_EQ(parse_source((dir_ / "adm.npz").string()).kind, SourceKind::kStatistics);
+  const auto beside = parse_source((dir_ / "adm.npz?as=images&num=1").string());
+  EXPECT_EQ(beside.kind, SourceKind::kArray);
+  EXPECT_EQ(beside.subset.count, 1);
+  EXPECT_EQ(
+      usage_error((dir_ / "adm.npz?as=pictures").string()),
+      "source '" + (dir_ / "adm.npz?as=pictures").string() + "': as=pictures is not known; there is images");
   write_npz(dir_ / "spatial.npz", {{"mu_s", torch::zeros({2})}, {"sigma_s", torch::eye(2)}});
   EXPECT_EQ(parse_source((dir_ / "spatial.npz").string()).kind, SourceKind::kStatistics);
   write_npz(dir_ / "reps.npz", {{"reps", torch::zeros({5, 4})}});

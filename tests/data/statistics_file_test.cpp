@@ -47,6 +47,40 @@ TEST_F(StatisticsFile, GoesRound) {
   EXPECT_EQ(read.name, (dir_ / "s.npz").string());
 }
 
+TEST_F(StatisticsFile, ImagesLieBesideThem) {
+  const auto first = torch::randint(0, 256, {3, 3, 4, 5}, torch::kUInt8);
+  const auto grey = torch::randint(0, 256, {2, 1, 4, 5}, torch::kUInt8);
+  const at::Tensor mu_s = torch::rand({7}, torch::kFloat64), sigma_s = torch::eye(7, torch::kFloat64);
+  const auto target = dir_ / "ref.npz";
+  {
+    ReferenceWriter writer(target);
+    writer.add(first);
+    writer.add(grey);
+    EXPECT_THAT(
+        message_of<DataError>([&] {
+          writer.add(torch::zeros({1, 3, 5, 4}, torch::kUInt8));
+        }),
+        HasSubstr("ref.npz: an array holds images of one size, and after 5 of 5 x 4 comes one of 4 x 5"));
+    EXPECT_FALSE(std::filesystem::exists(target));
+    writer.finish({mu_, sigma_, kProvenance, {}}, SpatialStatistics{mu_s, sigma_s});
+  }
+  EXPECT_TRUE(is_statistics_file(target));
+  EXPECT_TRUE(holds_images_too(target));
+  const NpzReader archive(target);
+  EXPECT_THAT(archive.read("arr_0"),
+              TensorEq(torch::cat({first, grey.expand({2, 3, 4, 5})}).permute({0, 2, 3, 1})));
+  EXPECT_THAT(archive.read("mu_s"), TensorEq(mu_s));
+  EXPECT_THAT(archive.read("sigma_s"), TensorEq(sigma_s));
+  EXPECT_THAT(read_statistics(target).sigma, TensorEq(sigma_));
+  EXPECT_EQ(read_statistics(target).provenance_json, kProvenance);
+  EXPECT_THAT(message_of<DataError>([&] {
+                ReferenceWriter(dir_ / "none.npz").finish({mu_, sigma_, "", {}}, {});
+              }),
+              HasSubstr("none.npz: no images to write"));
+  write_statistics(dir_ / "s.npz", {mu_, sigma_, kProvenance, {}});
+  EXPECT_FALSE(holds_images_too(dir_ / "s.npz"));
+}
+
 TEST_F(StatisticsFile, OfSpatialFeaturesAreReadBesideTheOthers) {
   const at::Tensor mu_s = torch::rand({7}), sigma_s = torch::eye(7);
   write_npz(dir_ / "adm.npz", {{"mu", mu_}, {"sigma", sigma_}, {"mu_s", mu_s}, {"sigma_s", sigma_s}});

@@ -21,6 +21,7 @@ namespace ddpm_eval::metrics {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::exact_moments;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::message_of;
@@ -36,6 +37,31 @@ TEST(FirstSize, IsThatOfThePublishedToolsWhereItCanBe) {
   EXPECT_EQ(first_size(10'000, 16), 1000);  // dgm-eval
   EXPECT_EQ(first_size(200, 16), 32);
   EXPECT_EQ(first_size(3, 2048), 2);
+}
+
+TEST(BiasOfFew, IsWhatAHalfIsFartherAway) {
+  const auto set = standard_normal(48);
+  const auto real = exact_moments(set);
+  const auto rows = set.draw(3, 0, 16);
+  const auto all = moments_of(rows);
+  const double distance = frechet_distance(real, all).distance;
+  const auto bias = bias_of_few(real, all, distance, 9);
+  ASSERT_TRUE(bias);
+  const auto half = tensor::permutation({9, "bias.half"}, 0, 16).narrow(0, 0, 8);
+  const auto of_half = moments_of(rows.index_select(0, half));
+  EXPECT_NEAR(*bias, frechet_distance(real, of_half).distance - distance, 1e-9 * distance);
+  // Of equal distributions all of the distance is bias.
+  EXPECT_GT(*bias, 0.3 * distance);
+  EXPECT_LT(*bias, distance);
+}
+
+TEST(BiasOfFew, IsNotKnownOfEnoughImagesNorOfStatistics) {
+  const auto set = standard_normal(8);
+  const auto real = exact_moments(set);
+  EXPECT_FALSE(bias_of_few(real, moments_of(set.draw(3, 0, 8)), 1.0));
+  EXPECT_FALSE(bias_of_few(real, moments_of(set.draw(3, 0, 3)), 1.0));
+  EXPECT_FALSE(bias_of_few(real, real, 1.0));
+  EXPECT_TRUE(bias_of_few(real, moments_of(set.draw(3, 0, 4)), 1.0));
 }
 
 TEST(FitInInverseSize, FindsALine) {

@@ -3,11 +3,15 @@
 #include "metrics/extrapolation.h"
 #include "metrics/frechet.h"
 #include "metrics/frechet_interval.h"
+#include "metrics/kernel_distance.h"
+#include "metrics/neighbour_intervals.h"
 #include "metrics/score_interval.h"
 #include "tests/support/hashes.h"
 #include "tests/support/normal_sets.h"
 
 #include <cmath>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -225,6 +229,56 @@ TEST(SlowScoreCoverage, OfTheJackknife) {
       EXPECT_NEAR(found.deviation, found.scatter, 0.15 * found.scatter) << name;
     }
   }
+}
+
+/// One side is drawn once, and the other, whose images are asked about, again and again.
+Found repeat(const char* asked, Uncertainty NeighbourUncertainty::*score) {
+  constexpr int64_t kCount = 100, kOnce = 1'000'000;
+  const auto real = standard_normal(8), fake = shifted_normal(8, 1.0, 1.2);
+  const bool new_reals = std::string_view(asked) == "recall";
+  return repeat(kManyReplicates, [&](int64_t replicate) {
+    return neighbour_uncertainty(neighbour_scores(real.draw(11, new_reals ? replicate : kOnce, kCount),
+                                                  fake.draw(12, new_reals ? kOnce : replicate, kCount))).*
+           score;
+  });
+}
+
+TEST(SlowNeighbourCoverage, OfNewImagesOnTheSideThatIsAsked) {
+  for (const auto& [name, score, most] :
+       {std::tuple{"precision", &NeighbourUncertainty::precision, kMost},
+        {"recall", &NeighbourUncertainty::recall, kMost},
+        {"density", &NeighbourUncertainty::density, kMost},
+        {"authenticity", &NeighbourUncertainty::authenticity, kMost},
+        {"coverage", &NeighbourUncertainty::coverage, 1.0}}) {  // a jackknife may be wide here
+    const auto found = repeat(name, score);
+    const auto covered = report(name, found, found.expected);
+    EXPECT_GE(covered.at_count, kLeast) << name;
+    EXPECT_LE(covered.at_count, most) << name;
+    EXPECT_GE(found.deviation, 0.9 * found.scatter) << name;
+    EXPECT_LE(found.deviation, (most < 1 ? 1.1 : 1.8) * found.scatter) << name;
+  }
+}
+
+/// As `--interval` has them: Student's t of one degree of freedom less than the smaller set has images.
+double kernel_coverage(const NormalSet& fake) {
+  constexpr int64_t kCount = 300;
+  const auto real = standard_normal(8);
+  const auto found = repeat(kManyReplicates, [&](int64_t replicate) {
+    const auto estimate = kernel_estimate(real.draw(13, replicate, kCount), fake.draw(14, replicate, kCount));
+    Uncertainty one;
+    one.value = estimate.value;
+    one.deviation = estimate.standard_error.value_or(0);
+    one.at_count = interval_around(estimate.value, one.deviation, 0.95, kCount - 1, "");
+    return one;
+  });
+  return report(fmt::format("KID of {:.3f}", found.expected).c_str(), found, found.expected).at_count;
+}
+
+TEST(SlowKernelCoverage, OfTheAnalyticDeviation) {
+  expect_coverage("far", kernel_coverage(shifted_normal(8, 1.5, 1.5)));
+  expect_coverage("near", kernel_coverage(shifted_normal(8, 0.5, 1.2)));
+  // Between equal distributions the part of the variance by images is 0, and its estimate never below that.
+  EXPECT_GE(kernel_coverage(standard_normal(8)), kLeast);
 }
 
 /// Of intercepts, by Student's t with as many degrees of freedom as there are sizes less two.

@@ -47,6 +47,8 @@ void expect_equal(const NeighbourScores& got, const NeighbourScores& want, const
   EXPECT_EQ(got.hits, want.hits) << what;
   EXPECT_EQ(got.balls_hit, want.balls_hit) << what;
   EXPECT_EQ(got.authentic, want.authentic) << what;
+  EXPECT_EQ(got.balls_of_fake, want.balls_of_fake) << what;
+  EXPECT_EQ(got.sole_balls, want.sole_balls) << what;
   EXPECT_EQ(got.nearest_real, want.nearest_real) << what;
   EXPECT_EQ(got.nearest_distance, want.nearest_distance) << what;
 }
@@ -61,6 +63,8 @@ TEST(Neighbours, PointsOnALineByHand) {
   EXPECT_EQ(scores.fakes_in_balls, 3) << "all but 10";
   EXPECT_EQ(scores.hits, 4) << "0.5 in two balls, 4 and 5 in that of 3";
   EXPECT_EQ(scores.balls_hit, 3);
+  EXPECT_THAT(scores.balls_of_fake, ElementsAre(2, 1, 1, 0));
+  EXPECT_THAT(scores.sole_balls, ElementsAre(2, 0, 0, 0)) << "4 and 5 share theirs";
   EXPECT_EQ(scores.reals_in_balls, 3) << "in the ball of 0.5";
   EXPECT_DOUBLE_EQ(scores.precision, 0.75);
   EXPECT_DOUBLE_EQ(scores.recall, 1.0);

@@ -83,15 +83,22 @@ inline metrics::NeighbourScores slow_neighbours(const at::Tensor& real, const at
     return rule.inclusive ? distance <= radius : distance < radius;
   };
   metrics::NeighbourScores scores;
+  scores.balls_of_fake.resize(static_cast<size_t>(m));
+  scores.sole_balls.resize(static_cast<size_t>(m));
   for (int64_t i = 0; i < n; ++i) {
-    int64_t hits = 0;
+    int64_t hits = 0, last = 0;
     bool inside = false;
     for (int64_t j = 0; j < m; ++j) {
-      hits += holds(d[i][j], r[i][rule.k - 1]) ? 1 : 0;
+      if (holds(d[i][j], r[i][rule.k - 1])) {
+        ++hits;
+        ++scores.balls_of_fake[static_cast<size_t>(j)];
+        last = j;
+      }
       inside = inside || holds(d[i][j], f[j][rule.k - 1]);
     }
     scores.hits += hits;
     scores.balls_hit += hits > 0 ? 1 : 0;
+    scores.sole_balls[static_cast<size_t>(last)] += hits == 1 ? 1 : 0;
     scores.reals_in_balls += inside ? 1 : 0;
   }
   for (int64_t j = 0; j < m; ++j) {
