@@ -2,6 +2,7 @@
 """Measures a commit against its baseline on this machine and says whether it has become worse.
 
     bench/nightly.py                           HEAD against the baseline; `make nightly` is the same
+    bench/nightly.py --resume                  goes on with one that was interrupted after its measurements
     bench/nightly.py --set-baseline [COMMIT]   what later nights are measured against: HEAD, or COMMIT
 
 Both commits are built as release, each in build/nightly/COMMIT, and measured in turn, A B B A A B ..., each repetition
@@ -14,6 +15,7 @@ Exit codes: 0 nothing is worse, 4 a regression, 6 not comparable or something st
 2 usage, 3 bad data, 7 disk, memory or another night at work, 130 interrupted. The last line says which it was.
 """
 import argparse
+import contextlib
 import fcntl
 import json
 import multiprocessing
@@ -33,10 +35,12 @@ from night.builds import Build, build, commit_of, commit_of_recorded_baseline, g
 from night.common import HISTORY, LOG, WORK, NightError, run, say
 from night.suites import Suite, append_to_history, utc_now
 
-RESULTS = ("base.json", "new.json", "comparison.json", "comparison.md", "comparison-new.json", "comparison-new.md",
+MEASURED = "measured.json"  # written when that is done
+RESULTS = ("base.json", "new.json", MEASURED, "comparison.json", "comparison.md", "comparison-new.json", "comparison-new.md",
            "history.html")
 MOST_ROUNDS = 1000  # of a suite record
 RUNS = 1 << 30  # bytes that commands may write in a night
+MEASURES = ("rounds", "only", "min_time", "inner", "heaviest", "base_build", "new_build")  # the options that shape the numbers
 
 
 class Clock:
@@ -117,7 +121,7 @@ def measure(base, new, load, options, clock):
     now = utc_now()
     with_quality = re.search(options.only, "quality")
     session = f"{now} {base.tool['commit']} {new.tool['commit']}"
-    suites = [Suite(side, session, now, load) for side in (base, new)]
+    suites = [Suite.of_side(side, session, now, load) for side in (base, new)]
     with tempfile.TemporaryDirectory(dir=common.memory_folder(RUNS)) as name:
         folder = pathlib.Path(name)
         list_of_works = wanted_works(base, new, options)
@@ -177,8 +181,7 @@ def write_inputs():
 
 def is_a_whole_night(parser, options, record):
     """Points of a curve are of the same work, of a commit that can be built again."""
-    same = all(getattr(options, name) == parser.get_default(name)
-               for name in ("rounds", "only", "min_time", "inner", "heaviest", "base_build", "new_build"))
+    same = all(getattr(options, name) == parser.get_default(name) for name in MEASURES)
     return same and not record["commit"].endswith("-dirty")
 
 
@@ -208,6 +211,8 @@ def parse_options():
                         help="seconds of an iteration; benchmarks beyond are left out")
     parser.add_argument("--base-build", type=pathlib.Path, help="a build that is there, instead of the baseline's")
     parser.add_argument("--new-build", type=pathlib.Path, help="a build that is there, instead of HEAD's")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with a night that was interrupted after its measurements")
     parser.add_argument("--no-sanitizers", action="store_true", help="leave out the tests with sanitizers")
     parser.add_argument("--no-history", action="store_true", help="leave results/history as it is")
     return parser, parser.parse_args()
@@ -253,24 +258,57 @@ def sides_of(options, commits):
     return base, new
 
 
+def measured_now(parser, options, clock, held):
+    """Both sides and their suites, and whether they are of a whole night."""
+    commits = commits_of(options)
+    refuse_only_of_nothing(options, commits)
+    held.enter_context(hold_lock())
+    for path in [LOG, *(WORK / name for name in RESULTS)]:
+        path.unlink(missing_ok=True)
+    load = round(os.getloadavg()[0], 2)  # before our own builds
+    base, new = sides_of(options, commits)
+    write_inputs()
+    clock.end("builds")
+    suites = measure(base, new, load, options, clock)
+    whole = is_a_whole_night(parser, options, suites[1].record)
+    write_records(suites)
+    builds_there = [str(folder.absolute()) if folder else None for folder in (options.base_build, options.new_build)]
+    write_whole(WORK / MEASURED, json.dumps({"whole": whole, "builds": builds_there}) + "\n")
+    return base, new, suites, whole
+
+
+def measured_before(parser, options, clock, held):
+    """The same of a night that was interrupted after its measurements."""
+    if any(getattr(options, name) != parser.get_default(name) for name in (*MEASURES, "baseline")):
+        raise NightError(common.USAGE, "--resume: what was measured stays; --no-sanitizers and --no-history alone go with it")
+    held.enter_context(hold_lock())
+    if not (WORK / MEASURED).exists():
+        raise NightError(common.USAGE, "--resume: there is no night in build/nightly whose measurements are done")
+    suites = [Suite.of_file(WORK / name, checks.SANITIZERS) for name in ("base.json", "new.json")]
+    with inputs.reading(WORK / MEASURED):
+        told = json.loads((WORK / MEASURED).read_text())
+        whole, (base, new) = told["whole"], told["builds"]
+    sides = [Build(pathlib.Path(folder)) if folder else build(commit_of(suite.record["commit"]))
+             for folder, suite in zip((base, new), suites)]
+    clock.end("builds")
+    return *sides, suites, whole
+
+
 def night():
     """The exit code; none where nothing is measured."""
     parser, options = parse_options()
     if options.set_baseline is not None:
         checks.set_baseline(options.set_baseline)
         return None
-    commits = commits_of(options)
-    refuse_only_of_nothing(options, commits)
-    lock = hold_lock()
-    for path in [LOG, *(WORK / name for name in RESULTS)]:
-        path.unlink(missing_ok=True)
-    load = round(os.getloadavg()[0], 2)  # before our own builds
     clock = Clock()
-    base, new = sides_of(options, commits)
-    write_inputs()
-    clock.end("builds")
-    suites = measure(base, new, load, options, clock)
-    files = write_records(suites)
+    with contextlib.ExitStack() as held:
+        base, new, suites, whole = (measured_before if options.resume else measured_now)(parser, options, clock, held)
+        return judged(options, clock, base, new, suites, whole)
+
+
+def judged(options, clock, base, new, suites, whole):
+    """The exit code, after the tests with sanitizers."""
+    files = [WORK / "base.json", WORK / "new.json"]
     failing, broken = [], None
     if not options.no_sanitizers:
         try:
@@ -286,7 +324,7 @@ def night():
     if failing:
         say("tests that fail with sanitizers: " + " ".join(failing))
     record = suites[1].finished()
-    if options.no_history or not is_a_whole_night(parser, options, record):
+    if options.no_history or not whole:
         say("results/history is left as it is")
     else:
         try:
@@ -297,7 +335,7 @@ def night():
         except (NightError, Damaged, OSError) as error:
             broken = broken or error
     say(clock.text())
-    lock.close()
+    (WORK / MEASURED).unlink(missing_ok=True)
     if broken is not None and code != common.REGRESSION:
         raise broken
     if broken is not None:

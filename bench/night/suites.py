@@ -27,14 +27,26 @@ def utc_now():
 
 
 class Suite:
-    def __init__(self, side, session, now, load):
-        self.instruction_set = instruction_set(side)
-        self.record = {"schema": 1, "kind": "suite", "time": now, "commit": side.tool["commit"], "session": session,
-                       "context": {"cpu": processor(), "instruction_set": self.instruction_set,
-                                   "threads": side.runtime["threads"], "build": side.tool["build_type"],
-                                   "libtorch": side.runtime["libtorch"], "device": side.runtime["device"],
-                                   "precision": "float32", "compiler": side.tool["compiler"], "load": load}}
-        self.series = {}
+    def __init__(self, record, series=()):
+        self.record = record
+        self.instruction_set = record["context"]["instruction_set"]
+        self.series = {one["name"]: one for one in series}
+
+    @classmethod
+    def of_side(cls, side, session, now, load):
+        return cls({"schema": 1, "kind": "suite", "time": now, "commit": side.tool["commit"], "session": session,
+                    "context": {"cpu": processor(), "instruction_set": instruction_set(side),
+                                "threads": side.runtime["threads"], "build": side.tool["build_type"],
+                                "libtorch": side.runtime["libtorch"], "device": side.runtime["device"],
+                                "precision": "float32", "compiler": side.tool["compiler"], "load": load}})
+
+    @classmethod
+    def of_file(cls, path, without):
+        """A finished one, but for the series of that name."""
+        with reading(path):
+            record = json.loads(path.read_text())
+            series = [one for one in record.pop("series") if one["name"] != without]
+            return cls(record, series)
 
     def add(self, found):
         """Repetitions are collected; quality and hashes come once."""

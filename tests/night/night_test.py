@@ -391,6 +391,26 @@ exec "$DDPM_EVAL_BINARY" "$@"
         code, _, told = self.night("--base-build", base, "--new-build", self.made_up_build("same", 1), *flags)
         self.assertEqual(code, 0, told)
 
+    @unittest.skipUnless("DDPM_EVAL_BINARY" in os.environ, "needs the program")
+    def test_a_night_that_was_interrupted_after_its_measurements_is_gone_on_with(self):
+        base, slow = self.made_up_build("base", 1), self.made_up_build("slow", 1.1)
+        work, history = self.root / "build/nightly", self.root / "results/history"
+        self.night("--base-build", base, "--new-build", slow, "--only", "bench_ddpm", "--no-sanitizers", "--no-history")
+        suites = [(work / name).read_text() for name in ("base.json", "new.json")]
+        code, _, told = self.night("--resume")
+        self.assertEqual(code, 2)
+        self.assertIn("--resume: there is no night in build/nightly whose measurements are done\n", told)
+        for whole in (False, True):
+            (work / "measured.json").write_text(json.dumps({"whole": whole, "builds": [str(base), str(slow)]}))
+            self.assertEqual(self.night("--resume", "--rounds", "3")[0], 2)
+            code, _, told = self.night("--resume", "--no-sanitizers")
+            self.assertEqual(code, 4, told)
+            self.assertIn("nightly: worse: ddpm: kernel/8\n", told)
+            self.assertEqual([(work / name).read_text() for name in ("base.json", "new.json")], suites)
+            self.assertEqual(self.night("--resume")[0], 2)
+            lines = [line for path in history.glob("*.jsonl") for line in path.read_text().splitlines()]
+            self.assertEqual([json.loads(line) for line in lines], [json.loads(suites[1])] if whole else [])
+
     def test_only_what_is_there_is_refused_before_the_lock(self):
         code, _, told = self.night("--baseline", "HEAD", "--only", "bench_x")
         self.assertEqual(code, 1, "no program is named: it has to be built")
