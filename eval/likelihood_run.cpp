@@ -242,6 +242,9 @@ Json evaluate_likelihood(const LikelihoodRequest& request, const Session& sessio
     core::remove_abandoned_files(request.out);
   }
   const auto key = evaluation_key(request, settings, run, data.x_0.size(0));
+  auto of_all = key;
+  of_all.erase("data");  // whose images have been compared, and may lie elsewhere
+  tensor::process_group().require_same("the settings of the evaluation", core::json_text(of_all));
   LikelihoodState state(request.out, key);
   const auto finished = writes ? finished_likelihood(request.out, key) : std::nullopt;
   if (tensor::process_group().any(finished.has_value())) {

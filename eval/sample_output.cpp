@@ -166,6 +166,7 @@ void write_points(const fs::path& target, const at::Tensor& points, Json provena
 
 SampleOutput open_sample_output(const fs::path& target, const Json& provenance, int64_t micro_batch) {
   auto& group = tensor::process_group();
+  group.require_same("--num", provenance.at("count").dump());
   SampleOutput output;
   output.resumable = !is_npz(target);
   if (group.is_first() && !output.resumable) {

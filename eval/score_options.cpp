@@ -8,6 +8,7 @@
 #include "metrics/preset.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -206,6 +207,7 @@ void add_kernel_options(CLI::App& command, ScoreOptions& options) {
   command
       .add_option("--kid-seed", options.kid_seed,
                   "Of NumPy's generator, which draws the subsets. Default: the preset's, or 2020")
+      ->check(CLI::Range(int64_t{0}, int64_t{std::numeric_limits<uint32_t>::max()}))
       ->option_text("S");
 }
 

@@ -33,6 +33,8 @@ auto naming_sources(const Side& fake, const ScoreOptions& options, const Action&
   }
 }
 
+constexpr const char* kSameImages =
+    "both sides are the same images, and intervals are of sets drawn independently: these do not hold";
 constexpr double kIntervalLevel = 0.95;  ///< of intervals
 
 metrics::KernelDistanceRule kernel_rule(const SideRules& rules) {
@@ -142,9 +144,7 @@ void add_frechet_interval(const Side& real, const Side& fake, const SideRules& r
   });
   add_uncertainty(rules.frechet_key, found, scores);
   if (real.features.defined() && at::equal(real.features, fake.features)) {
-    scores.notes.push_back(rules.frechet_key +
-                           ": both sides are the same images, and intervals are of sets drawn independently: "
-                           "these do not hold");
+    scores.notes.push_back(rules.frechet_key + ": " + kSameImages);
   }
   scores.uncertainty[rules.frechet_key]["seconds"] = core::seconds_since(start);
 }
@@ -210,6 +210,9 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
     scores.parts["kernel"]["variance_of_images"] = found.all_pairs->variance_of_images;
     scores.parts["kernel"]["variance_of_pairs"] = found.all_pairs->variance_of_pairs;
   }
+  if (found.all_pairs && !found.all_pairs->standard_error && rules.options.interval) {
+    scores.notes.push_back(stem + ": no interval: it takes at least 4 images on a side");
+  }
   if (found.all_pairs && found.all_pairs->standard_error) {
     scores.uncertainty[stem] = {
         {"standard_error", *found.all_pairs->standard_error},
@@ -235,13 +238,15 @@ void add_neighbour_uncertainty(const metrics::NeighbourScores& found, const Side
                                     {"density", &all.density},
                                     {"coverage", &all.coverage},
                                     {"authenticity", &all.authenticity}}) {
-    add_uncertainty(metric, *one, scores);
-    if (!rules.options.interval) {
-      auto& json = scores.uncertainty[metric];
-      const auto estimand = json["at_count"]["estimand"].get<std::string>();
-      json["estimand"] = estimand;
-      json.erase("at_count");
-      json.erase("level");
+    if (rules.options.interval) {
+      add_uncertainty(metric, *one, scores);
+      continue;
+    }
+    scores.uncertainty[metric] = {{"standard_error", one->deviation},
+                                  {"method", one->method},
+                                  {"conditional_on_real", one->conditional_on_real}};
+    if (one->at_count) {
+      scores.uncertainty[metric]["estimand"] = one->at_count->estimand;
     }
   }
 }
@@ -349,6 +354,10 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   }
   if (wanted.frechet_infinity) {
     add_frechet_infinity(*real, fake, rules, scores, session);
+  }
+  if (rules.options.interval && !wanted.frechet && (wanted.kernel || wanted.neighbours) &&
+      at::equal(real->features, fake.features)) {
+    scores.notes.emplace_back(kSameImages);
   }
   if (wanted.frechet && rules.options.interval) {
     add_frechet_interval(*real, fake, rules, scores, session);

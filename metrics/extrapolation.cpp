@@ -148,17 +148,23 @@ Extrapolation score_infinity(const at::Tensor& logits, const ExtrapolationOption
 
 std::optional<double> bias_of_few(const Moments& real, const Moments& fake, double distance, uint64_t seed) {
   constexpr int64_t kFewest = 4;
+  constexpr int64_t kHalves = 4;  // both of two ways to halve them
   if (!fake.centred.defined() || fake.count < kFewest) {
     return std::nullopt;
   }
+  const auto rows_of_all = fake.centred * std::sqrt(static_cast<double>(fake.count - 1));
   const int64_t count = fake.count / 2;
-  const auto order = tensor::permutation({seed, "bias.half"}, 0, fake.count).narrow(0, 0, count);
-  const auto rows = fake.centred.index_select(0, order) * std::sqrt(static_cast<double>(fake.count - 1));
-  const auto mean = rows.mean(0);
-  auto centred = (rows - mean) / std::sqrt(static_cast<double>(count - 1));
-  auto covariance = centred.t().mm(centred);
-  Moments half{fake.mean + mean, std::move(covariance), count, std::move(centred)};
-  return frechet_distance(real, std::move(half)).distance - distance;
+  double sum = 0.0;
+  for (int64_t half = 0; half < kHalves; ++half) {
+    const auto order = tensor::permutation({seed, "bias.half"}, half / 2, fake.count);
+    const auto rows = rows_of_all.index_select(0, order.narrow(0, half % 2 * count, count));
+    const auto mean = rows.mean(0);
+    auto centred = (rows - mean) / std::sqrt(static_cast<double>(count - 1));
+    auto covariance = centred.t().mm(centred);
+    sum +=
+        frechet_distance(real, {fake.mean + mean, std::move(covariance), count, std::move(centred)}).distance;
+  }
+  return sum / kHalves - distance;
 }
 
 }  // namespace ddpm_eval::metrics

@@ -58,11 +58,11 @@ Extrapolation frechet_infinity(const Moments& real, const at::Tensor& fake,
 Extrapolation score_infinity(const at::Tensor& logits, const ExtrapolationOptions& options = {});
 
 /// About how far the distance of fewer images than features is above that of infinitely many fake ones: the
-/// distance of a random half of the fake images less `distance`, that of all of them. By the law of 1 / N the
-/// two are equal, and so few images follow it roughly: by the Marchenko-Pastur law, of equal distributions
-/// with features of one variance, the estimate is 1.25 times the bias for as many images as features, 0.5
-/// times for half as many, and less below. None where there are as many images as features or fewer than 4,
-/// whose rows `fake` does not have. Time: one distance of so few.
+/// mean distance of four random halves of the fake images less `distance`, that of all of them. By the law of
+/// 1 / N the two are equal, and so few images follow it roughly: by the Marchenko-Pastur law, of equal
+/// distributions with features of one variance, the estimate is 1.25 times the bias for as many images as
+/// features, 0.5 times for half as many, and less below. None where there are as many images as features or
+/// fewer than 4, whose rows `fake` does not have. Time: four distances of so few.
 std::optional<double> bias_of_few(const Moments& real, const Moments& fake, double distance,
                                   uint64_t seed = 0);
 

@@ -34,8 +34,17 @@ Uncertainty of_share(double share, int64_t count, double level, const char* esti
   const double shrink = 1 + t * t / n;
   const double centre = (share + t * t / (2 * n)) / shrink;
   const double half = t / shrink * std::sqrt(share * (1 - share) / n + t * t / (4 * n * n));
-  found.at_count = {estimand, share, std::max(0.0, centre - half), std::min(1.0, centre + half)};
+  found.at_count = {estimand, share, std::clamp(centre - half, 0.0, share),
+                    std::clamp(centre + half, share, 1.0)};
   return found;
+}
+
+/// An interval of no width is none.
+void withhold_where_all_agree(Uncertainty& found) {
+  if (found.deviation <= 1e-12 * found.value) {
+    found.at_count.reset();
+    found.withheld = "no fake image tells another value than the others; score more of them";
+  }
 }
 
 Uncertainty of_density(const NeighbourScores& scores, double level) {
@@ -48,6 +57,8 @@ Uncertainty of_density(const NeighbourScores& scores, double level) {
   found.at_count =
       interval_around(scores.density, found.deviation, level, static_cast<double>(scores.fake - 1),
                       "the density of infinitely many fake images at these real ones");
+  found.at_count->low = std::max(0.0, found.at_count->low);
+  withhold_where_all_agree(found);
   return found;
 }
 
@@ -64,6 +75,7 @@ Uncertainty of_coverage(const NeighbourScores& scores, double level) {
   interval.low = std::max(0.0, interval.low);
   interval.high = std::min(1.0, interval.high);
   found.at_count = interval;
+  withhold_where_all_agree(found);
   return found;
 }
 

@@ -13,7 +13,8 @@ namespace ddpm_eval::metrics {
 /// binomial deviations, and Wilson's interval (1927), which holds at 0 and 1, too. Density is a mean over
 /// fake images. Coverage depends on the fake images together: the jackknife that leaves out one of them at a
 /// time, whose variance is on average no smaller than the true one (Efron & Stein 1981). Shares stay within
-/// 0 and 1. There are no limits of infinitely many images on both sides: balls shrink as sets grow.
+/// 0 and 1 and densities above 0. Withheld for density and coverage where the deviation found is 0. There are
+/// no limits of infinitely many images on both sides: balls shrink as sets grow.
 struct NeighbourUncertainty {
   Uncertainty precision;
   Uncertainty recall;

@@ -137,5 +137,23 @@ TEST_F(ProcsInputs, AnotherRunIsFound) {
                        "run: not the same here as on the first process");
 }
 
+TEST_F(ProcsInputs, OtherFlagsAreFound) {
+  train("run", kTinyImages);
+  const auto refused = [&](const Arguments& call, const Arguments& of_first, const Arguments& of_second,
+                           const std::string& substance) {
+    const auto results = run_launched({joined(call, of_first), joined(call, of_second)});
+    EXPECT_EQ(results[0].exit_code, 3) << results[0].err;
+    EXPECT_EQ(results[1].exit_code, 3) << results[1].err;
+    EXPECT_THAT(error_line(results[0]), HasSubstr(substance));
+  };
+  const Arguments likelihood = {"nll",   "--run",    path("run"), "--data", "gaussian-noise:28x28x1?num=9",
+                                "--out", path("nll")};
+  refused(likelihood, {"--seed", "1"}, {"--seed", "2"}, "the settings of the evaluation: not the same here");
+  const Arguments sampling = {"sample", "--run", path("run"), "--out", path("samples")};
+  refused(sampling, {"--num", "8"}, {"--num", "12"}, "--num: not the same here");
+  refused(sampling, {"--num", "12"}, {"--num", "8"}, "--num: not the same here");
+  EXPECT_FALSE(fs::exists(dir_ / "samples"));
+}
+
 }  // namespace
 }  // namespace ddpm_eval

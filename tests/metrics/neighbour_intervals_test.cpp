@@ -30,12 +30,27 @@ TEST(NeighbourIntervals, PointsOnALineByHand) {
   expect_interval(found.recall, 1.0, 0.0, 0.13945172823888813, 1.0);
   expect_interval(found.authenticity, 0.25, std::sqrt(0.75 * 0.25 / 4), 0.02113380892547939,
                   0.8373029813156474);
-  expect_interval(found.density, 1.0, 0.408248290463863, -0.2992282636253374, 2.2992282636253374);
+  expect_interval(found.density, 1.0, 0.408248290463863, 0.0, 2.2992282636253374);
   // Without 0.5 a third of the balls is hit, without any other all: 3 / 4 (3 (1/6)^2 + (1/2)^2) = 1 / 4.
   expect_interval(found.coverage, 1.0, 0.5, 0.0, 1.0);
   EXPECT_TRUE(found.precision.conditional_on_real);
   EXPECT_FALSE(found.recall.conditional_on_real);
   EXPECT_EQ(found.recall.at_count->estimand, "the recall of infinitely many real images by these fake ones");
+}
+
+TEST(NeighbourIntervals, OfNoWidthAreWithheld) {
+  const auto copies = neighbour_scores(column({0, 1, 2, 3}), column({1.5, 1.5, 1.5}), {.k = 1});
+  const auto found = neighbour_uncertainty(copies);
+  for (const auto& one : {found.density, found.coverage}) {
+    EXPECT_EQ(one.deviation, 0.0);
+    EXPECT_FALSE(one.at_count);
+    EXPECT_EQ(one.withheld, "no fake image tells another value than the others; score more of them");
+  }
+  EXPECT_EQ(found.precision.at_count->high, 1.0);
+  EXPECT_LT(found.precision.at_count->low, 1.0);
+  const auto outside =
+      neighbour_uncertainty(neighbour_scores(column({0, 1}), column({50, 60, 70}), {.k = 1}));
+  EXPECT_EQ(outside.precision.at_count->low, 0.0);
 }
 
 TEST(NeighbourIntervals, GrowWithTheLevel) {

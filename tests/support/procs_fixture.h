@@ -31,12 +31,13 @@ inline std::vector<pid_t> children_of(pid_t parent) {
 /// Where processes of run_launched() meet.
 inline int launched_port() { return 20'000 + ::getpid() % 9000; }
 
-/// The program in `count` processes with the variables of torchrun, on two addresses of the loopback in turn:
-/// how each has ended. `options` says what else, or other, is asked for each rank.
+/// The program in a process for each call, with the variables of torchrun, on two addresses of the loopback
+/// in turn: how each has ended. `options` says what else, or other, is asked for each rank.
 inline std::vector<ProgramResult> run_launched(
-    int count, const std::vector<std::string>& arguments,
+    const std::vector<std::vector<std::string>>& arguments,
     const std::function<ProgramOptions(int rank)>& options = [](int) { return ProgramOptions(); }) {
-  std::vector<ProgramResult> results(static_cast<size_t>(count));
+  const auto count = static_cast<int>(arguments.size());
+  std::vector<ProgramResult> results(arguments.size());
   std::vector<std::thread> threads;
   for (int rank = 0; rank < count; ++rank) {
     threads.emplace_back([&, rank] {
@@ -50,13 +51,20 @@ inline std::vector<ProgramResult> run_launched(
                                             "DDPM_EVAL_ADDRESS=127.0.0." + std::to_string(1 + rank % 2)};
       variables.insert(variables.end(), own.environment.begin(), own.environment.end());
       own.environment = std::move(variables);
-      results[static_cast<size_t>(rank)] = run_program(arguments, own);
+      results[static_cast<size_t>(rank)] = run_program(arguments[static_cast<size_t>(rank)], own);
     });
   }
   for (auto& thread : threads) {
     thread.join();
   }
   return results;
+}
+
+/// The same with one call for all.
+inline std::vector<ProgramResult> run_launched(
+    int count, const std::vector<std::string>& arguments,
+    const std::function<ProgramOptions(int rank)>& options = [](int) { return ProgramOptions(); }) {
+  return run_launched(std::vector<std::vector<std::string>>(static_cast<size_t>(count), arguments), options);
 }
 
 /// Calls of the program on several processes.
