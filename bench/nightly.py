@@ -35,9 +35,10 @@ from night.builds import Build, build, commit_of, commit_of_recorded_baseline, g
 from night.common import HISTORY, LOG, WORK, NightError, run, say
 from night.suites import Suite, append_to_history, utc_now
 
-MEASURED = "measured.json"  # written when that is done
-RESULTS = ("base.json", "new.json", MEASURED, "comparison.json", "comparison.md", "comparison-new.json", "comparison-new.md",
-           "history.html")
+RECORDS = [WORK / "base.json", WORK / "new.json"]  # of the two sides
+MEASURED = WORK / "measured.json"  # written when these are done
+RESULTS = [*RECORDS, MEASURED, *(WORK / name for name in ("comparison.json", "comparison.md", "comparison-new.json",
+                                                          "comparison-new.md", "history.html"))]
 MOST_ROUNDS = 1000  # of a suite record
 RUNS = 1 << 30  # bytes that commands may write in a night
 MEASURES = ("rounds", "only", "min_time", "inner", "heaviest", "base_build", "new_build")  # the options that shape the numbers
@@ -146,9 +147,8 @@ def measure(base, new, load, options, clock):
 
 
 def write_records(suites):
-    for name, suite in zip(("base", "new"), suites):
-        write_whole(WORK / f"{name}.json", json.dumps(suite.finished(), indent=1) + "\n")
-    return [WORK / "base.json", WORK / "new.json"]
+    for path, suite in zip(RECORDS, suites):
+        write_whole(path, json.dumps(suite.finished(), indent=1) + "\n")
 
 
 def add_sanitizers(new, suites):
@@ -263,7 +263,7 @@ def measured_now(parser, options, clock, held):
     commits = commits_of(options)
     refuse_only_of_nothing(options, commits)
     held.enter_context(hold_lock())
-    for path in [LOG, *(WORK / name for name in RESULTS)]:
+    for path in [LOG, *RESULTS]:
         path.unlink(missing_ok=True)
     load = round(os.getloadavg()[0], 2)  # before our own builds
     base, new = sides_of(options, commits)
@@ -273,7 +273,7 @@ def measured_now(parser, options, clock, held):
     whole = is_a_whole_night(parser, options, suites[1].record)
     write_records(suites)
     builds_there = [str(folder.absolute()) if folder else None for folder in (options.base_build, options.new_build)]
-    write_whole(WORK / MEASURED, json.dumps({"whole": whole, "builds": builds_there}) + "\n")
+    write_whole(MEASURED, json.dumps({"whole": whole, "builds": builds_there}) + "\n")
     return base, new, suites, whole
 
 
@@ -282,11 +282,11 @@ def measured_before(parser, options, clock, held):
     if any(getattr(options, name) != parser.get_default(name) for name in (*MEASURES, "baseline")):
         raise NightError(common.USAGE, "--resume: what was measured stays; --no-sanitizers and --no-history alone go with it")
     held.enter_context(hold_lock())
-    if not (WORK / MEASURED).exists():
+    if not MEASURED.exists():
         raise NightError(common.USAGE, "--resume: there is no night in build/nightly whose measurements are done")
-    suites = [Suite.of_file(WORK / name, checks.SANITIZERS) for name in ("base.json", "new.json")]
-    with inputs.reading(WORK / MEASURED):
-        told = json.loads((WORK / MEASURED).read_text())
+    suites = [Suite.of_file(path, checks.SANITIZERS) for path in RECORDS]
+    with inputs.reading(MEASURED):
+        told = json.loads(MEASURED.read_text())
         whole, (base, new) = told["whole"], told["builds"]
     sides = [Build(pathlib.Path(folder)) if folder else build(commit_of(suite.record["commit"]))
              for folder, suite in zip((base, new), suites)]
@@ -308,16 +308,15 @@ def night():
 
 def judged(options, clock, base, new, suites, whole):
     """The exit code, after the tests with sanitizers."""
-    files = [WORK / "base.json", WORK / "new.json"]
     failing, broken = [], None
     if not options.no_sanitizers:
         try:
             failing = add_sanitizers(new, suites)
         except NightError as error:
             broken = error
-        files = write_records(suites)
+        write_records(suites)
         clock.end("sanitizers")
-    code = checks.judge(base, new, files)
+    code = checks.judge(base, new, RECORDS)
     worse = checks.worse_series("comparison")
     if worse:
         say("worse: " + "; ".join(worse))
@@ -335,7 +334,7 @@ def judged(options, clock, base, new, suites, whole):
         except (NightError, Damaged, OSError) as error:
             broken = broken or error
     say(clock.text())
-    (WORK / MEASURED).unlink(missing_ok=True)
+    MEASURED.unlink(missing_ok=True)
     if broken is not None and code != common.REGRESSION:
         raise broken
     if broken is not None:

@@ -153,8 +153,7 @@ void check_field(const Field& field, const ScoreOptions& options) {
     if (entrant != nullptr && entrant->is_statistics() && needs_images) {
       throw core::UsageError(
           "--{} {}: a statistics file has no images or rows of features, which kid, prdc, "
-          "sliced-wasserstein, "
-          "fid-infinity and --interval need{}",
+          "sliced-wasserstein, fid-infinity and --interval need{}",
           entrant->request.role, entrant->request.source,
           data::holds_images_too(entrant->request.source)
               ? fmt::format("; {}?as=images is the images in that file", entrant->request.source)

@@ -188,8 +188,7 @@ void add_interval_option(CLI::App& command, ScoreOptions& options) {
           },
           "Adds 95 % intervals and, of FID and IS, the bias, by a delete-group jackknife or, of FID, by its "
           "derivatives: faster. KID, precision, recall and their kin have intervals of their own, whatever "
-          "the "
-          "word")
+          "the word")
       ->option_text("{jackknife,delta}");
 }
 

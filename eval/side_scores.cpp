@@ -167,8 +167,8 @@ void add_bias_of_few(const metrics::Moments& real, const metrics::Moments& fake,
   if (bias > 0 && bias < distance) {
     const bool very_few = 2 * fake.count <= fake.mean.size(0);
     scores.notes.push_back(
-        fmt::format("{}: about {:.2g} of the {:.4g}{} is the bias of {} images, as a random half of them is "
-                    "so much farther away",
+        fmt::format("{}: about {:.2g} of the {:.4g}{} is the bias of {} images, as random halves of them "
+                    "are so much farther away",
                     rules.frechet_key, bias, distance, very_few ? ", and likely more," : "", fake.count));
     scores.parts["frechet"]["bias_of_few"] = bias;
   }

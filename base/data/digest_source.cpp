@@ -7,7 +7,7 @@
 namespace ddpm_eval::data {
 
 at::Tensor DigestSource::next(int64_t max_images) {
-  auto images = inner_.next(max_images);
+  auto images = ForwardingSource::next(max_images);
   drained_ = !images.defined();
   if (!drained_) {
     const auto rows = images.contiguous();

@@ -1,25 +1,18 @@
 #pragma once
 
 #include "base/core/digest.h"
-#include "base/data/image_source.h"
+#include "base/data/forwarding_source.h"
 
-#include <optional>
 #include <string>
 
 namespace ddpm_eval::data {
 
 /// Another source, which must outlive this one, with the SHA-256 of the images that have come out of it.
-class DigestSource final : public ImageSource {
+class DigestSource final : public ForwardingSource {
  public:
-  explicit DigestSource(ImageSource& inner) : inner_(inner) {}
+  using ForwardingSource::ForwardingSource;
 
-  std::string name() const override { return inner_.name(); }
-  std::optional<int64_t> size() const override { return inner_.size(); }
   at::Tensor next(int64_t max_images) override;
-  const SourceReport& report() const override { return inner_.report(); }
-  Classes classes() const override { return inner_.classes(); }
-  at::Tensor labels() const override { return inner_.labels(); }
-  std::string context_json() const override { return inner_.context_json(); }
 
   /// Images that head_sha256() is of: enough to tell most sets apart before all is read.
   static constexpr int64_t kHead = 256;
@@ -32,7 +25,6 @@ class DigestSource final : public ImageSource {
   std::string sha256() { return digest_.finish(); }
 
  private:
-  ImageSource& inner_;
   core::Sha256 head_;
   core::Sha256 digest_;
   int64_t seen_ = 0;

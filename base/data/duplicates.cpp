@@ -2,6 +2,7 @@
 
 #include "base/core/seeds.h"
 #include "base/core/text.h"
+#include "base/data/forwarding_source.h"
 
 #include <algorithm>
 #include <array>
@@ -33,19 +34,15 @@ uint64_t digest_of(const uint8_t* bytes, size_t count, uint64_t seed) {
   return digest;
 }
 
-class DuplicateCounter final : public ImageSource {
+class DuplicateCounter final : public ForwardingSource {
  public:
-  explicit DuplicateCounter(std::unique_ptr<ImageSource> inner) : inner_(std::move(inner)) {}
+  explicit DuplicateCounter(std::unique_ptr<ImageSource> inner)
+      : ForwardingSource(*inner), inner_(std::move(inner)) {}
 
-  std::string name() const override { return inner_->name(); }
-  std::optional<int64_t> size() const override { return inner_->size(); }
-  const SourceReport& report() const override { return drained_ ? report_ : inner_->report(); }
-  Classes classes() const override { return inner_->classes(); }
-  at::Tensor labels() const override { return inner_->labels(); }
-  std::string context_json() const override { return inner_->context_json(); }
+  const SourceReport& report() const override { return drained_ ? report_ : ForwardingSource::report(); }
 
   at::Tensor next(int64_t max_images) override {
-    auto images = inner_->next(max_images);
+    auto images = ForwardingSource::next(max_images);
     if (!images.defined()) {
       finish();
       return images;
@@ -67,7 +64,7 @@ class DuplicateCounter final : public ImageSource {
     if (std::exchange(drained_, true)) {
       return;
     }
-    report_ = inner_->report();
+    report_ = ForwardingSource::report();
     std::sort(digests_.begin(), digests_.end());
     const auto copies = digests_.end() - std::unique(digests_.begin(), digests_.end());
     if (copies == 0) {

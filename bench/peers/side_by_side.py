@@ -7,9 +7,9 @@
 
 Competitors of a heat take turns, A B, B A, ...; a race is a pair of them. Its ratio is that of the medians, the spread
 that over the pairs. Seconds are of whole processes from start to end. Values of the same precision must agree to 1e-4 (of
-fewer images than features: of the terms of the distance), or the race does not count; neither does one whose competitor fails. Writes results/speed/MACHINE.json and .md after
-each heat; an interrupted run is gone on with by --resume. Ends with exit code 1 if a competitor has failed. Run it on
-an idle machine.
+fewer images than features: of the terms of the distance), or the race does not count; neither does one whose competitor
+fails. Writes results/speed/MACHINE.json and .md after each heat; an interrupted run is gone on with by --resume. Ends
+with exit code 1 if a competitor has failed. Run it on an idle machine.
 """
 
 import argparse

@@ -36,8 +36,7 @@ Side read_part(const std::string& file) {
   if (part.provenance.is_null() || part.moments.count == 0) {
     throw core::DataError(
         "{}: does not say how many images it is of and of which network; make it with `ddpm-eval stats`, of "
-        "images "
-        "or of features that say theirs",
+        "images or of features that say theirs",
         file);
   }
   if (data::holds_spatial_statistics(file)) {

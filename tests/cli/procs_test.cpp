@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using testing::bytes_of;
-using testing::children_of;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::json_of;
@@ -46,6 +45,8 @@ class ProcsTest : public testing::ProcsTest {
     }
     return bytes;
   }
+
+  bool has_a_sample(const std::string& folder) const { return fs::exists(dir_ / folder / "000000.png"); }
 
   Arguments sampling(const std::string& out, int num, const Arguments& more) const {
     return joined({"sample", "--run", path("run"), "--num", std::to_string(num), "--out", path(out)}, more);
@@ -220,24 +221,11 @@ TEST_F(ProcsTest, AnInterruptAtTheBeginningIsToldOnce) {
   EXPECT_EQ(std::ranges::count(result.err, '\n'), 1) << result.err;
 }
 
-/// Runs until `folder` has a sample, and sends `signal` to the process of that rank then.
-testing::ProgramResult struck(const std::vector<std::string>& arguments, const fs::path& folder, size_t rank,
-                              int signal) {
-  ProgramOptions options;
-  options.interrupt_when = [&, sent = false](pid_t parent) mutable {
-    const auto children = children_of(parent);
-    if (!sent && fs::exists(folder / "000000.png") && children.size() > rank) {
-      sent = ::kill(children[rank], signal) == 0;
-    }
-    return false;
-  };
-  return run_program(arguments, options);
-}
-
 TEST_F(SlowProcsTest, AProcessThatIsKilledIsNamedAndTheRestCanBeDrawn) {
   train("run", kTinyImages);
   done(sampling("all", 1500, {}));
-  const auto result = struck(sampling("broken", 1500, {"--procs", "3"}), dir_ / "broken", 2, SIGKILL);
+  const auto result =
+      killed(sampling("broken", 1500, {"--procs", "3"}), 2, [&] { return has_a_sample("broken"); });
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_THAT(error_line(result), HasSubstr("rank 2 on "));
   EXPECT_THAT(error_line(result), HasSubstr("is gone: it was killed"));
@@ -248,7 +236,8 @@ TEST_F(SlowProcsTest, AProcessThatIsKilledIsNamedAndTheRestCanBeDrawn) {
 
 TEST_F(ProcsTest, AFirstProcessThatIsKilledIsTold) {
   train("run", kTinyImages);
-  const auto result = struck(sampling("broken", 1500, {"--procs", "2"}), dir_ / "broken", 0, SIGKILL);
+  const auto result =
+      killed(sampling("broken", 1500, {"--procs", "2"}), 0, [&] { return has_a_sample("broken"); });
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_THAT(error_line(result), HasSubstr("rank 0 was killed by signal 9"));
 }

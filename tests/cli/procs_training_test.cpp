@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using testing::bytes_of;
-using testing::children_of;
 using testing::error_line;
 using ::testing::HasSubstr;
 using testing::json_of;
@@ -31,6 +30,11 @@ class TrainingOnProcs : public testing::ProcsTest {
 
   Arguments training(const std::string& run, const Arguments& more) const {
     return joined({"train", "--config", path("c.toml"), "--out", path(run)}, more);
+  }
+
+  /// Whether the training into "run" has come to its fifth step.
+  bool is_at_step_five() const {
+    return bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos;
   }
 
   /// Two runs agree to 1e-5 in every tensor of their checkpoints, relative to its largest value.
@@ -83,9 +87,7 @@ TEST_F(TrainingOnProcs, ARunIsGoneOnWithByAnotherNumberOfProcesses) {
 
 TEST_F(TrainingOnProcs, AnInterruptStopsAllAfterTheSameStep) {
   ProgramOptions options;
-  options.interrupt_when = [&](pid_t) {
-    return bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos;
-  };
+  options.interrupt_when = [&](pid_t) { return is_at_step_five(); };
   const auto result = run_program(training("run", {"--procs", "2", "--set", "train.steps=100000", "--set",
                                                    "train.log_every=1", "--set", "train.grid_every=0"}),
                                   options);
@@ -110,16 +112,8 @@ TEST_F(TrainingOnProcs, ALimitOnTheLossIsKeptByAllAlsoOnResuming) {
 TEST_F(TrainingOnProcs, AProcessThatIsKilledLeavesTheRunSaved) {
   const Arguments many = {"--set", "train.steps=100000",       "--set", "train.log_every=1",
                           "--set", "train.checkpoint_every=0", "--set", "train.grid_every=0"};
-  ProgramOptions options;
-  options.interrupt_when = [&, sent = false](pid_t parent) mutable {
-    const auto children = children_of(parent);
-    if (!sent && bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos &&
-        children.size() == 3) {
-      sent = ::kill(children[1], SIGKILL) == 0;
-    }
-    return false;
-  };
-  const auto result = run_program(training("run", joined(many, {"--procs", "3"})), options);
+  const auto result =
+      killed(training("run", joined(many, {"--procs", "3"})), 1, [&] { return is_at_step_five(); });
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_THAT(error_line(result), HasSubstr("rank 1 on "));
   EXPECT_THAT(error_line(result), HasSubstr("is saved in"));
@@ -133,17 +127,8 @@ TEST_F(TrainingOnProcs, AProcessThatIsKilledLeavesTheRunSaved) {
 TEST_F(TrainingOnProcs, WhatTheFirstHasSavedIsGoneOnWithAfterItsDeath) {
   const Arguments often = {"--set", "train.log_every=1", "--set", "train.checkpoint_every=1",
                            "--set", "train.grid_every=0"};
-  ProgramOptions options;
-  options.interrupt_when = [&, sent = false](pid_t parent) mutable {
-    const auto children = children_of(parent);
-    if (!sent && bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos &&
-        children.size() == 3) {
-      sent = ::kill(children[0], SIGKILL) == 0;
-    }
-    return false;
-  };
-  const auto result =
-      run_program(training("run", joined(often, {"--procs", "3", "--set", "train.steps=100000"})), options);
+  const auto result = killed(training("run", joined(often, {"--procs", "3", "--set", "train.steps=100000"})),
+                             0, [&] { return is_at_step_five(); });
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_THAT(error_line(result), HasSubstr("rank 0 was killed by signal 9"));
   const int64_t saved = json_of(dir_ / "run" / "checkpoint.json")["step"];
@@ -168,7 +153,7 @@ TEST_F(SlowTrainingOnProcs, AFirstProcessThatIsStoppedIsNamed) {
           return options;
         }
         options.interrupt_when = [&, stopped = false](pid_t self) mutable {
-          if (!stopped && bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos) {
+          if (!stopped && is_at_step_five()) {
             stopped = ::kill(self, SIGSTOP) == 0;
           }
           if (stopped && other != 0 && ::kill(other, 0) != 0) {
@@ -191,7 +176,7 @@ TEST_F(TrainingOnProcs, OfFourOfALauncherOneIsKilledAndThreeGoOn) {
         ProgramOptions options;
         if (rank == 2) {
           options.interrupt_when = [&](pid_t own) {
-            if (bytes_of(dir_ / "run" / "log.jsonl").find("\"step\":5,") != std::string::npos) {
+            if (is_at_step_five()) {
               ::kill(own, SIGKILL);
             }
             return false;

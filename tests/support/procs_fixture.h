@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <signal.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -76,6 +77,19 @@ class ProcsTest : public RunFixture {
     } catch (const core::UsageError& error) {
       GTEST_SKIP() << error.what();
     }
+  }
+
+  /// Runs until it is `when` and the process of that rank is there, which is killed then.
+  static ProgramResult killed(const Arguments& arguments, size_t rank, const std::function<bool()>& when) {
+    ProgramOptions options;
+    options.interrupt_when = [&, sent = false](pid_t parent) mutable {
+      const auto children = children_of(parent);
+      if (!sent && children.size() > rank && when()) {
+        sent = ::kill(children[rank], SIGKILL) == 0;
+      }
+      return false;
+    };
+    return run_program(arguments, options);
   }
 
   static Arguments joined(Arguments arguments, const Arguments& more) {
