@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 import host
+import inputs
 
 
 class Failed(Exception):
@@ -56,7 +57,7 @@ def run_script(name, main):
     host.INTERRUPTS.take()
     try:
         main()
-    except (Failed, OSError, subprocess.CalledProcessError, ValueError, LookupError) as error:
+    except (Failed, inputs.Damaged, OSError, subprocess.CalledProcessError, ValueError, LookupError) as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
         host.INTERRUPTS.end()

@@ -7,11 +7,14 @@ Works: FID and Inception Score by the built-in network, 1,000 to 100,000 images 
 FID Inception, whose weights are FILE (synthetic ones of the same shapes take as much); precision and recall of
 feature files, up to 50,000 against 50,000 vectors of 2048. Images are noise, made as they are read. With --peers (of
 bench/peers/setup.sh) the same growth of pytorch-fid's moments, behind a network that answers at once, and torch-fidelity's
-precision and recall of the same files. Who runs out of memory is told. Writes results/speed/MACHINE-memory.json and .md.
+precision and recall of the same files. Who runs out of memory is told. Writes results/speed/MACHINE-memory.json and .md;
+bench/peers/update_docs.py takes the table to the docs. With --only the other works stay as they were measured of the same
+commit on the same processor.
 """
 import argparse
 import array
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -125,6 +128,16 @@ PEERS = {
 }
 
 
+def measured_before(path, record):
+    """Works by name of the record at `path`, if it is of this commit and machine."""
+    if not path.exists():
+        return {}
+    with inputs.reading(path):
+        earlier = json.loads(path.read_text())
+        same = all(earlier[key] == record[key] for key in ("commit", "cpu", "processors", "memory_limit_mb"))
+        return {work["work"]: work for work in earlier["works"]} if same else {}
+
+
 def markdown(record):
     lines = [f"Commit {record['commit']}, {record['date']}, {record['processors']} x {record['cpu']}.", "",
              "| work | count | seconds | peak MB | of the smallest count |", "|---|--:|--:|--:|--:|"]
@@ -153,10 +166,10 @@ def main():
     if not names:
         parser.error(f"--only {options.only}: matches none of {'; '.join(works)}")
     record = commands.new_record("memory", options.program) | {"memory_limit_mb": memory_limit() / 1e6, "works": []}
+    done = measured_before(options.out / f"{options.name}-memory.json", record)
     for name in names:
         make, unit = works[name]
         work = {"work": name, "unit": unit, "sizes": []}
-        record["works"].append(work)
         with tempfile.TemporaryDirectory() as folder:
             for count, words in make(options, pathlib.Path(folder)):
                 try:
@@ -169,6 +182,8 @@ def main():
                     continue
                 work["sizes"].append({"count": count, "seconds": seconds, "peak_mb": peak, "metrics": result["metrics"]})
                 print(f"memory: {name}: {count:,} {unit}: {seconds:.1f} s, {peak:.0f} MB", file=sys.stderr, flush=True)
+        done[name] = work
+        record["works"] = [done[each] for each in WORKS | PEERS if each in done]
         commands.write_record(options.out, f"{options.name}-memory", record, markdown(record))
     print(markdown(record), end="")
 

@@ -8,6 +8,7 @@
 #include "eval/comparability.h"
 #include "eval/console.h"
 #include "eval/feature_nets.h"
+#include "eval/feature_scores.h"
 #include "eval/feature_side.h"
 #include "eval/repeats.h"
 #include "eval/score_request.h"
@@ -95,10 +96,9 @@ Field open_field(const ScoreOptions& options) {
                         options.features);
   };
   field.fake =
-      scored("fake", options.fake, wanted.images() || interval || wanted.frechet_infinity || options.by_class,
-             options.by_class);
+      scored("fake", options.fake, wanted.fake_images() || interval || options.by_class, options.by_class);
   for (const auto& source : options.yardsticks) {
-    field.yardsticks.push_back(scored("yardstick", source, wanted.images() || wanted.frechet_infinity));
+    field.yardsticks.push_back(scored("yardstick", source, wanted.fake_images()));
   }
   return field;
 }
@@ -114,20 +114,49 @@ void require_count(const std::string& yardstick, int64_t count, int64_t fake_cou
 /// Options that no wanted score takes would be without effect.
 void refuse_idle_options(const ScoreOptions& options) {
   const auto& wanted = options.wanted;
+  const auto& kid = options.kid;
   const bool general = options.sqrt == metrics::SqrtMethod::kGeneral;
   for (const auto& [flag, given, used, scores] :
-       {std::tuple{"--interval", options.interval.has_value(),
-                   wanted.frechet || wanted.inception_score || wanted.kernel || wanted.neighbours,
-                   "fid, is, kid or prdc"},
-        {"--kid-subsets", options.kid_subsets.has_value(), wanted.kernel, "kid"},
-        {"--kid-subset-size", options.kid_subset_size.has_value(), wanted.kernel, "kid"},
-        {"--kid-seed", options.kid_seed.has_value(), wanted.kernel, "kid"},
+       {std::tuple{
+            "--interval", options.interval.has_value(),
+            wanted.frechet || wanted.inception_score || wanted.kernel || wanted.neighbours || wanted.vendi,
+            "fid, is, kid, prdc or vendi"},
+        {"--kid-subsets", kid.subsets.has_value(), wanted.kernel, "kid"},
+        {"--kid-subset-size", kid.subset_size.has_value(), wanted.kernel, "kid"},
+        {"--kid-seed", kid.seed.has_value(), wanted.kernel, "kid"},
+        {"--kid-kernel", kid.kind.has_value(), wanted.kernel, "kid"},
+        {"--kid-degree", kid.degree.has_value(), wanted.kernel, "kid"},
+        {"--kid-gamma", kid.gamma.has_value(), wanted.kernel, "kid"},
+        {"--kid-coef", kid.coef.has_value(), wanted.kernel, "kid"},
+        {"--kid-sigma", kid.sigma.has_value(), wanted.kernel, "kid"},
         {"--neighbours", options.neighbours.has_value(), wanted.neighbours, "prdc"},
         {"--by-class", options.by_class, wanted.frechet, "fid"},
-        {"--sqrt general", general, wanted.frechet || wanted.spatial_frechet, "fid"}}) {
+        {"--sqrt general", general, wanted.frechet || wanted.spatial_frechet || wanted.memorization_informed,
+         "fid"}}) {
     if (given && !used) {
       throw core::UsageError("{}: is for {}, which is not among the scores that are asked for", flag, scores);
     }
+  }
+  const bool rbf = kid.kind == metrics::Kernel::Kind::kRbf;
+  for (const auto& [flag, given, of_rbf] : {std::tuple{"--kid-degree", kid.degree.has_value(), false},
+                                            {"--kid-gamma", kid.gamma.has_value(), false},
+                                            {"--kid-coef", kid.coef.has_value(), false},
+                                            {"--kid-sigma", kid.sigma.has_value(), true}}) {
+    if (given && of_rbf != rbf) {
+      throw core::UsageError("{}: the {} kernel has none; choose the kernel with --kid-kernel", flag,
+                             rbf ? "rbf" : "polynomial");
+    }
+  }
+}
+
+/// A reference is for scores that have one.
+void require_reference(const ScoreOptions& options) {
+  if (options.wanted.pairs() && options.real.empty()) {
+    throw core::UsageError("--real is required: the scores that are asked for are against a reference");
+  }
+  if (!options.wanted.pairs() && !options.real.empty()) {
+    throw core::UsageError("--real {}: the scores that are asked for have no reference; leave it out",
+                           options.real);
   }
 }
 
@@ -153,7 +182,7 @@ void check_field(const Field& field, const ScoreOptions& options) {
     if (entrant != nullptr && entrant->is_statistics() && needs_images) {
       throw core::UsageError(
           "--{} {}: a statistics file has no images or rows of features, which kid, prdc, "
-          "sliced-wasserstein, fid-infinity and --interval need{}",
+          "sliced-wasserstein, mind, mifid, vendi, fid-infinity and --interval need{}",
           entrant->request.role, entrant->request.source,
           data::holds_images_too(entrant->request.source)
               ? fmt::format("; {}?as=images is the images in that file", entrant->request.source)
@@ -175,7 +204,7 @@ void check_field(const Field& field, const ScoreOptions& options) {
     }
   }
   for (const auto& yardstick : field.yardsticks) {
-    if (yardstick.is_stored() || field.fake.is_stored() || field.real->is_stored()) {
+    if (yardstick.is_stored() || field.fake.is_stored() || (field.real && field.real->is_stored())) {
       throw core::UsageError("--yardstick needs images on both sides, not files of statistics or features");
     }
     if (yardstick.images->size() && field.fake.images->size()) {
@@ -209,7 +238,9 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
                                               const ScoreOptions& options, Json& record) {
   std::unique_ptr<metrics::FeatureNet> net;
   if (!field.needs_net()) {
-    require_one_dimension(*field.real, field.fake);
+    if (field.real) {
+      require_one_dimension(*field.real, field.fake);
+    }
   } else {
     net = open_feature_net(request, field.real ? options.real : options.fake);
     if (options.wanted.classes() && net->info().classes == 0) {
@@ -275,10 +306,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   }
   refuse_idle_options(options);
   check_repeats(options);
-  if (!options.wanted.pairs() && !options.real.empty()) {
-    throw core::UsageError("--real {}: an Inception Score has no reference; use `ddpm-eval is`",
-                           options.real);
-  }
+  require_reference(options);
   if (options.wanted.spatial_frechet && are_spatial(options.features)) {
     throw core::UsageError("--metrics sfid: with --features {} sfid is what fid is; ask for fid alone",
                            options.features);
@@ -359,7 +387,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
     record["yardsticks"].push_back(std::move(entry));
     yardstick.side = {};
   }
-  if (options.wanted.frechet || options.wanted.spatial_frechet) {
+  if (options.wanted.frechet || options.wanted.spatial_frechet || options.wanted.memorization_informed) {
     record["sqrt"] = options.sqrt == metrics::SqrtMethod::kSymmetric ? "symmetric" : "general";
   }
   const auto word = text_field(record["features"], "precision");

@@ -6,12 +6,27 @@
 #include "eval/wanted_scores.h"
 #include "metrics/frechet.h"
 #include "metrics/frechet_interval.h"
+#include "metrics/kernel_distance.h"
 
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace ddpm_eval::eval {
+
+/// Of kernel distances; none: the preset's.
+struct KernelOptions {
+  std::optional<int64_t> subsets;
+  std::optional<int64_t> subset_size;
+  std::optional<uint32_t> seed;  ///< of the subsets
+  std::optional<metrics::Kernel::Kind> kind;
+  std::optional<int64_t> degree;  ///< with the next two, of a polynomial kernel
+  std::optional<double> gamma;
+  std::optional<double> coef;
+  std::optional<double> sigma;  ///< of an RBF kernel
+
+  bool any() const { return subsets || subset_size || seed || kind || degree || gamma || coef || sigma; }
+};
 
 /// What fid, is, kid, prdc and score have in common.
 struct ScoreOptions {
@@ -28,12 +43,10 @@ struct ScoreOptions {
   WantedScores wanted;
   bool metrics_given = false;                       ///< whether `wanted` is the user's own choice
   std::optional<metrics::IntervalMethod> interval;  ///< none: no intervals
-  std::optional<int64_t> kid_subsets;               ///< none: the preset's
-  std::optional<int64_t> kid_subset_size;           ///< none: the preset's
-  std::optional<uint32_t> kid_seed;                 ///< of the subsets; none: the preset's
-  std::optional<int64_t> neighbours;                ///< k of precision and recall; none: the preset's
-  std::optional<int64_t> repeats;                   ///< samples of fake, by seeds that follow; none: one
-  bool by_class = false;                            ///< also the Frechet distance of each class
+  KernelOptions kid;
+  std::optional<int64_t> neighbours;  ///< k of precision and recall; none: the preset's
+  std::optional<int64_t> repeats;     ///< samples of fake, by seeds that follow; none: one
+  bool by_class = false;              ///< also the Frechet distance of each class
   bool strict = false;
   bool allow_points = false;    ///< whether point sets may be scored, by their own distances
   bool allow_mismatch = false;  ///< compare statistics whose provenance differs

@@ -8,6 +8,7 @@
 #include "metrics/preset.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -19,8 +20,21 @@ namespace ddpm_eval::eval {
 namespace {
 
 constexpr int64_t kMostSubsets = 100'000;
+constexpr int64_t kMostDegree = 16;
 constexpr int64_t kMostRepeats = 1000;
 constexpr int64_t kMostImages = 100'000'000;  // no set of images is larger
+
+/// What `word` has against being a finite number that is above 0, or any.
+std::string refuse_number(const std::string& word, bool positive) {
+  double number = 0;
+  if (!CLI::detail::lexical_cast(word, number) || !std::isfinite(number) || (positive && number <= 0)) {
+    return fmt::format("'{}' is not a finite number{}", word, positive ? " above 0" : "");
+  }
+  return "";
+}
+
+std::string above_0(const std::string& word) { return refuse_number(word, true); }
+std::string finite(const std::string& word) { return refuse_number(word, false); }
 
 std::string refuse_empty(const std::string& source) {
   return source.empty() ? "names no source" : std::string();
@@ -66,13 +80,17 @@ void require_own_place(const std::string& json, const ScoreOptions& options) {
 }
 
 void add_score_options(CLI::App& command, ScoreOptions& options, SidesNeeded sides) {
-  const bool both = sides == SidesNeeded::kBoth;
+  const bool both = sides == SidesNeeded::kBoth || sides == SidesNeeded::kByScores;
   if (sides != SidesNeeded::kFake) {
     command
-        .add_option("--real", options.real,
-                    both ? "Reference: a source, a statistics .npz or a file of features"
-                         : "Reference: a source of images or a file of features")
-        ->required()
+        .add_option(
+            "--real", options.real,
+            sides == SidesNeeded::kByScores
+                ? "Reference, of all scores but is, is-infinity and vendi: a source, a statistics .npz or a "
+                  "file of features"
+            : both ? "Reference: a source, a statistics .npz or a file of features"
+                   : "Reference: a source of images or a file of features")
+        ->required(sides != SidesNeeded::kByScores)
         ->check(refuse_empty);
   }
   command
@@ -169,7 +187,7 @@ void add_metrics_option(CLI::App& command, ScoreOptions& options) {
             options.metrics_given = true;
           },
           "Scores of images, several by commas: fid, sfid, is, kid, prdc, fid-infinity, is-infinity, "
-          "sliced-wasserstein. Default: fid,is")
+          "sliced-wasserstein, mind, mifid, vendi. Default: fid,is")
       ->option_text("LIST");
 }
 
@@ -194,19 +212,45 @@ void add_interval_option(CLI::App& command, ScoreOptions& options) {
 
 void add_kernel_options(CLI::App& command, ScoreOptions& options) {
   command
-      .add_option("--kid-subsets", options.kid_subsets,
+      .add_option("--kid-subsets", options.kid.subsets,
                   "Subsets that kernel distances are averaged over. Default: the preset's")
       ->check(CLI::Range(int64_t{1}, kMostSubsets))
       ->option_text("N");
   command
-      .add_option("--kid-subset-size", options.kid_subset_size,
+      .add_option("--kid-subset-size", options.kid.subset_size,
                   "Images of a side in a subset. Default: the preset's")
       ->check(CLI::Range(int64_t{2}, kMostImages))
       ->option_text("N");
   command
-      .add_option("--kid-seed", options.kid_seed,
+      .add_option("--kid-seed", options.kid.seed,
                   "Of NumPy's generator, which draws the subsets. Default: the preset's, or 2020")
       ->check(CLI::Range(int64_t{0}, int64_t{std::numeric_limits<uint32_t>::max()}))
+      ->option_text("S");
+  static const std::map<std::string, metrics::Kernel::Kind> kKernels = {
+      {"poly", metrics::Kernel::Kind::kPolynomial}, {"rbf", metrics::Kernel::Kind::kRbf}};
+  command
+      .add_option_function<std::string>(
+          "--kid-kernel",
+          [&options](const std::string& word) {
+            const auto found = kKernels.find(word);
+            if (found == kKernels.end()) {
+              throw CLI::ValidationError("--kid-kernel", "'" + word + "' is neither poly nor rbf");
+            }
+            options.kid.kind = found->second;
+          },
+          "poly: (gamma <x, y> + coef)^degree; rbf: exp(-|x - y|^2 / (2 sigma^2)). Default: poly, which is "
+          "KID "
+          "where the next three are as they come")
+      ->option_text("{poly,rbf}");
+  command.add_option("--kid-degree", options.kid.degree, "Of poly. Default: 3")
+      ->check(CLI::Range(int64_t{1}, kMostDegree))
+      ->option_text("N");
+  command.add_option("--kid-gamma", options.kid.gamma, "Of poly. Default: 1 / the number of features")
+      ->check(above_0)
+      ->option_text("G");
+  command.add_option("--kid-coef", options.kid.coef, "Of poly. Default: 1")->check(finite)->option_text("C");
+  command.add_option("--kid-sigma", options.kid.sigma, "Of rbf. Default: 10")
+      ->check(above_0)
       ->option_text("S");
 }
 

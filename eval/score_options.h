@@ -6,6 +6,7 @@ namespace ddpm_eval::eval {
 
 enum class SidesNeeded {
   kBoth,        ///< of which either may be statistics
+  kByScores,    ///< as kBoth, or the fake one alone, by the scores that are asked for
   kBothImages,  ///< which are compared one by one
   kFake,
 };

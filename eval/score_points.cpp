@@ -31,11 +31,10 @@ void refuse_image_options(const ScoreOptions& options) {
         "{} and {} are points, which have no such score; `ddpm-eval score` has their distances", options.real,
         options.fake);
   }
-  if (options.metrics_given || options.interval || options.kid_subsets || options.kid_subset_size ||
-      options.kid_seed || options.neighbours || options.by_class) {
+  if (options.metrics_given || options.interval || options.kid.any() || options.neighbours ||
+      options.by_class) {
     throw core::UsageError(
-        "points take no --metrics, --interval, --kid-subsets, --kid-subset-size, --kid-seed, --neighbours or "
-        "--by-class");
+        "points take no --metrics, --interval, --kid-... options, --neighbours or --by-class");
   }
   if (!options.yardsticks.empty() || !options.features.empty() || !options.weights.empty() ||
       !options.preset.empty() || options.precision) {

@@ -35,6 +35,13 @@ constexpr TableMetric kOtherMetrics[] = {
     {"density", "density", true},
     {"coverage", "coverage", true},
     {"authenticity", "authenticity", true},
+    {"monge_inception_distance", "MIND"},
+    {"monge_distance", "Monge distance"},
+    {"memorization_informed_frechet_inception_distance", "MiFID"},
+    {"memorization_informed_spatial_frechet_inception_distance", "memorization-informed sFID"},
+    {"memorization_informed_frechet_distance", "memorization-informed Frechet distance"},
+    {"vendi_score", "Vendi score", true},
+    {"sliced_wasserstein_approximation", "sliced Wasserstein, approximate"},
 };
 
 const TableMetric* known_metric(const std::string& key) {

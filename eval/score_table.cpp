@@ -3,6 +3,8 @@
 #include "eval/score.h"
 #include "eval/score_record.h"
 
+#include <cmath>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -26,6 +28,19 @@ std::string error_text(const Json& uncertainty) {
 /// " (x 1000: 20)" of a kernel distance, as papers give it, else "".
 std::string scaled_text(const std::string& metric, double value) {
   return is_kernel_distance(metric) ? fmt::format(" (x 1000: {:.4g})", 1000 * value) : std::string();
+}
+
+/// Of a score of infinitely many images: the line through those of fewer that it is the end of.
+void print_fit(const Json& record, const std::string& metric) {
+  const auto parts = record.find("parts");
+  if (!metric.ends_with("_infinity") || parts == record.end() || !parts->contains(metric)) {
+    return;
+  }
+  const auto& fit = parts->at(metric);
+  print_line("{:<30} {:.7g} {} {:.5g} / N through N = {} to {}, {} sizes, R^2 = {:.4f}", "  fit",
+             record["metrics"][metric].get<double>(), fit["slope"].get<double>() < 0 ? "-" : "+",
+             std::abs(fit["slope"].get<double>()), fit["sizes"].front().get<int64_t>(),
+             fit["sizes"].back().get<int64_t>(), fit["sizes"].size(), fit["r_squared"].get<double>());
 }
 
 void print_intervals(const Json& uncertainty) {
@@ -88,9 +103,11 @@ void print_beside_yardsticks(const Json& record) {
   for (const auto& yardstick : record["yardsticks"]) {
     print_row("yardstick " + yardstick["source"].get<std::string>(), yardstick, yardstick["metrics"]);
   }
-  fmt::print("against {}, N = {}; features {}\n",
-             core::printable(record["real"]["source"].get<std::string>()),
-             record["real"]["count"].get<int64_t>(), text_field(record["features"], "name"));
+  if (record.contains("real")) {
+    fmt::print("against {}, N = {}; ", core::printable(record["real"]["source"].get<std::string>()),
+               record["real"]["count"].get<int64_t>());
+  }
+  fmt::print("features {}\n", text_field(record["features"], "name"));
   for (const auto& [key, value] : record["metrics"].items()) {
     const auto uncertainty = uncertainty_of(record, key);
     if (const auto text = error_text(uncertainty); !text.empty()) {
@@ -116,6 +133,7 @@ void print_score(const Json& record) {
     fmt::print("{:<30} {:.7g}{}{}\n", key, value.get<double>(), error_text(uncertainty),
                scaled_text(key, value.get<double>()) + floor_text(record, key));
     print_intervals(uncertainty);
+    print_fit(record, key);
   }
   if (record.contains("parts") && record["parts"].contains("classes")) {
     print_classes(record["parts"]["classes"]);

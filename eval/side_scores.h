@@ -32,10 +32,6 @@ struct SideRules {
 /// Throws UsageError unless the preset's tool has all that is wanted.
 void require_presets_metrics(const WantedScores& wanted, const metrics::Preset& preset);
 
-/// Throws UsageError where sets of so many images cannot be scored as wanted; counts that are not known yet
-/// are empty.
-void require_counts(const SideRules& rules, std::optional<int64_t> real, std::optional<int64_t> fake);
-
 /// Scores `fake` against `real`, which is null where no wanted score takes a reference. Uses up the moments
 /// of `fake`. Throws InterruptedError, and DataError that names the sources for sets that have no such score.
 SideScores score_side(const Side* real, Side& fake, const SideRules& rules, const Session& session);

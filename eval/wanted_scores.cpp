@@ -17,14 +17,17 @@ struct Name {
   bool WantedScores::*flag;
 };
 
-constexpr std::array<Name, 8> kNames{{{"fid", &WantedScores::frechet},
-                                      {"sfid", &WantedScores::spatial_frechet},
-                                      {"is", &WantedScores::inception_score},
-                                      {"kid", &WantedScores::kernel},
-                                      {"prdc", &WantedScores::neighbours},
-                                      {"fid-infinity", &WantedScores::frechet_infinity},
-                                      {"is-infinity", &WantedScores::score_infinity},
-                                      {"sliced-wasserstein", &WantedScores::sliced}}};
+constexpr std::array<Name, 11> kNames{{{"fid", &WantedScores::frechet},
+                                       {"sfid", &WantedScores::spatial_frechet},
+                                       {"is", &WantedScores::inception_score},
+                                       {"kid", &WantedScores::kernel},
+                                       {"prdc", &WantedScores::neighbours},
+                                       {"fid-infinity", &WantedScores::frechet_infinity},
+                                       {"is-infinity", &WantedScores::score_infinity},
+                                       {"sliced-wasserstein", &WantedScores::sliced},
+                                       {"mind", &WantedScores::monge},
+                                       {"mifid", &WantedScores::memorization_informed},
+                                       {"vendi", &WantedScores::vendi}}};
 
 [[noreturn]] void refuse(const std::string& word) {
   std::vector<std::string> names;

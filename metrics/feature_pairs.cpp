@@ -28,12 +28,23 @@ at::Tensor sum_of_rows(const at::Tensor& rows) {
   return sum;
 }
 
+void require_finite(const at::Tensor& rows, const char* name) {
+  if (!rows_finite(rows)) {
+    throw core::DataError("the {}features hold NaN or infinity: the weights or the images are damaged", name);
+  }
+}
+
+void require_cpu(const at::Tensor& rows) {
+  DDPM_CHECK(rows.device().is_cpu(), "features are compared on the CPU");
+}
+
 }  // namespace
 
 void check_features(const at::Tensor& real, const at::Tensor& fake, int64_t least, std::string_view metric) {
   tensor::expect(real, at::kFloat, {-1, -1}, "real features");
   tensor::expect(fake, at::kFloat, {-1, -1}, "fake features");
-  DDPM_CHECK(real.device().is_cpu() && fake.device().is_cpu(), "features are compared on the CPU");
+  require_cpu(real);
+  require_cpu(fake);
   if (real.size(1) != fake.size(1)) {
     throw core::DataError("the real side has {} features and the fake side {}", real.size(1), fake.size(1));
   }
@@ -45,12 +56,21 @@ void check_features(const at::Tensor& real, const at::Tensor& fake, int64_t leas
         "{} needs at least {} images on each side, and there are {} real and {} fake ones: score more images",
         metric, least, real.size(0), fake.size(0));
   }
-  for (const auto* side : {&real, &fake}) {
-    if (!rows_finite(*side)) {
-      throw core::DataError("the {} features hold NaN or infinity: the weights or the images are damaged",
-                            side == &real ? "real" : "fake");
-    }
+  require_finite(real, "real ");
+  require_finite(fake, "fake ");
+}
+
+void check_features(const at::Tensor& features, int64_t least, std::string_view metric) {
+  tensor::expect(features, at::kFloat, {-1, -1}, "features");
+  require_cpu(features);
+  if (features.size(1) == 0) {
+    throw core::DataError("there are images, but no features of them");
   }
+  if (features.size(0) < least) {
+    throw core::DataError("{} needs at least {} images, and there are {}: score more images", metric, least,
+                          features.size(0));
+  }
+  require_finite(features, "");
 }
 
 int64_t rows_of_block(int64_t dim) {

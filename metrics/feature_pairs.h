@@ -16,6 +16,9 @@ namespace ddpm_eval::metrics::detail {
 /// "precision and recall by 3 neighbours".
 void check_features(const at::Tensor& real, const at::Tensor& fake, int64_t least, std::string_view metric);
 
+/// The same of one set.
+void check_features(const at::Tensor& features, int64_t least, std::string_view metric);
+
 /// As many rows as a block has: fewer where a row is long. A multiple of 64.
 int64_t rows_of_block(int64_t dim);
 

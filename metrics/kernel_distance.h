@@ -22,6 +22,8 @@ struct Kernel {
   std::optional<double> gamma;  ///< none: 1 / d
   double coef = 1.0;
   double sigma = 10.0;  ///< above 0
+
+  friend bool operator==(const Kernel&, const Kernel&) = default;
 };
 
 /// An estimate from all pairs of images.

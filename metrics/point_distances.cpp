@@ -140,6 +140,23 @@ double sliced_wasserstein_along(const at::Tensor& directions, const at::Tensor& 
   return std::pow(sum / static_cast<double>(total), 1.0 / p);
 }
 
+double sliced_wasserstein_approximation(const at::Tensor& real, const at::Tensor& fake) {
+  detail::check_points(real, fake, 1);
+  const auto mean_of = [](const at::Tensor& rows) { return rows.mean({0}, /*keepdim=*/false, at::kDouble); };
+  const auto root_of_variance = [](const at::Tensor& rows, const at::Tensor& mean) {
+    constexpr int64_t kRows = 4096;
+    double squares = 0.0;
+    detail::for_each_block(rows.size(0), kRows, [&](int64_t begin, int64_t count) {
+      squares += (rows.narrow(0, begin, count).to(at::kDouble) - mean).square_().sum().item<double>();
+    });
+    return std::sqrt(squares / static_cast<double>(rows.size(0)));
+  };
+  const auto of_real = mean_of(real), of_fake = mean_of(fake);
+  const double shift = (of_real - of_fake).norm().item<double>();
+  const double spread = root_of_variance(real, of_real) - root_of_variance(fake, of_fake);
+  return std::hypot(shift, spread) / std::sqrt(static_cast<double>(real.size(1)));
+}
+
 double energy_distance(const at::Tensor& real, const at::Tensor& fake, const DistanceProgress& progress) {
   detail::check_points(real, fake, 2);
   const auto x = real.to(at::kDouble);

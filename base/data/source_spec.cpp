@@ -329,7 +329,12 @@ SourceSpec parse_source(const std::string& text) {
     parse_path(base, spec);
   }
   if (spec.kind == SourceKind::kStatistics && !spec.query.empty()) {
-    throw UsageError("source '{}': statistics have no parts to choose from", text);
+    throw UsageError(
+        "source '{}': statistics have no parts to choose from{}", text,
+        holds_images_too(spec.path)
+            ? fmt::format("; {}?as=images, with the same options by &, is the images in that file",
+                          spec.path.string())
+            : "");
   }
   parse_part(spec);
   return spec;

@@ -30,9 +30,9 @@ KINDS = {"small": "96 images a side of 32 x 32 pixels, PNG",
          "mixed": "36 images a side of 64 x 64 to 700 x 500 pixels, colour and grey, PNG and JPEG"}
 HOW = {"run": "the tool was run", "function": "the tool's functions on its network's features",
        "rule": "the tool's published rule, in NumPy"}
-METRICS = {"torch-fidelity": "fid,is,kid,prdc", "pytorch-fid": "fid", "clean-fid": "fid,kid",
-           "clean-fid-legacy-pytorch": "fid,kid", "clean-fid-legacy-tensorflow": "fid,kid", "torchmetrics": "fid,is,kid",
-           "adm": "fid,is,prdc", "edm": "fid", "pytorch-gan-metrics": "fid,is", "dgm-eval": "fid,is,kid,prdc"}
+METRICS = {"torch-fidelity": "fid,is,kid,prdc,mind", "pytorch-fid": "fid", "clean-fid": "fid,kid",
+           "clean-fid-legacy-pytorch": "fid,kid", "clean-fid-legacy-tensorflow": "fid,kid", "torchmetrics": "fid,is,kid,mifid",
+           "adm": "fid,is,prdc", "edm": "fid", "pytorch-gan-metrics": "fid,is", "dgm-eval": "fid,is,kid,prdc,vendi,sliced-wasserstein"}
 # The others take all where there are fewer than 1000. Of torchmetrics' no seed is known: all, where no draw matters.
 OWN_SUBSETS = {"torch-fidelity": SUBSET, "torchmetrics": None}
 

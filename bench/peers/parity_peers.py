@@ -171,6 +171,38 @@ def neighbours(real, fake, k):
             "authenticity": float((near_real[between.argmin(0), 1] < between.min(0)).mean())}
 
 
+def mind(real, fake):
+    """As torch-fidelity's master, whose releases have none; with equally many images on both sides only the directions are drawn."""
+    axes = torch.randn(1000, real.shape[1], generator=torch.Generator().manual_seed(KID_SEED)).numpy()
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    one, two = (np.sort(side.astype(np.float64) @ axes.T.astype(np.float64), 0) for side in (real, fake))
+    return float(3 * real.shape[1] * ((one - two)**2).mean())
+
+
+def mifid(real, fake):
+    """As torchmetrics: of each real image the fake one at the smallest angle."""
+    units = [side.astype(np.float64) / np.linalg.norm(side.astype(np.float64), axis=1, keepdims=True) for side in (real, fake)]
+    distance = float((1 - np.abs(units[0] @ units[1].T)).min(1).mean())
+    return frechet(real, fake) / ((distance if distance < 0.1 else 1) + 1e-14)
+
+
+def vendi(features):
+    """As dgm-eval, in float64."""
+    rows = features.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    values = np.linalg.eigvalsh(rows @ rows.T / len(rows))
+    values = values[values > 0]
+    return float(np.exp(-(values * np.log(values)).sum()))
+
+
+def sliced_wasserstein_approximation(real, fake):
+    """As dgm-eval's sw_approx."""
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
+    spread = [np.sqrt(((side - side.mean(0))**2).sum(1).mean()) for side in (real, fake)]
+    shift = np.linalg.norm(real.mean(0) - fake.mean(0))
+    return float(np.sqrt((shift**2 + (spread[0] - spread[1])**2) / real.shape[1]))
+
+
 # ---- The tools -------------------------------------------------------------------------------------------------------
 
 
@@ -247,13 +279,14 @@ def by_antialiased(real, fake):
     lower = {f"frechet_distance@{layer}": frechet(real[layer], fake[layer]) for layer in ("64", "192", "768")}
     return rows_of("torchmetrics", "rule",
                    {**pool3(real, fake), **lower, **inception_score(fake["logits"], chunks, np.float32, 1),
+                    "memorization_informed_frechet_inception_distance": mifid(real["2048"], fake["2048"]),
                     "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"])})
 
 
 def by_tf1(real, fake):
     whole = [np.arange(len(fake["logits"]))]
     spatial = {"spatial_frechet_inception_distance@spatial": frechet(real["spatial"], fake["spatial"])}
-    return (rows_of("torch-fidelity", "rule", pool3(real, fake)) + rows_of("edm", "rule", pool3(real, fake)) +
+    return (rows_of("torch-fidelity", "rule", {**pool3(real, fake), "monge_inception_distance": mind(real["2048"], fake["2048"])}) + rows_of("edm", "rule", pool3(real, fake)) +
             rows_of("adm", "rule", {**pool3(real, fake), **spatial,
                                     **inception_score(fake["logits"], whole, np.float32, None)}) +
             # Distances of 11 bits are often equal: the last bit of a feature can move an image.
@@ -269,6 +302,9 @@ def by_half_pixel(real, fake):
                 {**pool3(real, fake), **inception_score(fake["logits"], even(count), np.float32, 0)}) +
             rows_of("dgm-eval", "rule", {**pool3(real, fake), **inception_score(fake["logits"], whole, np.float32, 0),
                                          "kernel_inception_distance_mean": kernel_of_all(real["2048"], fake["2048"]),
+                                         "vendi_score": vendi(fake["2048"]),
+                                         "sliced_wasserstein_approximation":
+                                             sliced_wasserstein_approximation(real["2048"], fake["2048"]),
                                          **neighbours(real["2048"], fake["2048"], 5)}))
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of races out of the records of results/speed: NAME.md beside NAME.json, and in docs/*.md whatever
+"""Writes the tables of races and of memory out of the records of results/speed: NAME.md beside NAME.json, and in docs/*.md whatever
 stands between <!-- speed:begin NAME --> and <!-- speed:end -->.
 
     bench/peers/update_docs.py [--check]
@@ -17,19 +17,22 @@ import sys
 import tables
 from processes import inputs
 
+import memory  # bench/, where processes finds inputs
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RECORDS = ROOT / "results" / "speed"
 MARKED = re.compile(r"(<!-- speed:begin ([\w.-]+) -->\n).*?(<!-- speed:end -->)", re.S)
 
 
 def of_records():
-    """{name: Markdown} of every record of races."""
+    """{name: Markdown} of every record of races or of memory."""
+    writers = {"peer-race": tables.markdown, "memory": memory.markdown}
     found = {}
     for path in sorted(RECORDS.glob("*.json")):
         with inputs.reading(path.relative_to(ROOT)):
             record = json.loads(path.read_text())
-            if record["kind"] == "peer-race":
-                found[path.stem] = tables.markdown(record)
+            if record["kind"] in writers:
+                found[path.stem] = writers[record["kind"]](record)
     return found
 
 

@@ -9,7 +9,7 @@ void add_score_command(CLI::App& program, Session& session) {
       "score", "Several scores from one pass: FID, IS, KID, precision and recall; or 2-D distances");
   auto options = std::make_shared<ScoreOptions>();
   options->allow_points = true;
-  add_score_options(*command, *options, SidesNeeded::kBoth);
+  add_score_options(*command, *options, SidesNeeded::kByScores);
   add_metrics_option(*command, *options);
   add_yardstick_option(*command, *options);
   add_frechet_options(*command, *options);

@@ -157,7 +157,7 @@ TEST_F(PairScores, WhatCannotBeScoredIsRefused) {
   refuse(command("score", other_, {"--metrics", "fid,"}),
          "--metrics fid,: a name is empty; separate them by single commas");
   refuse(command("score", other_, {"--metrics", "is"}),
-         "an Inception Score has no reference; use `ddpm-eval is`");
+         "the scores that are asked for have no reference; leave it out");
   refuse(command("prdc", other_, {"--neighbours", "200"}), "a neighbourhood takes at least 201");
   refuse({"score", "--real", "moons", "--fake", "moons", "--metrics", "fid"}, "points take no --metrics");
   refuse({"kid", "--real", kReal, "--fake", other_, "--preset", "pytorch-fid"},

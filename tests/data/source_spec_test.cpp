@@ -139,6 +139,12 @@ TEST_F(SourceSpecFiles, PathsAreToldApart) {
   EXPECT_EQ(
       usage_error((dir_ / "adm.npz?as=pictures").string()),
       "source '" + (dir_ / "adm.npz?as=pictures").string() + "': as=pictures is not known; there is images");
+  const auto file = (dir_ / "adm.npz").string();
+  EXPECT_EQ(usage_error(file + "?num=1"),
+            "source '" + file + "?num=1': statistics have no parts to choose from; " + file +
+                "?as=images, with the same options by &, is the images in that file");
+  EXPECT_EQ(usage_error((dir_ / "s.npz?num=1").string()),
+            "source '" + (dir_ / "s.npz?num=1").string() + "': statistics have no parts to choose from");
   write_npz(dir_ / "spatial.npz", {{"mu_s", torch::zeros({2})}, {"sigma_s", torch::eye(2)}});
   EXPECT_EQ(parse_source((dir_ / "spatial.npz").string()).kind, SourceKind::kStatistics);
   write_npz(dir_ / "reps.npz", {{"reps", torch::zeros({5, 4})}});

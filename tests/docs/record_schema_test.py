@@ -146,7 +146,9 @@ class Program:
                     (self.folder / side / name / f"{i}.pgm").write_bytes(b"P5 28 28 255\n" + pixels)
         self.call("by class", "fid", "--real", "real", "--fake", "fake", "--by-class", *small)
         self.call("features written", "stats", "--data", "real", "--features-out", "real.safetensors", *small)
-        self.call("score of features", "score", "--metrics", "fid,sliced-wasserstein", "--real", "real.safetensors", "--fake", "fake")
+        self.call("score of features", "score", "--metrics", "fid,sliced-wasserstein,mind,mifid,vendi,prdc", "--real",
+                  "real.safetensors", "--fake", "fake")
+        self.call("vendi", "score", "--metrics", "vendi,is", "--fake", NOISE.format(300, 2), "--interval", "delta", *small)
         self.call("stats", "stats", "--data", NOISE.format(140, 1), "--out", "1.npz", *small)
         self.call("stats", "stats", "--data", NOISE.format(9, 2), "--out", "2.npz", *small)
         self.call("merge", "stats", "merge", "1.npz", "2.npz", "--out", "all.npz")
@@ -246,6 +248,12 @@ class RecordSchema(unittest.TestCase):
                     (["parts", "neighbours", "copies"], -1), (["parts", "frechet", "route"], "cubic"),
                     (["parts", "frechet_distance_infinity", "sizes"], []), (["runtime"], None), (["runtime", "threads"], 0),
                     (["sqrt"], "square"), (["seconds"], -1), (["unexpected"], 1))
+        neighbours = ("parts", "neighbours")
+        self.damage("score of features", (["parts", "memorization", "nearest_cosine_distance"], 1.5),
+                    (["parts", "memorization", "below"], "yes"), (["parts", "monge", "count"], 0), (["parts", "vendi", "order"], 2),
+                    ([*neighbours, "nearest_pairs"], []), ([*neighbours, "nearest_pairs", 0, "real"], -1),
+                    ([*neighbours, "nearest_distances", "quantiles", 0], -0.5), ([*neighbours, "nearest_distances", "shares"], None))
+        self.damage("vendi", (["uncertainty", "vendi_score", "method"], None))
         self.damage("score of points", (["floor", "sliced_wasserstein_distance"], -1), (["floor", "draws"], None))
 
     def test_damaged_samples_of_repeats_are_told(self):

@@ -53,6 +53,19 @@ class Memory(unittest.TestCase):
                          ["| a (images) | 5 | – | more than 7 MB | – |", "| a (images) | 10 | 1.2 | 50 | 1.00 |",
                           "| a (images) | 20 | 1.2 | 75 | 1.50 |", "| b (images) | 5 | – | more than 7 MB | – |"])
 
+    def test_other_works_stay_as_they_were_measured_of_the_same_commit(self):
+        record = {"commit": "c", "cpu": "x", "processors": 2, "memory_limit_mb": 7.0, "works": [{"work": "a"}, {"work": "b"}]}
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "m.json"
+            self.assertEqual(memory.measured_before(path, record), {})
+            path.write_text(json.dumps(record))
+            self.assertEqual(memory.measured_before(path, dict(record, works=[])), {"a": {"work": "a"}, "b": {"work": "b"}})
+            for key, other in (("commit", "d"), ("cpu", "y"), ("processors", 1), ("memory_limit_mb", 8.0)):
+                self.assertEqual(memory.measured_before(path, dict(record, **{key: other})), {}, key)
+            path.write_text("{")
+            with self.assertRaisesRegex(memory.inputs.Damaged, "m.json: no JSON"):
+                memory.measured_before(path, record)
+
     def test_a_limit_ends_a_process_that_wants_more(self):
         with self.assertRaises(memory.OutOfMemory) as raised:
             memory.measured([sys.executable, "-c", "import sys\ntry: bytearray(10**15)\nexcept MemoryError: sys.exit(9)"])
@@ -98,6 +111,13 @@ class Tables(unittest.TestCase):
                       "| 3 | yes |", self.page.read_text())
         self.page.write_bytes(self.page.read_bytes().replace(b"\n", b"\r\n"))
         self.assertEqual(self.updated("--check")[0], 1)
+
+    def test_those_of_memory_are_as_well(self):
+        record = {"kind": "memory", "commit": "c", "date": "d", "processors": 2, "cpu": "x", "works": [
+            {"work": "a", "unit": "images", "sizes": [{"count": 10, "seconds": 1.25, "peak_mb": 50.0}]}]}
+        self.path.write_text(json.dumps(record))
+        self.assertEqual(self.updated()[0], 0)
+        self.assertIn("| a (images) | 10 | 1.2 | 50 | 1.00 |", self.page.read_text())
 
     def test_a_damaged_record_is_named_with_what_is_wrong_in_one_line(self):
         whole = self.path.read_text()
