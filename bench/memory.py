@@ -129,23 +129,23 @@ PEERS = {
 
 
 def measured_before(path, record):
-    """Works by name of the record at `path`, if it is of this commit and machine."""
-    if not path.exists():
+    """Works by name of the record at `path`, if it is of this commit, LibTorch and machine."""
+    if not path.exists() or record["commit"].endswith("-dirty"):
         return {}
     with inputs.reading(path):
         earlier = json.loads(path.read_text())
-        same = all(earlier[key] == record[key] for key in ("commit", "cpu", "processors", "memory_limit_mb"))
+        same = all(earlier[key] == record[key] for key in ("commit", "libtorch", "cpu", "processors", "memory_limit_mb"))
         return {work["work"]: work for work in earlier["works"]} if same else {}
 
 
 def markdown(record):
     lines = [f"Commit {record['commit']}, {record['date']}, {record['processors']} x {record['cpu']}.", "",
-             "| work | count | seconds | peak MB | of the smallest count |", "|---|--:|--:|--:|--:|"]
+             "| work | count | peak MB | of the smallest count |", "|---|--:|--:|--:|"]
     for work in record["works"]:
         least = next((one["peak_mb"] for one in work["sizes"] if "peak_mb" in one), 0)
-        lines += [f"| {work['work']} ({work['unit']}) | {one['count']:,} | {one['seconds']:.1f} | {one['peak_mb']:.0f} | "
+        lines += [f"| {work['work']} ({work['unit']}) | {one['count']:,} | {one['peak_mb']:.0f} | "
                   f"{one['peak_mb'] / least:.2f} |" if "failed" not in one else
-                  f"| {work['work']} ({work['unit']}) | {one['count']:,} | – | {one['failed']} | – |"
+                  f"| {work['work']} ({work['unit']}) | {one['count']:,} | {one['failed']} | – |"
                   for one in work["sizes"]]
     return "\n".join(lines) + "\n"
 
@@ -155,18 +155,18 @@ def main():
     parser.add_argument("--name", required=True, help="of the record: the machine's")
     parser.add_argument("--weights", required=True, help="of the FID Inception")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/bin/ddpm-eval")
-    parser.add_argument("--only", type=inputs.regex, default=".", metavar="REGEX", help="of the works' names")
+    parser.add_argument("--only", type=inputs.regex, metavar="REGEX", help="of the works' names")
     parser.add_argument("--inception-images", type=inputs.whole(1_001, 10_000_000), default=5_000)
     parser.add_argument("--peers", action="store_true", help="measure the peers, too")
     parser.add_argument("--python", type=pathlib.Path, default=ROOT / "build/peers/bin/python", help="of the peers")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results/speed")
     options = parser.parse_args()
     works = WORKS | (PEERS if options.peers else {})
-    names = [name for name in works if re.search(options.only, name)]
+    names = [name for name in works if re.search(options.only or "", name)]
     if not names:
         parser.error(f"--only {options.only}: matches none of {'; '.join(works)}")
     record = commands.new_record("memory", options.program) | {"memory_limit_mb": memory_limit() / 1e6, "works": []}
-    done = measured_before(options.out / f"{options.name}-memory.json", record)
+    done = measured_before(options.out / f"{options.name}-memory.json", record) if options.only else {}
     for name in names:
         make, unit = works[name]
         work = {"work": name, "unit": unit, "sizes": []}

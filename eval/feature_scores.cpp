@@ -178,6 +178,13 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
   add_neighbour_uncertainty(found, rules, scores);
 }
 
+/// Of a score that is without one.
+void note_no_interval(const std::string& metric, const SideRules& rules, SideScores& scores) {
+  if (rules.options.interval) {
+    scores.notes.push_back(metric + ": no interval: none is known for it");
+  }
+}
+
 void add_sliced(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
                 const Session& session) {
   const auto start = std::chrono::steady_clock::now();
@@ -188,6 +195,7 @@ void add_sliced(const Side& real, const Side& fake, const SideRules& rules, Side
   });
   scores.metrics["sliced_wasserstein_approximation"] =
       metrics::sliced_wasserstein_approximation(real.features, fake.features);
+  note_no_interval("sliced_wasserstein_distance", rules, scores);
   scores.parts["sliced_wasserstein"] = {{"projections", metrics::kFeatureDirections.projections},
                                         {"p", metrics::kFeatureDirections.p},
                                         {"seed", metrics::kFeatureDirections.seed},
@@ -202,7 +210,9 @@ void add_monge(const Side& real, const Side& fake, const SideRules& rules, SideS
     return metrics::monge_distance(real.features, fake.features, rule,
                                    watched_progress("MIND", "directions", session.quiet));
   });
-  scores.metrics[rules.standard ? "monge_inception_distance" : "monge_distance"] = found.value;
+  const std::string metric = rules.standard ? "monge_inception_distance" : "monge_distance";
+  scores.metrics[metric] = found.value;
+  note_no_interval(metric, rules, scores);
   scores.parts["monge"] = {{"projections", rule.projections},
                            {"seed", rule.seed},
                            {"count", found.count},
@@ -249,6 +259,9 @@ void require_counts(const SideRules& rules, std::optional<int64_t> real, std::op
       }
     }
   };
+  if (rules.options.wanted.kernel) {
+    metrics::check_kernel(kernel_rule(rules).kernel);
+  }
   if (rules.options.wanted.kernel && !kernel_rule(rules).shrink) {
     require(kernel_rule(rules).subset_size, "a subset", "--kid-subset-size");
   }
@@ -284,8 +297,9 @@ void add_memorization_informed(const Side& real, const Side& fake, double freche
     return metrics::nearest_cosine_distance(real.features, fake.features,
                                             watched_progress("nearest images", "pairs", session.quiet));
   });
-  scores.metrics["memorization_informed_" + rules.frechet_key] =
-      metrics::memorization_informed_distance(frechet, distance);
+  const std::string metric = "memorization_informed_" + rules.frechet_key;
+  scores.metrics[metric] = metrics::memorization_informed_distance(frechet, distance);
+  note_no_interval(metric, rules, scores);
   scores.parts["memorization"] = {{"nearest_cosine_distance", distance},
                                   {"threshold", metrics::kMemorizationThreshold},
                                   {"below", distance < metrics::kMemorizationThreshold},

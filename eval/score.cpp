@@ -11,6 +11,7 @@
 #include "eval/feature_scores.h"
 #include "eval/feature_side.h"
 #include "eval/repeats.h"
+#include "eval/score_checks.h"
 #include "eval/score_request.h"
 #include "eval/side_notes.h"
 #include "eval/side_scores.h"
@@ -108,55 +109,6 @@ void require_count(const std::string& yardstick, int64_t count, int64_t fake_cou
   if (count != fake_count) {
     throw core::UsageError("--yardstick {}: {} images, but --fake has {}: counts must be equal", yardstick,
                            count, fake_count);
-  }
-}
-
-/// Options that no wanted score takes would be without effect.
-void refuse_idle_options(const ScoreOptions& options) {
-  const auto& wanted = options.wanted;
-  const auto& kid = options.kid;
-  const bool general = options.sqrt == metrics::SqrtMethod::kGeneral;
-  for (const auto& [flag, given, used, scores] :
-       {std::tuple{
-            "--interval", options.interval.has_value(),
-            wanted.frechet || wanted.inception_score || wanted.kernel || wanted.neighbours || wanted.vendi,
-            "fid, is, kid, prdc or vendi"},
-        {"--kid-subsets", kid.subsets.has_value(), wanted.kernel, "kid"},
-        {"--kid-subset-size", kid.subset_size.has_value(), wanted.kernel, "kid"},
-        {"--kid-seed", kid.seed.has_value(), wanted.kernel, "kid"},
-        {"--kid-kernel", kid.kind.has_value(), wanted.kernel, "kid"},
-        {"--kid-degree", kid.degree.has_value(), wanted.kernel, "kid"},
-        {"--kid-gamma", kid.gamma.has_value(), wanted.kernel, "kid"},
-        {"--kid-coef", kid.coef.has_value(), wanted.kernel, "kid"},
-        {"--kid-sigma", kid.sigma.has_value(), wanted.kernel, "kid"},
-        {"--neighbours", options.neighbours.has_value(), wanted.neighbours, "prdc"},
-        {"--by-class", options.by_class, wanted.frechet, "fid"},
-        {"--sqrt general", general, wanted.frechet || wanted.spatial_frechet || wanted.memorization_informed,
-         "fid"}}) {
-    if (given && !used) {
-      throw core::UsageError("{}: is for {}, which is not among the scores that are asked for", flag, scores);
-    }
-  }
-  const bool rbf = kid.kind == metrics::Kernel::Kind::kRbf;
-  for (const auto& [flag, given, of_rbf] : {std::tuple{"--kid-degree", kid.degree.has_value(), false},
-                                            {"--kid-gamma", kid.gamma.has_value(), false},
-                                            {"--kid-coef", kid.coef.has_value(), false},
-                                            {"--kid-sigma", kid.sigma.has_value(), true}}) {
-    if (given && of_rbf != rbf) {
-      throw core::UsageError("{}: the {} kernel has none; choose the kernel with --kid-kernel", flag,
-                             rbf ? "rbf" : "polynomial");
-    }
-  }
-}
-
-/// A reference is for scores that have one.
-void require_reference(const ScoreOptions& options) {
-  if (options.wanted.pairs() && options.real.empty()) {
-    throw core::UsageError("--real is required: the scores that are asked for are against a reference");
-  }
-  if (!options.wanted.pairs() && !options.real.empty()) {
-    throw core::UsageError("--real {}: the scores that are asked for have no reference; leave it out",
-                           options.real);
   }
 }
 
@@ -278,19 +230,6 @@ std::unique_ptr<metrics::FeatureNet> open_net(const Field& field, const FeatureR
   return net;
 }
 
-/// A repeat refuses what is said of one sample.
-void check_repeats(const ScoreOptions& options) {
-  if (!options.repeats) {
-    return;
-  }
-  if (options.interval) {
-    throw core::UsageError(
-        "--repeats {} and --interval: an interval is of one sample's score; give one of them",
-        *options.repeats);
-  }
-  repeated_sources(options.fake, *options.repeats);
-}
-
 }  // namespace
 
 Json score_images(const ScoreOptions& options, const Session& session) {
@@ -301,16 +240,7 @@ Json score_images(const ScoreOptions& options, const Session& session) {
   record["notes"] = Json::array();
 
   // Everything that can be refused is refused before the network is loaded, and the rest before it runs.
-  if (!options.preset.empty()) {
-    preset_given("--preset", options.preset);
-  }
-  refuse_idle_options(options);
-  check_repeats(options);
-  require_reference(options);
-  if (options.wanted.spatial_frechet && are_spatial(options.features)) {
-    throw core::UsageError("--metrics sfid: with --features {} sfid is what fid is; ask for fid alone",
-                           options.features);
-  }
+  check_score_options(options);
   Field field = open_field(options);
   check_field(field, options);
   const auto told = field.told_features();

@@ -8,7 +8,6 @@
 #include "metrics/preset.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
 
@@ -20,21 +19,8 @@ namespace ddpm_eval::eval {
 namespace {
 
 constexpr int64_t kMostSubsets = 100'000;
-constexpr int64_t kMostDegree = 16;
 constexpr int64_t kMostRepeats = 1000;
 constexpr int64_t kMostImages = 100'000'000;  // no set of images is larger
-
-/// What `word` has against being a finite number that is above 0, or any.
-std::string refuse_number(const std::string& word, bool positive) {
-  double number = 0;
-  if (!CLI::detail::lexical_cast(word, number) || !std::isfinite(number) || (positive && number <= 0)) {
-    return fmt::format("'{}' is not a finite number{}", word, positive ? " above 0" : "");
-  }
-  return "";
-}
-
-std::string above_0(const std::string& word) { return refuse_number(word, true); }
-std::string finite(const std::string& word) { return refuse_number(word, false); }
 
 std::string refuse_empty(const std::string& source) {
   return source.empty() ? "names no source" : std::string();
@@ -156,7 +142,8 @@ void add_frechet_options(CLI::App& command, ScoreOptions& options) {
   static const std::map<std::string, metrics::SqrtMethod> kMethods = {
       {"symmetric", metrics::SqrtMethod::kSymmetric}, {"general", metrics::SqrtMethod::kGeneral}};
   command
-      .add_option("--sqrt", options.sqrt, "Matrix square root of fid: symmetric, or general as SciPy's sqrtm")
+      .add_option("--sqrt", options.sqrt,
+                  "Matrix square root of fid, sfid and mifid: symmetric, or general as SciPy's sqrtm")
       ->transform(CLI::Transformer(kMethods))
       ->check([](const std::string& word) {
         return word == "0" || word == "1" ? std::string() : "'" + word + "' is neither symmetric nor general";
@@ -205,8 +192,9 @@ void add_interval_option(CLI::App& command, ScoreOptions& options) {
             options.interval = found->second;
           },
           "Adds 95 % intervals and, of FID and IS, the bias, by a delete-group jackknife or, of FID, by its "
-          "derivatives: faster. KID, precision, recall and their kin have intervals of their own, whatever "
-          "the word")
+          "derivatives: faster. KID, the Vendi score, precision, recall and their kin have intervals of "
+          "their own, "
+          "whatever the word")
       ->option_text("{jackknife,delta}");
 }
 
@@ -238,20 +226,15 @@ void add_kernel_options(CLI::App& command, ScoreOptions& options) {
             }
             options.kid.kind = found->second;
           },
-          "poly: (gamma <x, y> + coef)^degree; rbf: exp(-|x - y|^2 / (2 sigma^2)). Default: poly, which is "
-          "KID "
-          "where the next three are as they come")
+          "poly: (gamma <x, y> + coef)^degree; rbf: exp(-|x - y|^2 / (2 sigma^2)). Default: poly, and KID "
+          "where "
+          "the next three are as they come")
       ->option_text("{poly,rbf}");
-  command.add_option("--kid-degree", options.kid.degree, "Of poly. Default: 3")
-      ->check(CLI::Range(int64_t{1}, kMostDegree))
-      ->option_text("N");
+  command.add_option("--kid-degree", options.kid.degree, "Of poly, 1 to 16. Default: 3")->option_text("N");
   command.add_option("--kid-gamma", options.kid.gamma, "Of poly. Default: 1 / the number of features")
-      ->check(above_0)
       ->option_text("G");
-  command.add_option("--kid-coef", options.kid.coef, "Of poly. Default: 1")->check(finite)->option_text("C");
-  command.add_option("--kid-sigma", options.kid.sigma, "Of rbf. Default: 10")
-      ->check(above_0)
-      ->option_text("S");
+  command.add_option("--kid-coef", options.kid.coef, "Of poly. Default: 1")->option_text("C");
+  command.add_option("--kid-sigma", options.kid.sigma, "Of rbf, above 0. Default: 10")->option_text("S");
 }
 
 void add_neighbour_options(CLI::App& command, ScoreOptions& options) {

@@ -58,6 +58,8 @@ bool is_score_of_classes(const std::string& key) {
   return key.starts_with("inception_score") || key.starts_with("classifier_score");
 }
 
+bool has_no_reference(const std::string& key) { return is_score_of_classes(key) || key == "vendi_score"; }
+
 std::map<std::string, double> read_metrics(const JsonReader& metrics, const core::Json& values) {
   std::map<std::string, double> read;
   for (const auto& [key, unused] : values.items()) {
@@ -174,7 +176,7 @@ ScoreRecord read_score(const JsonReader& record) {
   if (const auto repeats = record.maybe_below("repeats")) {
     read.repeats = read_repeats(*repeats, read.keys);
   }
-  if (record.has("real") || !std::ranges::all_of(read.keys, is_score_of_classes)) {
+  if (record.has("real") || !std::ranges::all_of(read.keys, has_no_reference)) {
     const auto real = record.below("real");
     read.reference = real.text("source");
     read.reference_count = read_count(real);

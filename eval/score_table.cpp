@@ -114,6 +114,7 @@ void print_beside_yardsticks(const Json& record) {
       fmt::print("{:<30} {:.7g}{}{}\n", key, value.get<double>(), text,
                  scaled_text(key, value.get<double>()));
       print_intervals(uncertainty);
+      print_fit(record, key);
     }
   }
 }

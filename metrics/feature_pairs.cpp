@@ -20,14 +20,6 @@ bool rows_finite(const at::Tensor& rows) {
   return finite;
 }
 
-at::Tensor sum_of_rows(const at::Tensor& rows) {
-  auto sum = torch::zeros({rows.size(1)}, torch::kFloat64);
-  for_each_block(rows.size(0), rows_of_block(rows.size(1)), [&](int64_t begin, int64_t count) {
-    sum += rows.narrow(0, begin, count).to(torch::kFloat64).sum(0);
-  });
-  return sum;
-}
-
 void require_finite(const at::Tensor& rows, const char* name) {
   if (!rows_finite(rows)) {
     throw core::DataError("the {}features hold NaN or infinity: the weights or the images are damaged", name);
@@ -78,6 +70,14 @@ int64_t rows_of_block(int64_t dim) {
   constexpr int64_t kNumbers = int64_t{1} << 23;  // a block of features: 34 MB
   constexpr int64_t kStep = 64;
   return std::clamp(kNumbers / std::max<int64_t>(dim, 1) / kStep * kStep, kStep, kMost);
+}
+
+at::Tensor sum_of_rows(const at::Tensor& rows) {
+  auto sum = torch::zeros({rows.size(1)}, torch::kFloat64);
+  for_each_block(rows.size(0), rows_of_block(rows.size(1)), [&](int64_t begin, int64_t count) {
+    sum += rows.narrow(0, begin, count).to(torch::kFloat64).sum(0);
+  });
+  return sum;
 }
 
 at::Tensor mean_of_rows(const at::Tensor& one, const at::Tensor& other) {

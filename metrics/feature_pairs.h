@@ -30,6 +30,9 @@ void for_each_block(int64_t rows, int64_t size, const Work& work) {
   }
 }
 
+/// The sum of all rows, float64 [d], without a float64 copy of the set.
+at::Tensor sum_of_rows(const at::Tensor& rows);
+
 /// The mean of all rows of both sets, float64 [d].
 at::Tensor mean_of_rows(const at::Tensor& one, const at::Tensor& other);
 

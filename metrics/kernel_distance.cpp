@@ -12,7 +12,6 @@
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
-namespace {
 
 void check_kernel(const Kernel& kernel) {
   constexpr int64_t kHighest = 16;
@@ -28,6 +27,8 @@ void check_kernel(const Kernel& kernel) {
                            kernel.gamma.value_or(1.0), kernel.coef);
   }
 }
+
+namespace {
 
 /// The unbiased estimate between sets of equal size, in the given arithmetic.
 class SubsetEstimate {

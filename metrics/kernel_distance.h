@@ -26,6 +26,9 @@ struct Kernel {
   friend bool operator==(const Kernel&, const Kernel&) = default;
 };
 
+/// Throws UsageError unless the numbers of the kernel's kind are finite and in their ranges.
+void check_kernel(const Kernel& kernel);
+
 /// An estimate from all pairs of images.
 struct KernelEstimate {
   /// Mean k(x, x') + mean k(y, y') - 2 mean k(x, y) over pairs of different images: unbiased, so it may be

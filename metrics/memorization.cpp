@@ -5,6 +5,7 @@
 #include "metrics/row_kernels.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -37,12 +38,11 @@ class Directions {
   const float* row(int64_t i) const { return rows_.data_ptr<float>() + i * rows_.size(1); }
   double length(int64_t i) const { return lengths_.data_ptr<double>()[i]; }
 
-  /// Rows of length 1, rounded to float32, in `memory`.
+  /// Rows of length 1, float32 or float64 as `memory` is, which they lie in.
   at::Tensor units(int64_t begin, int64_t count, at::Tensor& memory) const {
     auto block = detail::rows_of(memory, count, rows_.size(1));
-    at::div_out(block, rows_.narrow(0, begin, count),
-                lengths_.narrow(0, begin, count).to(torch::kFloat32).unsqueeze(1));
-    return block;
+    block.copy_(rows_.narrow(0, begin, count));
+    return block.div_(lengths_.narrow(0, begin, count).to(block.scalar_type()).unsqueeze(1));
   }
 
  private:
@@ -50,50 +50,115 @@ class Directions {
   at::Tensor lengths_;  ///< float64 [.]
 };
 
+/// Of each real image the largest |cos| to a fake one.
+class NearestCosines {
+ public:
+  NearestCosines(const at::Tensor& real, const at::Tensor& fake)
+      : reals_(real, "real"),
+        fakes_(fake, "fake"),
+        dim_(real.size(1)),
+        slack_(static_cast<double>(real.size(1) + 8) * 0x1p-24),
+        largest_(static_cast<size_t>(reals_.count()), 0.0),
+        least_(largest_) {}
+
+  double mean_distance(const DistanceProgress& progress) {
+    const int64_t size = detail::rows_of_block(dim_);
+    detail::PairProgress pairs(reals_.count() * fakes_.count(), progress);
+    detail::for_each_block(reals_.count(), size, [&](int64_t row, int64_t height) {
+      detail::for_each_block(fakes_.count(), size, [&](int64_t column, int64_t width) {
+        look_into({row, height, column, width});
+        pairs.add(height * width);
+      });
+    });
+    double sum = 0.0;
+    for (const double one : largest_) {
+      sum += std::max(0.0, 1.0 - one);
+    }
+    return sum / static_cast<double>(reals_.count());
+  }
+
+ private:
+  struct Place {
+    int64_t row, height, column, width;
+  };
+  struct Memory {
+    explicit Memory(at::ScalarType dtype) : x(torch::empty({0}, dtype)), y(x.clone()), products(x.clone()) {}
+    at::Tensor x, y, products;
+  };
+
+  at::Tensor cosines(const Place& place, Memory& memory) const {
+    return detail::inner_products(reals_.units(place.row, place.height, memory.x),
+                                  fakes_.units(place.column, place.width, memory.y), memory.products);
+  }
+
+  template <class OfRow>
+  static void for_rows(const Place& place, const OfRow& of_row) {
+    constexpr int64_t kGrain = 16;
+    at::parallel_for(0, place.height, kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        of_row(i);
+      }
+    });
+  }
+
+  void look_into(const Place& place) {
+    constexpr int64_t kMostCandidates = 32;  // of a row, on average
+    const auto products = cosines(place, single_);
+    const auto* all = products.data_ptr<float>();
+    std::atomic<int64_t> candidates = 0;
+    for_rows(place, [&](int64_t i) {
+      const float* row = all + i * place.width;
+      float most = 0.0F;
+      for (int64_t j = 0; j < place.width; ++j) {
+        most = std::max(most, std::abs(row[j]));
+      }
+      const double least = std::max(double{most} - slack_, largest_[place.row + i]) - slack_;
+      candidates += std::count_if(row, row + place.width, [&](float one) { return std::abs(one) >= least; });
+      least_[place.row + i] = least;
+    });
+    if (candidates > kMostCandidates * place.height) {
+      multiply_again(place);
+      return;
+    }
+    for_rows(place, [&](int64_t i) {
+      const int64_t real = place.row + i;
+      for (int64_t j = 0; j < place.width; ++j) {
+        if (std::abs(all[i * place.width + j]) >= least_[real]) {
+          const int64_t fake = place.column + j;
+          const double product = detail::inner_product(reals_.row(real), fakes_.row(fake), dim_);
+          raise(real, std::abs(product) / (reals_.length(real) * fakes_.length(fake)));
+        }
+      }
+    });
+  }
+
+  /// In float64.
+  void multiply_again(const Place& place) {
+    const auto products = cosines(place, double_);
+    const auto* all = products.data_ptr<double>();
+    for_rows(place, [&](int64_t i) {
+      for (int64_t j = 0; j < place.width; ++j) {
+        raise(place.row + i, std::abs(all[i * place.width + j]));
+      }
+    });
+  }
+
+  void raise(int64_t real, double cosine) { largest_[real] = std::max(largest_[real], cosine); }
+
+  Directions reals_, fakes_;
+  int64_t dim_;
+  double slack_;  ///< of products of unit rows that were rounded, in any order (Higham 2002, section 3.1)
+  std::vector<double> largest_;
+  std::vector<double> least_;  ///< what a product must be that may be the largest
+  Memory single_{torch::kFloat32}, double_{torch::kFloat64};
+};
+
 }  // namespace
 
 double nearest_cosine_distance(const at::Tensor& real, const at::Tensor& fake,
                                const DistanceProgress& progress) {
   detail::check_features(real, fake, 1, "a distance to the nearest image");
-  const int64_t dim = real.size(1), size = detail::rows_of_block(dim);
-  const Directions reals(real, "real"), fakes(fake, "fake");
-  // Of products of unit rows that were rounded, summed up in any order (Higham 2002, section 3.1).
-  const auto slack = static_cast<double>(dim + 8) * 0x1p-24;
-  std::vector<double> largest(static_cast<size_t>(reals.count()), 0.0);
-  auto x = torch::empty({0}, torch::kFloat32), y = torch::empty_like(x), memory = torch::empty_like(x);
-  detail::PairProgress pairs(reals.count() * fakes.count(), progress);
-  const auto look_at_row = [&](int64_t i, const float* cosines, int64_t column, int64_t width) {
-    double& best = largest[i];
-    float most = 0.0F;
-    for (int64_t j = 0; j < width; ++j) {
-      most = std::max(most, std::abs(cosines[j]));
-    }
-    const double least = std::max(most - slack, best) - slack;
-    for (int64_t j = 0; j < width; ++j) {
-      if (std::abs(cosines[j]) >= least) {
-        const double product = detail::inner_product(reals.row(i), fakes.row(column + j), dim);
-        best = std::max(best, std::abs(product) / (reals.length(i) * fakes.length(column + j)));
-      }
-    }
-  };
-  detail::for_each_block(reals.count(), size, [&](int64_t row, int64_t height) {
-    const auto of_real = reals.units(row, height, x);
-    detail::for_each_block(fakes.count(), size, [&](int64_t column, int64_t width) {
-      const auto products = detail::inner_products(of_real, fakes.units(column, width, y), memory);
-      const auto* cosines = products.data_ptr<float>();
-      at::parallel_for(0, height, 16, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          look_at_row(row + i, cosines + i * width, column, width);
-        }
-      });
-      pairs.add(height * width);
-    });
-  });
-  double sum = 0.0;
-  for (const double one : largest) {
-    sum += std::max(0.0, 1.0 - one);
-  }
-  return sum / static_cast<double>(reals.count());
+  return NearestCosines(real, fake).mean_distance(progress);
 }
 
 double memorization_informed_distance(double frechet, double distance) {

@@ -12,12 +12,14 @@ namespace ddpm_eval::metrics {
 /// Cosine distances below this divide the Frechet distance.
 inline constexpr double kMemorizationThreshold = 0.1;
 
-/// The mean over the real images of the smallest 1 - |cos| between its features and those of a fake image;
-/// images whose features are all 0 are left out. Which side is averaged over is torchmetrics' choice. `real`
+/// The mean over the real images of the smallest 1 - |cos| between its features and those of a fake image.
+/// Which side is averaged over is torchmetrics' choice. Images whose features are all 0 are left out;
+/// torchmetrics leaves out those whose sum is 0, which of features that are not negative is the same. `real`
 /// is float32 [n, d], `fake` float32 [m, d], on the CPU. Angles come out of float32 products with bounds on
-/// their error, and the few that may be the smallest are worked out in float64: a copy reads 0 to 1e-15,
-/// where torchmetrics' float32 reads up to 1e-7. Time O(n m d), memory about 100 MB beside the features.
-/// Throws DataError for an empty side or one of zeros alone, differing dimensions, NaN or infinity.
+/// their error, and those that may be the smallest are worked out in float64: a copy reads 0 to 1e-15. Where
+/// these are many, as of fake images that are all alike, a block is multiplied in float64. Time O(n m d),
+/// memory about 200 MB beside the features. Throws DataError for an empty side or one of zeros alone,
+/// differing dimensions, NaN or infinity.
 double nearest_cosine_distance(const at::Tensor& real, const at::Tensor& fake,
                                const DistanceProgress& progress = {});
 

@@ -142,7 +142,9 @@ double sliced_wasserstein_along(const at::Tensor& directions, const at::Tensor& 
 
 double sliced_wasserstein_approximation(const at::Tensor& real, const at::Tensor& fake) {
   detail::check_points(real, fake, 1);
-  const auto mean_of = [](const at::Tensor& rows) { return rows.mean({0}, /*keepdim=*/false, at::kDouble); };
+  const auto mean_of = [](const at::Tensor& rows) {
+    return detail::sum_of_rows(rows) / static_cast<double>(rows.size(0));
+  };
   const auto root_of_variance = [](const at::Tensor& rows, const at::Tensor& mean) {
     constexpr int64_t kRows = 4096;
     double squares = 0.0;

@@ -38,11 +38,11 @@ inline constexpr SlicedWassersteinOptions kFeatureDirections{.projections = 1000
 double sliced_wasserstein_along(const at::Tensor& directions, const at::Tensor& real, const at::Tensor& fake,
                                 double p = 2.0, const DistanceProgress& progress = {});
 
-/// What the sliced 2-Wasserstein distance of features is near to where there are many of them (Nadjahi et al.
-/// 2021, in the form of dgm-eval's sw_approx): with means m, and total variances v (divided by the count, not
-/// the count - 1), the root of (|m_real - m_fake|^2 + (sqrt(v_real) - sqrt(v_fake))^2) / d. Exact and
-/// without directions. `real` float32 [n, d], `fake` float32 [m, d]. Throws DataError as
-/// sliced_wasserstein().
+/// What the sliced 2-Wasserstein distance of two distributions tends to for many features that depend on
+/// each other weakly (Nadjahi et al. 2021, in the form of dgm-eval's sw_approx); of sets that are nearer than
+/// their own scatter it reads less. With means m, and total variances v (divided by the count, not the count
+/// - 1), it is the root of (|m_real - m_fake|^2 + (sqrt(v_real) - sqrt(v_fake))^2) / d. No directions are
+/// drawn. `real` float32 [n, d], `fake` float32 [m, d]. Throws DataError as sliced_wasserstein().
 double sliced_wasserstein_approximation(const at::Tensor& real, const at::Tensor& fake);
 
 /// 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely & Rizzo 2013) in its unbiased form: a point is not compared

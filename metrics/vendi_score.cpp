@@ -13,7 +13,7 @@
 namespace ddpm_eval::metrics {
 namespace {
 
-constexpr int64_t kRows = 512;  ///< of a block in float64
+constexpr int64_t kVendiBlock = 512;  ///< rows in float64
 
 /// Rows of length 1, float64 [count, d].
 at::Tensor unit_rows(const at::Tensor& features, int64_t begin, int64_t count) {
@@ -29,16 +29,24 @@ at::Tensor unit_rows(const at::Tensor& features, int64_t begin, int64_t count) {
 at::Tensor second_moments(const at::Tensor& features) {
   const int64_t dim = features.size(1);
   auto gram = torch::zeros({dim, dim}, torch::kFloat64);
-  detail::for_each_block(features.size(0), kRows, [&](int64_t begin, int64_t count) {
+  detail::for_each_block(features.size(0), kVendiBlock, [&](int64_t begin, int64_t count) {
     dense::add_gram(gram, unit_rows(features, begin, count));
   });
   return gram.div_(features.size(0));
 }
 
-/// X X^T / n.
+/// X X^T / n, the upper triangle of blocks at least.
 at::Tensor cosines(const at::Tensor& features) {
-  const auto rows = unit_rows(features, 0, features.size(0));
-  return at::mm(rows, rows.t()).div_(features.size(0));
+  const int64_t count = features.size(0);
+  auto gram = torch::zeros({count, count}, torch::kFloat64);
+  detail::for_each_block(count, kVendiBlock, [&](int64_t row, int64_t height) {
+    const auto x = unit_rows(features, row, height);
+    detail::for_each_block(count - row, kVendiBlock, [&](int64_t next, int64_t width) {
+      const auto y = next == 0 ? x : unit_rows(features, row + next, width);
+      gram.narrow(0, row, height).narrow(1, row + next, width).copy_(at::mm(x, y.t()));
+    });
+  });
+  return gram.div_(count);
 }
 
 /// -log l, and 0 where rounding leaves nothing above 0.
@@ -58,7 +66,7 @@ double entropy_error(const at::Tensor& features, const dense::EigenPairs& pairs,
   std::ranges::transform(pairs.values, surprises.data_ptr<double>(), surprise);
   const auto axes = pairs.vectors.t();
   double squares = 0.0;
-  detail::for_each_block(features.size(0), kRows, [&](int64_t begin, int64_t count) {
+  detail::for_each_block(features.size(0), kVendiBlock, [&](int64_t begin, int64_t count) {
     const auto along = at::mm(unit_rows(features, begin, count), axes);
     squares += (at::mv(along.square_(), surprises) - entropy).square().sum().item<double>();
   });

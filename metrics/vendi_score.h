@@ -24,8 +24,9 @@ struct VendiScore {
 /// It is a plug-in that rises with n: compare it at equal counts. dgm-eval works in the features' float32,
 /// whose rounding adds up to n - d small eigenvalues; here all is float64.
 ///
-/// `features` is float32 [n, d] on the CPU, n >= 2. Time O(n d min(n, d)), memory some 5 min(n, d)^2 numbers.
-/// Throws DataError for fewer images, NaN or infinity, and features that are all 0.
+/// `features` is float32 [n, d] on the CPU, n >= 2. Time O(n d min(n, d)), memory some 5 min(n, d)^2 numbers
+/// and blocks of 512 rows, all in float64. Throws DataError for fewer images, NaN or infinity, and features
+/// that are all 0.
 VendiScore vendi_score(const at::Tensor& features);
 
 }  // namespace ddpm_eval::metrics

@@ -1,3 +1,4 @@
+#include "base/data/feature_file.h"
 #include "base/data/npy.h"
 #include "tests/support/files.h"
 #include "tests/support/program.h"
@@ -5,6 +6,7 @@
 #include "tests/support/synthetic_features.h"
 #include "tests/support/temp_dir.h"
 
+#include <cmath>
 #include <fstream>
 
 #include <gmock/gmock.h>
@@ -31,6 +33,14 @@ class FeatureScores : public ::testing::Test {
     return put(name, testing::synthetic_features({spec["seed"], spec["count"], spec["offset"].get<double>(),
                                                   spec["scale"].get<double>()},
                                                  dim));
+  }
+
+  /// A file whose own words are that the features are the FID Inception's.
+  std::string put_inception(const std::string& name, const at::Tensor& matrix) const {
+    data::write_features(dir_ / name, matrix,
+                         R"({"features":{"name":"inception-v3-fid","weights_sha256":")" +
+                             std::string(64, 'a') + R"(","dim":2048},"count":40})");
+    return (dir_ / name).string();
   }
 
   std::string refusal(const std::vector<std::string>& words, int exit_code = 2) const {
@@ -82,6 +92,56 @@ TEST_F(FeatureScores, MifidIsTheFrechetDistanceOverThatOfTheNearest) {
               1e-6 * record["metrics"]["memorization_informed_frechet_distance"].get<double>());
 }
 
+TEST_F(FeatureScores, AVendiScoreAloneIsShownInTablesAndReports) {
+  const auto json_file = (dir_ / "v.json").string();
+  const auto table = run_program(
+      {"score", "--fake", fake_, "--metrics", "vendi", "--table", "markdown", "--json", json_file});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("Vendi score"));
+  const auto report = run_program({"report", json_file, "--out", (dir_ / "v.html").string()});
+  EXPECT_EQ(report.exit_code, 0) << report.err;
+}
+
+const std::string kNoise = "gaussian-noise:28x28x1?num=40&seed=";
+const std::vector<std::string> kSmallNet = {"--features", "fashion-mnist-small"};
+
+TEST_F(FeatureScores, YardsticksAndRepeatsHaveThemToo) {
+  const auto scored = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "score");
+    words.insert(words.end(), kSmallNet.begin(), kSmallNet.end());
+    return record_of(words);
+  };
+  const auto alone = [&](int seed) {
+    return scored({"--fake", kNoise + std::to_string(seed), "--metrics", "vendi"})["metrics"]["vendi_score"]
+        .get<double>();
+  };
+  const auto beside = scored({"--fake", kNoise + "2", "--yardstick", kNoise + "3", "--metrics", "vendi"});
+  EXPECT_EQ(beside["metrics"]["vendi_score"], alone(2));
+  EXPECT_EQ(beside["yardsticks"][0]["metrics"]["vendi_score"], alone(3));
+  const auto shown = run_program({"score", "--fake", kNoise + "2", "--yardstick", kNoise + "3", "--metrics",
+                                  "vendi", "--features", "fashion-mnist-small"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("yardstick " + kNoise + "3"));
+  EXPECT_THAT(shown.out, ::testing::Not(HasSubstr("against")));
+  const auto repeated = scored(
+      {"--real", kNoise + "1", "--fake", kNoise + "2", "--repeats", "2", "--metrics", "vendi,mifid,mind"});
+  EXPECT_DOUBLE_EQ(repeated["metrics"]["vendi_score"].get<double>(), (alone(2) + alone(3)) / 2);
+  EXPECT_EQ(repeated["repeats"]["deviations"].size(), 3u);
+}
+
+TEST_F(FeatureScores, AreTheSameOnTwoProcesses) {
+  const auto metrics = [](std::vector<std::string> words) {
+    words.insert(words.begin(), {"score", "--real", kNoise + "1", "--fake", kNoise + "2", "--metrics",
+                                 "vendi,mifid,mind,sliced-wasserstein", "--features", "fashion-mnist-small"});
+    return record_of(words)["metrics"];
+  };
+  const auto one = metrics({}), two = metrics({"--procs", "2"});
+  ASSERT_EQ(two.size(), one.size());
+  for (const auto& [key, value] : one.items()) {
+    EXPECT_NEAR(two[key].get<double>(), value.get<double>(), 1e-10 * std::abs(value.get<double>())) << key;
+  }
+}
+
 TEST_F(FeatureScores, AVendiScoreTakesNoReference) {
   const auto record = record_of({"score", "--fake", fake_, "--metrics", "vendi", "--interval", "delta"});
   EXPECT_EQ(record["metrics"].size(), 1u);
@@ -103,6 +163,31 @@ TEST_F(FeatureScores, AVendiScoreTakesNoReference) {
   EXPECT_THAT(few["notes"].dump(), HasSubstr("no interval: 12 images for 8 features"));
 }
 
+TEST_F(FeatureScores, NamesOfTheFidInceptionAreForItsFeatures) {
+  const auto rows = [](uint64_t seed) {
+    return testing::synthetic_features({.seed = seed, .count = 40, .offset = 0.5}, 2048);
+  };
+  const auto real = put_inception("real.safetensors", rows(3)),
+             fake = put_inception("fake.safetensors", rows(4));
+  const auto metrics = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> words = {"score", "--real", real, "--fake", fake, "--kid-subset-size", "20"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return record_of(words)["metrics"];
+  };
+  const auto standard = metrics({"--metrics", "kid,mind,mifid,vendi"});
+  for (const char* key :
+       {"kernel_inception_distance", "kernel_inception_distance_mean", "monge_inception_distance",
+        "memorization_informed_frechet_inception_distance", "vendi_score"}) {
+    EXPECT_TRUE(standard.contains(key)) << key;
+  }
+  EXPECT_EQ(
+      metrics({"--metrics", "kid", "--kid-degree", "3", "--kid-coef", "1"})["kernel_inception_distance"],
+      standard["kernel_inception_distance"]);
+  const auto other = metrics({"--metrics", "kid", "--kid-degree", "2"});
+  EXPECT_TRUE(other.contains("kernel_distance"));
+  EXPECT_FALSE(other.contains("kernel_inception_distance"));
+}
+
 TEST_F(FeatureScores, KernelsOtherThanThatOfKidAreNamed) {
   const auto kid = [&](std::vector<std::string> flags) {
     flags.insert(flags.begin(), {"kid", "--real", real_, "--fake", fake_, "--kid-subset-size", "40"});
@@ -119,10 +204,10 @@ TEST_F(FeatureScores, KernelsOtherThanThatOfKidAreNamed) {
               HasSubstr("--kid-sigma: the polynomial kernel has none; choose the kernel with --kid-kernel"));
   EXPECT_THAT(refusal({"kid", "--real", real_, "--fake", fake_, "--kid-kernel", "rbf", "--kid-degree", "2"}),
               HasSubstr("--kid-degree: the rbf kernel has none"));
-  EXPECT_THAT(refusal({"kid", "--real", real_, "--fake", fake_, "--kid-gamma", "-1"}),
-              HasSubstr("'-1' is not a finite number above 0"));
+  EXPECT_THAT(refusal({"kid", "--real", real_, "--fake", fake_, "--kid-degree", "17"}),
+              HasSubstr("the degree of a polynomial kernel must be 1 to 16, not 17"));
   EXPECT_THAT(refusal({"kid", "--real", real_, "--fake", fake_, "--kid-coef", "nan"}),
-              HasSubstr("'nan' is not a finite number"));
+              HasSubstr("gamma and coef of a polynomial kernel must be finite"));
   EXPECT_THAT(refusal({"score", "--real", real_, "--fake", fake_, "--metrics", "fid", "--kid-degree", "2"}),
               HasSubstr("--kid-degree: is for kid"));
 }

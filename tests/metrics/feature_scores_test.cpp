@@ -114,7 +114,8 @@ TEST(VendiScore, RefusesWhatHasNone) {
   };
   EXPECT_THAT(refused(torch::ones({1, 3})), HasSubstr("a Vendi score needs at least 2 images"));
   EXPECT_THAT(refused(torch::tensor({1.0F, 0.0F}).unsqueeze(1)), HasSubstr("features that are all 0"));
-  EXPECT_THAT(refused(torch::full({2, 2}, std::numeric_limits<float>::quiet_NaN())), HasSubstr("the features hold NaN"));
+  EXPECT_THAT(refused(torch::full({2, 2}, std::numeric_limits<float>::quiet_NaN())),
+              HasSubstr("the features hold NaN"));
 }
 
 TEST(Memorization, AgreesWithTorchmetrics) {
@@ -144,16 +145,28 @@ TEST(Memorization, OfCopiesIsNothing) {
   EXPECT_LT(nearest_cosine_distance(real, real * -7), 1e-15);
 }
 
-// Beyond one block on both sides, against every pair in float64.
-TEST(Memorization, EqualsThePlainLoopInFloat64) {
-  const auto real = normal_features(4, 2500, 8) + 0.3, fake = normal_features(5, 2300, 8) + 0.3;
+double nearest_slowly(const at::Tensor& real, const at::Tensor& fake) {
   const auto unit = [](const at::Tensor& rows) {
     const auto exact = rows.to(at::kDouble);
     return exact / exact.norm(2, {1}, true);
   };
   const auto cosines = at::mm(unit(real), unit(fake).t()).abs();
-  EXPECT_NEAR(nearest_cosine_distance(real, fake), (1 - std::get<0>(cosines.max(1))).mean().item<double>(),
-              1e-15);
+  return (1 - std::get<0>(cosines.max(1))).mean().item<double>();
+}
+
+// Beyond one block on both sides.
+TEST(Memorization, EqualsThePlainLoopInFloat64) {
+  const auto real = normal_features(4, 2500, 8) + 0.3, fake = normal_features(5, 2300, 8) + 0.3;
+  EXPECT_NEAR(nearest_cosine_distance(real, fake), nearest_slowly(real, fake), 1e-15);
+}
+
+// Fake images that are nearly one: the float32 products of a row are equal to within their rounding.
+TEST(Memorization, OfACollapsedSetEqualsThePlainLoopInFloat64) {
+  const auto real = normal_features(7, 300, 64);
+  const auto fake = normal_features(8, 1, 64) + 1e-4 * normal_features(9, 400, 64);
+  EXPECT_NEAR(nearest_cosine_distance(real, fake), nearest_slowly(real, fake), 1e-14);
+  const auto one = normal_features(8, 1, 64).repeat({400, 1});
+  EXPECT_NEAR(nearest_cosine_distance(real, one), nearest_slowly(real, one), 1e-14);
 }
 
 TEST(Memorization, DividesOnlyBelowTheThreshold) {

@@ -50,18 +50,21 @@ class Memory(unittest.TestCase):
                                                       dict(enough, count=20, peak_mb=75.0)]},
             {"work": "b", "unit": "images", "sizes": [{"count": 5, "failed": "more than 7 MB"}]}]}
         self.assertEqual(memory.markdown(record).splitlines()[4:],
-                         ["| a (images) | 5 | – | more than 7 MB | – |", "| a (images) | 10 | 1.2 | 50 | 1.00 |",
-                          "| a (images) | 20 | 1.2 | 75 | 1.50 |", "| b (images) | 5 | – | more than 7 MB | – |"])
+                         ["| a (images) | 5 | more than 7 MB | – |", "| a (images) | 10 | 50 | 1.00 |",
+                          "| a (images) | 20 | 75 | 1.50 |", "| b (images) | 5 | more than 7 MB | – |"])
 
     def test_other_works_stay_as_they_were_measured_of_the_same_commit(self):
-        record = {"commit": "c", "cpu": "x", "processors": 2, "memory_limit_mb": 7.0, "works": [{"work": "a"}, {"work": "b"}]}
+        record = {"commit": "c", "libtorch": "2", "cpu": "x", "processors": 2, "memory_limit_mb": 7.0, "works": [{"work": "a"}, {"work": "b"}]}
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "m.json"
             self.assertEqual(memory.measured_before(path, record), {})
             path.write_text(json.dumps(record))
             self.assertEqual(memory.measured_before(path, dict(record, works=[])), {"a": {"work": "a"}, "b": {"work": "b"}})
-            for key, other in (("commit", "d"), ("cpu", "y"), ("processors", 1), ("memory_limit_mb", 8.0)):
+            for key, other in (("commit", "d"), ("libtorch", "1"), ("cpu", "y"), ("processors", 1), ("memory_limit_mb", 8.0)):
                 self.assertEqual(memory.measured_before(path, dict(record, **{key: other})), {}, key)
+            dirty = dict(record, commit="c-dirty")
+            path.write_text(json.dumps(dirty))
+            self.assertEqual(memory.measured_before(path, dirty), {})
             path.write_text("{")
             with self.assertRaisesRegex(memory.inputs.Damaged, "m.json: no JSON"):
                 memory.measured_before(path, record)
@@ -117,7 +120,7 @@ class Tables(unittest.TestCase):
             {"work": "a", "unit": "images", "sizes": [{"count": 10, "seconds": 1.25, "peak_mb": 50.0}]}]}
         self.path.write_text(json.dumps(record))
         self.assertEqual(self.updated()[0], 0)
-        self.assertIn("| a (images) | 10 | 1.2 | 50 | 1.00 |", self.page.read_text())
+        self.assertIn("| a (images) | 10 | 50 | 1.00 |", self.page.read_text())
 
     def test_a_damaged_record_is_named_with_what_is_wrong_in_one_line(self):
         whole = self.path.read_text()
