@@ -38,6 +38,10 @@ metrics::KernelDistanceRule kernel_rule(const SideRules& rules) {
   }
   rule.kernel.coef = kid.coef.value_or(rule.kernel.coef);
   rule.kernel.sigma = kid.sigma.value_or(rule.kernel.sigma);
+  // Distances as differences of large products: in float32 these would be what a narrow kernel sees.
+  if (rule.kernel.kind == metrics::Kernel::Kind::kRbf) {
+    rule.arithmetic = metrics::KernelArithmetic::kFloat64;
+  }
   return rule;
 }
 
@@ -178,11 +182,16 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
   add_neighbour_uncertainty(found, rules, scores);
 }
 
-/// Of a score that is without one.
-void note_no_interval(const std::string& metric, const SideRules& rules, SideScores& scores) {
+/// Of an interval that is asked for.
+void note_withheld(const std::string& metric, const std::string& why, const SideRules& rules,
+                   SideScores& scores) {
   if (rules.options.interval) {
-    scores.notes.push_back(metric + ": no interval: none is known for it");
+    scores.notes.push_back(metric + ": no interval: " + why);
   }
+}
+
+void note_no_interval(const std::string& metric, const SideRules& rules, SideScores& scores) {
+  note_withheld(metric, "none is known for it", rules, scores);
 }
 
 void add_sliced(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
@@ -213,6 +222,11 @@ void add_monge(const Side& real, const Side& fake, const SideRules& rules, SideS
   const std::string metric = rules.standard ? "monge_inception_distance" : "monge_distance";
   scores.metrics[metric] = found.value;
   note_no_interval(metric, rules, scores);
+  if (real.features.size(0) != fake.features.size(0)) {
+    scores.notes.push_back(
+        fmt::format("{}: of {} images on each side, the larger one cut to a random subset, as the tool does",
+                    metric, found.count));
+  }
   scores.parts["monge"] = {{"projections", rule.projections},
                            {"seed", rule.seed},
                            {"count", found.count},
@@ -225,19 +239,21 @@ void add_vendi(const Side& fake, const SideRules& rules, SideScores& scores) {
   scores.metrics["vendi_score"] = found.value;
   scores.parts["vendi"] = {{"kernel", "cosine"}, {"order", 1}, {"seconds", core::seconds_since(start)}};
   const int64_t count = fake.features.size(0), dim = fake.features.size(1);
-  if (found.standard_error) {
-    auto& uncertainty = add_standard_error("vendi_score", *found.standard_error, "", "delta", scores);
-    uncertainty["estimand"] = fmt::format("the mean score of {} images", count);
+  constexpr double kRounding = 1e-12;
+  if (found.standard_error && *found.standard_error < kRounding * found.value) {
+    note_withheld("vendi_score", "no image tells another value than the others", rules, scores);
+  } else if (found.standard_error) {
+    const auto estimand = fmt::format("the mean score of {} images", count);
+    auto& uncertainty = add_standard_error("vendi_score", *found.standard_error, estimand, "delta", scores);
     if (rules.options.interval) {
       uncertainty["level"] = kIntervalLevel;
       uncertainty["at_count"] = interval_json(metrics::interval_around(
-          found.value, *found.standard_error, kIntervalLevel, static_cast<double>(count - 1),
-          uncertainty["estimand"].get<std::string>()));
+          found.value, *found.standard_error, kIntervalLevel, static_cast<double>(count - 1), estimand));
     }
-  } else if (rules.options.interval) {
-    scores.notes.push_back(
-        fmt::format("vendi_score: no interval: {} images for {} features, and it takes two images a feature",
-                    count, dim));
+  } else {
+    note_withheld("vendi_score",
+                  fmt::format("{} images for {} features, and it takes two images a feature", count, dim),
+                  rules, scores);
   }
   if (rules.tells_bias && count < kImagesAFeature * dim) {
     scores.notes.push_back(

@@ -149,6 +149,13 @@ ScoredSet read_floor(const JsonReader& floor, const std::vector<std::string>& ke
   return set;
 }
 
+std::string unusual_kernel(const JsonReader& record) {
+  const auto parts = record.maybe_below("parts");
+  const auto kernel = parts ? parts->maybe_below("kernel") : std::nullopt;
+  const auto formula = kernel ? kernel->text_or_none("kernel") : std::string();
+  return formula == kKernelOfKid ? std::string() : formula;
+}
+
 }  // namespace
 
 const ScoreUncertainty* ScoreRecord::uncertainty_of(const std::string& key) const {
@@ -185,6 +192,7 @@ ScoreRecord read_score(const JsonReader& record) {
     read.features = features->text("name");
   }
   read.preset = record.text_or_none("preset");
+  read.kernel = unusual_kernel(record);
   if (record.has("notes")) {
     read.notes = record.texts("notes");
   }

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,7 @@ struct ScoreRecord {
   std::optional<int64_t> reference_count;
   std::string features;  ///< their name; empty where a file of statistics does not say, and of points
   std::string preset;    ///< empty as `features`
+  std::string kernel;    ///< of kernel distances, where it is another than KID's, as a formula
   std::vector<std::string> notes;
 
   /// Null where nothing is known.
@@ -64,6 +66,9 @@ struct ScoreRecord {
 
 /// Throws DataError that names the field for what is missing, of another type or out of its range.
 ScoreRecord read_score(const JsonReader& record);
+
+/// The formula of KID's kernel, as records have it.
+inline constexpr std::string_view kKernelOfKid = "(<x, y> / d + 1)^3";
 
 /// Of "kernel_distance_mean" "kernel_distance_std", the spread that tools print beside it; else nothing.
 std::string spread_key(const std::string& key);

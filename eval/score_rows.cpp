@@ -85,14 +85,31 @@ std::vector<std::vector<std::string>> wide_rows(const ScoreRecord& record) {
   };
   add_words("features", record.features);
   add_words("preset", record.preset);
+  add_words("kernel", record.kernel);
   return columns.rows();
 }
 
 std::string csv_rows(const ScoreRecord& record) {
-  auto text =
-      csv_line({"role", "source", "count", "reference", "reference_count", "features", "preset", "metric",
-                "value", "spread", "standard_error", "bias", "level", "at_count_low", "at_count_high",
-                "at_infinity_low", "at_infinity_high", "samples", "sd_over_samples"});
+  auto text = csv_line({"role",
+                        "source",
+                        "count",
+                        "reference",
+                        "reference_count",
+                        "features",
+                        "preset",
+                        "metric",
+                        "value",
+                        "spread",
+                        "standard_error",
+                        "bias",
+                        "level",
+                        "at_count_low",
+                        "at_count_high",
+                        "at_infinity_low",
+                        "at_infinity_high",
+                        "samples",
+                        "sd_over_samples",
+                        "kernel"});
   for (const auto& set : record.sets) {
     for (const auto& key : record.keys) {
       const auto value = set.metrics.find(key);
@@ -112,15 +129,26 @@ std::string csv_rows(const ScoreRecord& record) {
       const auto high = [](const std::optional<ScoreInterval>& one) {
         return one ? full_number(one->high) : std::string();
       };
-      text += csv_line(
-          {set.role, set.source, full_count(set.count), record.reference, full_count(record.reference_count),
-           record.features, record.preset, key, full_number(value->second),
-           spread != set.metrics.end() ? full_number(spread->second) : std::string(),
-           full_number(uncertainty.standard_error), full_number(uncertainty.bias),
-           has_interval ? full_number(uncertainty.level) : std::string(), low(uncertainty.at_count),
-           high(uncertainty.at_count), low(uncertainty.at_infinity), high(uncertainty.at_infinity),
-           repeats != nullptr ? fmt::format("{}", repeats->count) : std::string(),
-           repeats != nullptr ? full_number(repeats->deviations.at(key)) : std::string()});
+      text += csv_line({set.role,
+                        set.source,
+                        full_count(set.count),
+                        record.reference,
+                        full_count(record.reference_count),
+                        record.features,
+                        record.preset,
+                        key,
+                        full_number(value->second),
+                        spread != set.metrics.end() ? full_number(spread->second) : std::string(),
+                        full_number(uncertainty.standard_error),
+                        full_number(uncertainty.bias),
+                        has_interval ? full_number(uncertainty.level) : std::string(),
+                        low(uncertainty.at_count),
+                        high(uncertainty.at_count),
+                        low(uncertainty.at_infinity),
+                        high(uncertainty.at_infinity),
+                        repeats != nullptr ? fmt::format("{}", repeats->count) : std::string(),
+                        repeats != nullptr ? full_number(repeats->deviations.at(key)) : std::string(),
+                        is_kernel_distance(key) ? record.kernel : std::string()});
     }
   }
   return text;

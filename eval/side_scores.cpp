@@ -49,8 +49,8 @@ void add_inception_score(const Side& fake, const SideRules& rules, SideScores& s
   if (!rules.options.interval && !few) {
     return;
   }
-  const auto found = naming_sources(
-      fake, rules.options, [&] { return metrics::score_interval(fake.logits.read_all(), {.score = rule}); });
+  const auto found = naming_sources(fake, rules.options,
+                                    [&] { return metrics::score_interval(fake.logits, {.score = rule}); });
   if (rules.options.interval) {
     add_uncertainty(stem + "_mean", found, scores);
   }
@@ -72,9 +72,6 @@ void add_frechet_interval(const Side& real, const Side& fake, const SideRules& r
                : metrics::frechet_interval(real.moments, fake.features, options, progress);
   });
   add_uncertainty(rules.frechet_key, found, scores);
-  if (real.features.defined() && at::equal(real.features, fake.features)) {
-    scores.notes.push_back(rules.frechet_key + ": " + kSameImages);
-  }
   scores.uncertainty[rules.frechet_key]["seconds"] = core::seconds_since(start);
 }
 
@@ -163,8 +160,8 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   if (wanted.frechet_infinity) {
     add_frechet_infinity(*real, fake, rules, scores, session);
   }
-  if (rules.options.interval && !wanted.frechet && (wanted.kernel || wanted.neighbours) &&
-      at::equal(real->features, fake.features)) {
+  if (rules.options.interval && (wanted.frechet || wanted.kernel || wanted.neighbours) &&
+      real->features.defined() && at::equal(real->features, fake.features)) {
     scores.notes.emplace_back(kSameImages);
   }
   if (wanted.frechet && rules.options.interval) {

@@ -16,12 +16,17 @@ namespace ddpm_eval::metrics {
 void check_kernel(const Kernel& kernel) {
   constexpr int64_t kHighest = 16;
   if (kernel.kind == Kernel::Kind::kRbf) {
-    if (!(kernel.sigma > 0.0 && std::isfinite(kernel.sigma))) {
-      throw core::UsageError("the width sigma of an RBF kernel must be above 0, not {}", kernel.sigma);
+    const double doubled = 2.0 * kernel.sigma * kernel.sigma;
+    if (!(kernel.sigma > 0.0 && std::isfinite(doubled) && std::isfinite(1.0 / doubled))) {
+      throw core::UsageError(
+          "the width sigma of an RBF kernel must be above 0 and finite, and its square as well, not {}",
+          kernel.sigma);
     }
   } else if (kernel.degree < 1 || kernel.degree > kHighest) {
     throw core::UsageError("the degree of a polynomial kernel must be 1 to {}, not {}", kHighest,
                            kernel.degree);
+  } else if (kernel.gamma == 0.0) {
+    throw core::UsageError("gamma of a polynomial kernel must not be 0: all images would be alike to it");
   } else if (!std::isfinite(kernel.gamma.value_or(1.0)) || !std::isfinite(kernel.coef)) {
     throw core::UsageError("gamma and coef of a polynomial kernel must be finite, not {} and {}",
                            kernel.gamma.value_or(1.0), kernel.coef);
@@ -89,7 +94,7 @@ class SubsetEstimate {
     const auto norms = [](const at::Tensor& rows) { return rows.square().sum(1).to(torch::kFloat64); };
     auto exponents = products.to(torch::kFloat64).mul_(2);
     exponents.sub_(norms(x).unsqueeze(1)).sub_(norms(y).unsqueeze(0));
-    return exponents.div_(2 * kernel_.sigma * kernel_.sigma).exp_();
+    return exponents.clamp_max_(0).div_(2 * kernel_.sigma * kernel_.sigma).exp_();
   }
 
   Kernel kernel_;

@@ -26,7 +26,8 @@ struct Kernel {
   friend bool operator==(const Kernel&, const Kernel&) = default;
 };
 
-/// Throws UsageError unless the numbers of the kernel's kind are finite and in their ranges.
+/// Throws UsageError unless the numbers of the kernel's kind are finite and in their ranges, and gamma is not
+/// 0.
 void check_kernel(const Kernel& kernel);
 
 /// An estimate from all pairs of images.
@@ -70,7 +71,7 @@ enum class KernelArithmetic {
   /// torch-fidelity's: products, polynomial kernels and their sums in float32, in the order of NumPy 1's
   /// sums; the mean over subsets in float64. Its rounding moves a KID by some 1e-7 of the mean kernel. Other
   /// libraries multiply in another order, which leaves 1e-8 of that to chance. The RBF kernel is float64 but
-  /// for products and norms.
+  /// for products and norms, of whose squared distances none is below 0.
   kFloat32,
   kFloat64,  ///< all in float64, as dgm-eval
 };

@@ -46,12 +46,11 @@ at::Tensor order_of_score(int64_t count, const InceptionScoreRule& options) {
              : torch::arange(count, at::kLong);
 }
 
-}  // namespace
-
-Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions& options) {
-  check_uncertainty_options(options.groups, options.level);
-  const auto score = inception_score(logits, options.score);
-  const auto edges = split_edges(options.score, logits.size(0));
+/// `gather(rows)` gives the logits of these images, int64 [n].
+template <class Gather>
+Uncertainty interval_of(int64_t count, const InceptionScore& score, const ScoreIntervalOptions& options,
+                        const Gather& gather) {
+  const auto edges = split_edges(options.score, count);
   int64_t in_split = score.count;
   for (size_t split = 0; split + 1 < edges.size(); ++split) {
     in_split = std::min(in_split, edges[split + 1] - edges[split]);
@@ -66,7 +65,7 @@ Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions&
                                   options.groups, 2 * options.groups);
     return result;
   }
-  const auto order = order_of_score(logits.size(0), options.score);
+  const auto order = order_of_score(count, options.score);
   const auto groups = static_cast<size_t>(options.groups);
   const auto splits = static_cast<double>(score.splits);
   std::vector<double> less(groups);
@@ -76,7 +75,7 @@ Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions&
     const int64_t size = edges[static_cast<size_t>(split) + 1] - begin;
     const auto shuffle = tensor::permutation({options.seed, "jackknife.groups"}, split, size);
     const auto rows = order.narrow(0, begin, size).index_select(0, shuffle);
-    const auto sums = sums_of(logits.index_select(0, rows), options.groups);
+    const auto sums = sums_of(gather(rows), options.groups);
     for (size_t group = 0; group < groups; ++group) {
       less[group] += sums.score_without({group}) / splits;
     }
@@ -96,6 +95,22 @@ Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions&
   result.at_infinity = interval_around(result.value - result.bias, result.deviation, options.level, freedom,
                                        "the score of infinitely many images");
   return result;
+}
+
+}  // namespace
+
+Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions& options) {
+  check_uncertainty_options(options.groups, options.level);
+  return interval_of(logits.size(0), inception_score(logits, options.score), options,
+                     [&](const at::Tensor& rows) { return logits.index_select(0, rows); });
+}
+
+Uncertainty score_interval(const data::RowStore& logits, const ScoreIntervalOptions& options) {
+  check_uncertainty_options(options.groups, options.level);
+  return interval_of(logits.count(), inception_score(logits, options.score), options,
+                     [&](const at::Tensor& rows) {
+                       return logits.gather({rows.data_ptr<int64_t>(), static_cast<size_t>(rows.numel())});
+                     });
 }
 
 }  // namespace ddpm_eval::metrics

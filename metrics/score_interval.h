@@ -31,4 +31,8 @@ struct ScoreIntervalOptions {
 /// of float64 softmax a group are all that is kept.
 Uncertainty score_interval(const at::Tensor& logits, const ScoreIntervalOptions& options = {});
 
+/// The same of rows that need not be in memory, which takes those of one split at a time. Throws
+/// ResourceError where they cannot be read.
+Uncertainty score_interval(const data::RowStore& logits, const ScoreIntervalOptions& options = {});
+
 }  // namespace ddpm_eval::metrics

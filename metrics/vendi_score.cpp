@@ -19,8 +19,9 @@ constexpr int64_t kVendiBlock = 512;  ///< rows in float64
 at::Tensor unit_rows(const at::Tensor& features, int64_t begin, int64_t count) {
   const auto rows = features.narrow(0, begin, count).to(torch::kFloat64);
   const auto lengths = rows.norm(2, {1}, /*keepdim=*/true);
-  if ((lengths == 0).any().item<bool>()) {
-    throw core::DataError("an image has features that are all 0, which point in no direction");
+  if (const auto none = (lengths == 0).nonzero(); none.size(0) > 0) {
+    throw core::DataError("the features of image {} are all 0, which point in no direction",
+                          begin + none[0][0].item<int64_t>());
   }
   return rows / lengths;
 }

@@ -152,6 +152,10 @@ TEST_F(FeatureScores, AVendiScoreTakesNoReference) {
   EXPECT_GT(interval["high"], score);
   EXPECT_EQ(interval["estimand"], "the mean score of 100 images");
   EXPECT_THAT(record["notes"].dump(), HasSubstr("rises with the number of images, here 100 for 8 features"));
+  const auto alike = record_of({"score", "--fake", put("alike.npy", torch::ones({50, 3})), "--metrics",
+                                "vendi", "--interval", "delta"});
+  EXPECT_NEAR(alike["metrics"]["vendi_score"].get<double>(), 1.0, 1e-12);
+  EXPECT_THAT(alike["notes"].dump(), HasSubstr("no interval: no image tells another value than the others"));
   const auto beside = record_of({"score", "--real", real_, "--fake", fake_, "--metrics", "vendi,fid"});
   EXPECT_EQ(beside["metrics"]["vendi_score"], score);
   EXPECT_THAT(refusal({"score", "--real", real_, "--fake", fake_, "--metrics", "vendi"}),
@@ -200,6 +204,19 @@ TEST_F(FeatureScores, KernelsOtherThanThatOfKidAreNamed) {
   EXPECT_EQ(linear["parts"]["kernel"]["kernel"], "(1 <x, y> + 0)^1");
   EXPECT_EQ(kid({"--kid-kernel", "rbf", "--kid-sigma", "2"})["parts"]["kernel"]["kernel"],
             "exp(-|x - y|^2 / (2 2^2))");
+  // Of values between 0 and 1, however narrow the kernel.
+  const auto narrow = kid({"--kid-kernel", "rbf", "--kid-sigma", "1e-5"})["metrics"];
+  EXPECT_LE(std::abs(narrow["kernel_distance_mean"].get<double>()), 2.0);
+  EXPECT_LE(std::abs(narrow["kernel_distance"].get<double>()), 2.0);
+  const auto shown =
+      run_program({"kid", "--real", real_, "--fake", fake_, "--kid-subset-size", "40", "--kid-degree", "2"});
+  EXPECT_THAT(shown.out, HasSubstr("(<x, y> / d + 1)^2\n"));
+  const auto table = run_program({"kid", "--real", real_, "--fake", fake_, "--kid-subset-size", "40",
+                                  "--kid-degree", "2", "--table", "csv"});
+  EXPECT_THAT(table.out, HasSubstr("sd_over_samples,kernel\n"));
+  EXPECT_THAT(table.out, HasSubstr(",\"(<x, y> / d + 1)^2\"\n"));
+  EXPECT_THAT(refusal({"kid", "--real", real_, "--fake", fake_, "--kid-gamma", "0"}),
+              HasSubstr("must not be 0"));
   EXPECT_THAT(refusal({"kid", "--real", real_, "--fake", fake_, "--kid-sigma", "2"}),
               HasSubstr("--kid-sigma: the polynomial kernel has none; choose the kernel with --kid-kernel"));
   EXPECT_THAT(refusal({"kid", "--real", real_, "--fake", fake_, "--kid-kernel", "rbf", "--kid-degree", "2"}),

@@ -75,19 +75,20 @@ TEST(ScoreRows, CsvByHand) {
       rows_of(scored(), TableFormat::kCsv),
       "role,source,count,reference,reference_count,features,preset,metric,value,spread,standard_error,bias,"
       "level,"
-      "at_count_low,at_count_high,at_infinity_low,at_infinity_high,samples,sd_over_samples\n"
+      "at_count_low,at_count_high,at_infinity_low,at_infinity_high,samples,sd_over_samples,kernel\n"
       "samples," +
           name +
           ",100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,12.5,,0.3,2,0.95,"
-          "11.5,13.5,9.5,11.25,,\n"
+          "11.5,13.5,9.5,11.25,,,\n"
           "samples," +
           name +
           ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance_mean,0.0123,0.0011,"
-          ",,,,,,,,\n"
+          ",,,,,,,,,\n"
           "samples," +
           name +
-          ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance,0.0125,,0.0004,,,,,,,,\n"
-          "yardstick,test,100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,3,,,,,,,,,,\n");
+          ",100,cifar,50000,inception,torch-fidelity,kernel_inception_distance,0.0125,,0.0004,,,,,,,,,\n"
+          "yardstick,test,100,cifar,50000,inception,torch-fidelity,frechet_inception_distance,3,,,,,,,,,,,"
+          "\n");
 }
 
 /// Means over three samples beside a yardstick, which is one, and the floor, which is a median.
@@ -128,11 +129,11 @@ TEST(ScoreRows, MeansOverSamplesHaveTheirNumberAndDeviation) {
   EXPECT_EQ(
       rows_of(repeated(), TableFormat::kCsv),
       "role,source,count,reference,reference_count,features,preset,metric,value,spread,standard_error,bias,"
-      "level,at_count_low,at_count_high,at_infinity_low,at_infinity_high,samples,sd_over_samples\n"
-      "samples,run:a?seed=1,100,cifar,50000,,,inception_score_mean,8.5,,,,,,,,,3,0.25\n"
-      "samples,run:a?seed=1,100,cifar,50000,,,kernel_inception_distance,0.0125,,,,,,,,,3,0.0005\n"
-      "yardstick,test,100,cifar,50000,,,inception_score_mean,9,0.75,,,,,,,,,\n"
-      "floor,\"fresh real points, median\",,cifar,50000,,,kernel_inception_distance,0.001,,,,,,,,,,\n");
+      "level,at_count_low,at_count_high,at_infinity_low,at_infinity_high,samples,sd_over_samples,kernel\n"
+      "samples,run:a?seed=1,100,cifar,50000,,,inception_score_mean,8.5,,,,,,,,,3,0.25,\n"
+      "samples,run:a?seed=1,100,cifar,50000,,,kernel_inception_distance,0.0125,,,,,,,,,3,0.0005,\n"
+      "yardstick,test,100,cifar,50000,,,inception_score_mean,9,0.75,,,,,,,,,,\n"
+      "floor,\"fresh real points, median\",,cifar,50000,,,kernel_inception_distance,0.001,,,,,,,,,,,\n");
 }
 
 TEST(ScoreRows, MeansOverClassesHaveNames) {

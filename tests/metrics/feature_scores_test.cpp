@@ -113,7 +113,8 @@ TEST(VendiScore, RefusesWhatHasNone) {
     return message_of<core::DataError>([&] { vendi_score(features); });
   };
   EXPECT_THAT(refused(torch::ones({1, 3})), HasSubstr("a Vendi score needs at least 2 images"));
-  EXPECT_THAT(refused(torch::tensor({1.0F, 0.0F}).unsqueeze(1)), HasSubstr("features that are all 0"));
+  EXPECT_THAT(refused(torch::tensor({1.0F, 0.0F}).unsqueeze(1)),
+              HasSubstr("the features of image 1 are all 0"));
   EXPECT_THAT(refused(torch::full({2, 2}, std::numeric_limits<float>::quiet_NaN())),
               HasSubstr("the features hold NaN"));
 }

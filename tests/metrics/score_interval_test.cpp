@@ -1,6 +1,7 @@
 #include "metrics/score_interval.h"
 
 #include "base/core/error.h"
+#include "base/data/row_store.h"
 #include "base/tensor/noise.h"
 #include "tests/support/errors.h"
 #include "tests/support/synthetic_features.h"
@@ -25,6 +26,16 @@ ScoreIntervalOptions one_split() { return {.score = {1, std::nullopt}}; }
 
 // The logarithm of a score is a mean less a function of the mean prediction: its derivative in the direction
 // of one image is KL(p(y|x) || p(y)) less the mean, and its bias - sum var p_k / (2 N p_k).
+TEST(ScoreInterval, OfRowsInAFileIsThatOfRowsInMemory) {
+  const auto logits = synthetic_features({7, 900, 0.0, 3.0}, 11);
+  data::RowStore stored(1000);  // bytes, of 40 KB
+  stored.add(logits);
+  const auto in_memory = score_interval(logits), in_file = score_interval(stored);
+  EXPECT_EQ(in_file.value, in_memory.value);
+  EXPECT_EQ(in_file.deviation, in_memory.deviation);
+  EXPECT_EQ(in_file.bias, in_memory.bias);
+}
+
 TEST(ScoreInterval, AgreesWithTheDeltaMethod) {
   const auto logits = synthetic_features({1, 6000, 0.0, 4.0}, 12);
   const auto log_p = logits.to(at::kDouble).log_softmax(1);
