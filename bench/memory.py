@@ -128,6 +128,16 @@ PEERS = {
 }
 
 
+def measured_or_failed(name, count, words):
+    try:
+        seconds, peak, result = measured(words)
+    except OutOfMemory as error:
+        if name not in PEERS:
+            raise commands.Failed(str(error)) from error
+        return {"count": count, "failed": str(error)}
+    return {"count": count, "seconds": seconds, "peak_mb": peak, "metrics": result["metrics"]}
+
+
 def measured_before(path, record):
     """Works by name of the record at `path`, if it is of this commit, LibTorch and machine."""
     if not path.exists() or record["commit"].endswith("-dirty"):
@@ -169,22 +179,16 @@ def main():
     done = measured_before(options.out / f"{options.name}-memory.json", record) if options.only else {}
     for name in names:
         make, unit = works[name]
-        work = {"work": name, "unit": unit, "sizes": []}
+        done[name] = {"work": name, "unit": unit, "sizes": []}
+        record["works"] = [done[each] for each in WORKS | PEERS if each in done]
         with tempfile.TemporaryDirectory() as folder:
             for count, words in make(options, pathlib.Path(folder)):
-                try:
-                    seconds, peak, result = measured(words)
-                except OutOfMemory as error:
-                    if name not in PEERS:
-                        raise commands.Failed(str(error)) from error
-                    work["sizes"].append({"count": count, "failed": str(error)})
-                    print(f"memory: {name}: {count:,} {unit}: {error}", file=sys.stderr, flush=True)
-                    continue
-                work["sizes"].append({"count": count, "seconds": seconds, "peak_mb": peak, "metrics": result["metrics"]})
-                print(f"memory: {name}: {count:,} {unit}: {seconds:.1f} s, {peak:.0f} MB", file=sys.stderr, flush=True)
-        done[name] = work
-        record["works"] = [done[each] for each in WORKS | PEERS if each in done]
-        commands.write_record(options.out, f"{options.name}-memory", record, markdown(record))
+                done[name]["sizes"].append(measured_or_failed(name, count, words))
+                one = done[name]["sizes"][-1]
+                print(f"memory: {name}: {count:,} {unit}: " +
+                      (one["failed"] if "failed" in one else f"{one['seconds']:.1f} s, {one['peak_mb']:.0f} MB"),
+                      file=sys.stderr, flush=True)
+                commands.write_record(options.out, f"{options.name}-memory", record, markdown(record))
     print(markdown(record), end="")
 
 
