@@ -109,7 +109,7 @@ TEST(Repeats, TheirTableHasTheirNumberAndDeviation) {
       record_of({"score", "--real", "moons?num=40&seed=9", "--fake", "moons?num=30", "--repeats", "4"});
   EXPECT_THAT(result.out,
               HasSubstr(fmt::format(
-                  "\nsamples,moons?num=30,30,moons?num=40&seed=9,40,,,energy_distance,{},,,,,,,,,4,{}\n",
+                  "\nsamples,moons?num=30,30,moons?num=40&seed=9,40,,,energy_distance,{},,,,,,,,,4,{},\n",
                   record["metrics"]["energy_distance"].get<double>(),
                   record["repeats"]["deviations"]["energy_distance"].get<double>())));
 }
