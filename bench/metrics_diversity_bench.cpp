@@ -22,13 +22,7 @@ using bench::once;
 at::Tensor features(const char* name, int64_t count, int64_t dim) { return normal(name, {count, dim}).abs(); }
 
 double inner_product(const at::Tensor& x, int64_t i, const at::Tensor& y, int64_t j) {
-  const float* a = x.data_ptr<float>() + i * x.size(1);
-  const float* b = y.data_ptr<float>() + j * y.size(1);
-  double sum = 0;
-  for (int64_t d = 0; d < x.size(1); ++d) {
-    sum += double(a[d]) * double(b[d]);
-  }
-  return sum;
+  return bench::over_coordinates(x, i, y, j, [](double a, double b) { return a * b; });
 }
 
 double cosine(const at::Tensor& x, int64_t i, const at::Tensor& y, int64_t j) {

@@ -16,6 +16,7 @@ using bench::expect_close;
 using bench::measure;
 using bench::normal;
 using bench::once;
+using bench::over_coordinates;
 
 /// As many images on both sides.
 struct Features {
@@ -24,18 +25,6 @@ struct Features {
   Features(int64_t count, int64_t dim)
       : real(normal("real", {count, dim}).abs()), fake(normal("fake", {count, dim}).abs() * 1.1) {}
 };
-
-/// Sum over the coordinates of what `term` makes of a pair, in float64.
-template <class Term>
-double over_coordinates(const at::Tensor& x, int64_t i, const at::Tensor& y, int64_t j, const Term& term) {
-  const float* a = x.data_ptr<float>() + i * x.size(1);
-  const float* b = y.data_ptr<float>() + j * y.size(1);
-  double sum = 0;
-  for (int64_t d = 0; d < x.size(1); ++d) {
-    sum += term(double(a[d]), double(b[d]));
-  }
-  return sum;
-}
 
 /// Binkowski et al. 2018: the mean of (<x, y> / d + 1)^3 over the pairs of rows that are listed, those of
 /// equal places left out where both are of one set.

@@ -41,6 +41,19 @@ void once(std::initializer_list<int64_t> arguments, const Check& check) {
 /// float32 of this shape, standard normal, a function of `name`.
 at::Tensor normal(std::string_view name, at::IntArrayRef shape);
 
+/// Sum over the coordinates of what `term` makes of row i of `x` and row j of `y`, both float32 and
+/// without gaps, in float64.
+template <class Term>
+double over_coordinates(const at::Tensor& x, int64_t i, const at::Tensor& y, int64_t j, const Term& term) {
+  const float* a = x.data_ptr<float>() + i * x.size(1);
+  const float* b = y.data_ptr<float>() + j * y.size(1);
+  double sum = 0;
+  for (int64_t d = 0; d < x.size(1); ++d) {
+    sum += term(double(a[d]), double(b[d]));
+  }
+  return sum;
+}
+
 /// Which of the machine's peaks work is held against.
 enum class Peak {
   kNone,     ///< none: no peak is known for it, as for bfloat16 and for work on files

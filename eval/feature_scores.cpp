@@ -2,6 +2,7 @@
 
 #include "base/core/error.h"
 #include "base/core/seconds_since.h"
+#include "base/core/statistics.h"
 #include "eval/console.h"
 #include "eval/side_score_parts.h"
 #include "metrics/kernel_distance.h"
@@ -15,8 +16,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace ddpm_eval::eval {
 namespace {
@@ -51,18 +52,6 @@ metrics::NeighbourRule neighbour_rule(const SideRules& rules) {
   return rule;
 }
 
-/// KID is of this kernel alone.
-bool is_kernel_of_kid(const metrics::Kernel& kernel) { return kernel == metrics::Kernel(); }
-
-/// "(<x, y> / d + 1)^3".
-std::string kernel_text(const metrics::Kernel& kernel) {
-  if (kernel.kind == metrics::Kernel::Kind::kRbf) {
-    return fmt::format("exp(-|x - y|^2 / (2 {}^2))", kernel.sigma);
-  }
-  const auto product = kernel.gamma ? fmt::format("{} <x, y>", *kernel.gamma) : std::string("<x, y> / d");
-  return fmt::format("({} + {})^{}", product, kernel.coef, kernel.degree);
-}
-
 void add_kernel(const Side& real, const Side& fake, const SideRules& rules, SideScores& scores,
                 const Session& session) {
   const auto start = std::chrono::steady_clock::now();
@@ -72,11 +61,11 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
                                     watched_progress("kernel distance", "pairs", session.quiet));
   });
   const std::string stem =
-      rules.standard && is_kernel_of_kid(rule.kernel) ? "kernel_inception_distance" : "kernel_distance";
+      rules.standard && rule.kernel == metrics::Kernel() ? "kernel_inception_distance" : "kernel_distance";
   scores.metrics[stem + "_mean"] = found.mean;
   scores.metrics[stem + "_std"] = found.std;
   scores.parts["kernel"] = {{"rules", rules.preset.name},
-                            {"kernel", kernel_text(rule.kernel)},
+                            {"kernel", metrics::describe(rule.kernel)},
                             {"subsets", found.subsets},
                             {"subset_size", found.subset_size},
                             {"seed", rule.seed.value_or(metrics::kSubsetSeed)},
@@ -86,8 +75,8 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
     scores.parts["kernel"]["variance_of_images"] = found.all_pairs->variance_of_images;
     scores.parts["kernel"]["variance_of_pairs"] = found.all_pairs->variance_of_pairs;
   }
-  if (found.all_pairs && !found.all_pairs->standard_error && rules.options.interval) {
-    scores.notes.push_back(stem + ": no interval: it takes at least 4 images on a side");
+  if (found.all_pairs && !found.all_pairs->standard_error) {
+    note_withheld(stem, "it takes at least 4 images on a side", rules, scores);
   }
   if (found.all_pairs && found.all_pairs->standard_error) {
     auto& uncertainty = add_standard_error(stem, *found.all_pairs->standard_error,
@@ -98,8 +87,7 @@ void add_kernel(const Side& real, const Side& fake, const SideRules& rules, Side
       const auto interval =
           metrics::interval_around(found.all_pairs->value, *found.all_pairs->standard_error, kIntervalLevel,
                                    static_cast<double>(fewer - 1), "the distance of the distributions");
-      uncertainty["level"] = kIntervalLevel;
-      uncertainty["at_infinity"] = interval_json(interval);
+      add_interval("at_infinity", interval, uncertainty);
     }
   }
 }
@@ -126,26 +114,20 @@ void add_neighbour_uncertainty(const metrics::NeighbourScores& found, const Side
 /// How near fake images come to real ones, for those who look for copies.
 void add_copies(const metrics::NeighbourScores& found, Json& parts) {
   constexpr size_t kShown = 10;
-  const auto& distances = found.nearest_distance;
-  std::vector<size_t> order(distances.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::stable_sort(order, {}, [&](size_t fake) { return distances[fake]; });
+  auto distances = found.nearest_distance;
+  std::vector<size_t> nearest(distances.size());
+  std::iota(nearest.begin(), nearest.end(), size_t{0});
+  const auto shown = nearest.begin() + static_cast<int64_t>(std::min(kShown, nearest.size()));
+  std::ranges::partial_sort(nearest, shown, {},
+                            [&](size_t fake) { return std::pair(distances[fake], fake); });
   Json pairs = Json::array();
-  for (const auto fake : order) {
-    pairs.push_back({{"fake", fake}, {"real", found.nearest_real[fake]}, {"distance", distances[fake]}});
-    if (pairs.size() == kShown) {
-      break;
-    }
+  for (auto fake = nearest.begin(); fake != shown; ++fake) {
+    pairs.push_back({{"fake", *fake}, {"real", found.nearest_real[*fake]}, {"distance", distances[*fake]}});
   }
-  // As NumPy's quantiles: linear between the two images around the place.
   constexpr std::array<double, 7> kShares{0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0};
   Json quantiles = Json::array();
   for (const double share : kShares) {
-    const double place = share * static_cast<double>(order.size() - 1);
-    const auto below = static_cast<size_t>(place);
-    const auto above = std::min(below + 1, order.size() - 1);
-    quantiles.push_back(
-        std::lerp(distances[order[below]], distances[order[above]], place - static_cast<double>(below)));
+    quantiles.push_back(core::quantile(distances, share));
   }
   parts["nearest"] = pairs.front();
   parts["nearest_pairs"] = std::move(pairs);
@@ -182,14 +164,7 @@ void add_neighbours(const Side& real, const Side& fake, const SideRules& rules, 
   add_neighbour_uncertainty(found, rules, scores);
 }
 
-/// Of an interval that is asked for.
-void note_withheld(const std::string& metric, const std::string& why, const SideRules& rules,
-                   SideScores& scores) {
-  if (rules.options.interval) {
-    scores.notes.push_back(metric + ": no interval: " + why);
-  }
-}
-
+/// Of a score that is without one.
 void note_no_interval(const std::string& metric, const SideRules& rules, SideScores& scores) {
   note_withheld(metric, "none is known for it", rules, scores);
 }
@@ -246,9 +221,10 @@ void add_vendi(const Side& fake, const SideRules& rules, SideScores& scores) {
     const auto estimand = fmt::format("the mean score of {} images", count);
     auto& uncertainty = add_standard_error("vendi_score", *found.standard_error, estimand, "delta", scores);
     if (rules.options.interval) {
-      uncertainty["level"] = kIntervalLevel;
-      uncertainty["at_count"] = interval_json(metrics::interval_around(
-          found.value, *found.standard_error, kIntervalLevel, static_cast<double>(count - 1), estimand));
+      add_interval("at_count",
+                   metrics::interval_around(found.value, *found.standard_error, kIntervalLevel,
+                                            static_cast<double>(count - 1), estimand),
+                   uncertainty);
     }
   } else {
     note_withheld("vendi_score",
@@ -276,10 +252,11 @@ void require_counts(const SideRules& rules, std::optional<int64_t> real, std::op
     }
   };
   if (rules.options.wanted.kernel) {
-    metrics::check_kernel(kernel_rule(rules).kernel);
-  }
-  if (rules.options.wanted.kernel && !kernel_rule(rules).shrink) {
-    require(kernel_rule(rules).subset_size, "a subset", "--kid-subset-size");
+    const auto rule = kernel_rule(rules);
+    metrics::check_kernel(rule.kernel);
+    if (!rule.shrink) {
+      require(rule.subset_size, "a subset", "--kid-subset-size");
+    }
   }
   if (rules.options.wanted.neighbours) {
     require(neighbour_rule(rules).k + 1, "a neighbourhood", "--neighbours");

@@ -2,6 +2,7 @@
 
 #include "eval/ablation/grid_table.h"
 #include "eval/ablation/table_metrics.h"
+#include "metrics/kernel_distance.h"
 
 #include <algorithm>
 #include <span>
@@ -149,18 +150,18 @@ ScoredSet read_floor(const JsonReader& floor, const std::vector<std::string>& ke
   return set;
 }
 
-std::string unusual_kernel(const JsonReader& record) {
-  const auto parts = record.maybe_below("parts");
-  const auto kernel = parts ? parts->maybe_below("kernel") : std::nullopt;
-  const auto formula = kernel ? kernel->text_or_none("kernel") : std::string();
-  return formula == kKernelOfKid ? std::string() : formula;
-}
-
 }  // namespace
 
 const ScoreUncertainty* ScoreRecord::uncertainty_of(const std::string& key) const {
   const auto found = std::ranges::find_if(uncertainty, [&](const auto& one) { return one.first == key; });
   return found != uncertainty.end() ? &found->second : nullptr;
+}
+
+std::string unusual_kernel(const JsonReader& record) {
+  const auto parts = record.maybe_below("parts");
+  const auto kernel = parts ? parts->maybe_below("kernel") : std::nullopt;
+  const auto formula = kernel ? kernel->text_or_none("kernel") : std::string();
+  return formula == metrics::describe(metrics::Kernel()) ? std::string() : formula;
 }
 
 ScoreRecord read_score(const JsonReader& record) {

@@ -6,7 +6,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -67,8 +66,8 @@ struct ScoreRecord {
 /// Throws DataError that names the field for what is missing, of another type or out of its range.
 ScoreRecord read_score(const JsonReader& record);
 
-/// The formula of KID's kernel, as records have it.
-inline constexpr std::string_view kKernelOfKid = "(<x, y> / d + 1)^3";
+/// The formula of the kernel of a score's kernel distances where it is another than KID's, else nothing.
+std::string unusual_kernel(const JsonReader& record);
 
 /// Of "kernel_distance_mean" "kernel_distance_std", the spread that tools print beside it; else nothing.
 std::string spread_key(const std::string& key);

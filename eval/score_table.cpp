@@ -43,17 +43,6 @@ void print_fit(const Json& record, const std::string& metric) {
              fit["sizes"].back().get<int64_t>(), fit["sizes"].size(), fit["r_squared"].get<double>());
 }
 
-/// Of kernel distances by another kernel than KID's.
-void print_kernel(const Json& record) {
-  const auto parts = record.find("parts");
-  if (parts != record.end() && parts->contains("kernel")) {
-    const auto formula = text_field(parts->at("kernel"), "kernel");
-    if (!formula.empty() && formula != kKernelOfKid) {
-      print_line("{:<30} {}", "kernel", formula);
-    }
-  }
-}
-
 void print_intervals(const Json& uncertainty) {
   for (const char* key : {"at_count", "at_infinity"}) {
     if (uncertainty.contains(key)) {
@@ -147,7 +136,9 @@ void print_score(const Json& record) {
     print_intervals(uncertainty);
     print_fit(record, key);
   }
-  print_kernel(record);
+  if (const auto kernel = unusual_kernel({record, "the record", "a score record"}); !kernel.empty()) {
+    print_line("{:<30} {}", "kernel", kernel);
+  }
   if (record.contains("parts") && record["parts"].contains("classes")) {
     print_classes(record["parts"]["classes"]);
   }

@@ -11,8 +11,24 @@ std::string sources_text(const Side& fake, const ScoreOptions& options) {
   return options.real.empty() ? source : fmt::format("--real {} against {}", options.real, source);
 }
 
+namespace {
+
 Json interval_json(const metrics::Interval& interval) {
   return {{"estimand", interval.estimand}, {"low", interval.low}, {"high", interval.high}};
+}
+
+}  // namespace
+
+void add_interval(const char* key, const metrics::Interval& interval, Json& uncertainty) {
+  uncertainty["level"] = kIntervalLevel;
+  uncertainty[key] = interval_json(interval);
+}
+
+void note_withheld(const std::string& metric, const std::string& why, const SideRules& rules,
+                   SideScores& scores) {
+  if (rules.options.interval) {
+    scores.notes.push_back(metric + ": no interval: " + why);
+  }
 }
 
 void add_uncertainty(const std::string& metric, const metrics::Uncertainty& found, SideScores& scores) {

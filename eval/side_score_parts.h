@@ -28,10 +28,15 @@ auto naming_sources(const Side& fake, const ScoreOptions& options, const Action&
   }
 }
 
-Json interval_json(const metrics::Interval& interval);
+/// Adds an interval of kIntervalLevel to the uncertainty of a metric, as "at_count" or "at_infinity".
+void add_interval(const char* key, const metrics::Interval& interval, Json& uncertainty);
 
 /// Adds the uncertainty of a metric, and a note where an interval is withheld.
 void add_uncertainty(const std::string& metric, const metrics::Uncertainty& found, SideScores& scores);
+
+/// Of an interval that is asked for: why there is none.
+void note_withheld(const std::string& metric, const std::string& why, const SideRules& rules,
+                   SideScores& scores);
 
 /// Of a metric, a standard error alone, and the JSON it stands in. `method` is how it was found.
 Json& add_standard_error(const std::string& metric, double error, const std::string& estimand,

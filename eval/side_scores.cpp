@@ -173,10 +173,7 @@ SideScores score_side(const Side* real, Side& fake, const SideRules& rules, cons
   if (wanted.spatial_frechet) {
     scores.metrics["spatial_frechet_inception_distance"] =
         frechet_of("spatial_frechet", *real->spatial, *fake.spatial, fake, rules, scores);
-    if (rules.options.interval) {
-      scores.notes.emplace_back(
-          "spatial_frechet_inception_distance: no interval: spatial features are not kept");
-    }
+    note_withheld("spatial_frechet_inception_distance", "spatial features are not kept", rules, scores);
   }
   if (rules.options.by_class) {
     naming_sources(fake, rules.options, [&] { add_class_distances(*real, fake, rules, scores, session); });

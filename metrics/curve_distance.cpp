@@ -1,6 +1,7 @@
 #include "metrics/curve_distance.h"
 
 #include "base/core/error.h"
+#include "base/core/statistics.h"
 #include "base/tensor/shape.h"
 #include "metrics/point_pairs.h"
 
@@ -93,16 +94,6 @@ class SampledCurve {
   double longest_ = 0.0;  ///< the longest straight line between ends of a piece
 };
 
-/// numpy.quantile of values that may be reordered.
-double quantile(std::vector<double>& values, double share) {
-  const double place = share * static_cast<double>(values.size() - 1);
-  const auto below = values.begin() + static_cast<int64_t>(place);
-  std::nth_element(values.begin(), below, values.end());
-  const double low = *below;
-  const double high = below + 1 == values.end() ? low : *std::min_element(below + 1, values.end());
-  return low + (place - std::floor(place)) * (high - low);
-}
-
 }  // namespace
 
 at::Tensor distances_to_curves(const at::Tensor& points, std::span<const PlaneCurve> curves) {
@@ -137,7 +128,7 @@ OffManifold off_manifold(const at::Tensor& points, std::span<const PlaneCurve> c
   const auto* first = distances.data_ptr<double>();
   std::vector<double> values(first, first + distances.size(0));
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
-  return {sum / static_cast<double>(values.size()), quantile(values, 0.95)};
+  return {sum / static_cast<double>(values.size()), core::quantile(values, 0.95)};
 }
 
 }  // namespace ddpm_eval::metrics

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 
 // Private to metrics: all pairs of two sets of features, block by block, in memory that does not grow with
@@ -28,6 +29,17 @@ void for_each_block(int64_t rows, int64_t size, const Work& work) {
   for (int64_t begin = 0; begin < rows; begin += size) {
     work(begin, rows - begin < size ? rows - begin : size);
   }
+}
+
+/// Calls work(i) for the rows, some of them at a time on each thread.
+template <class Work>
+void for_each_row(int64_t rows, const Work& work) {
+  constexpr int64_t kGrain = 16;
+  at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      work(i);
+    }
+  });
 }
 
 /// The sum of all rows, float64 [d], without a float64 copy of the set.

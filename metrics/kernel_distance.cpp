@@ -9,9 +9,18 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
+
+std::string describe(const Kernel& kernel) {
+  if (kernel.kind == Kernel::Kind::kRbf) {
+    return fmt::format("exp(-|x - y|^2 / (2 {}^2))", kernel.sigma);
+  }
+  const auto product = kernel.gamma ? fmt::format("{} <x, y>", *kernel.gamma) : std::string("<x, y> / d");
+  return fmt::format("({} + {})^{}", product, kernel.coef, kernel.degree);
+}
 
 void check_kernel(const Kernel& kernel) {
   constexpr int64_t kHighest = 16;

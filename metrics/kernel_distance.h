@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -25,6 +26,9 @@ struct Kernel {
 
   friend bool operator==(const Kernel&, const Kernel&) = default;
 };
+
+/// As a formula: "(<x, y> / d + 1)^3".
+std::string describe(const Kernel& kernel);
 
 /// Throws UsageError unless the numbers of the kernel's kind are finite and in their ranges, and gamma is not
 /// 0.

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <vector>
 
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 namespace ddpm_eval::metrics {
@@ -91,22 +90,12 @@ class NearestCosines {
                                   fakes_.units(place.column, place.width, memory.y), memory.products);
   }
 
-  template <class OfRow>
-  static void for_rows(const Place& place, const OfRow& of_row) {
-    constexpr int64_t kGrain = 16;
-    at::parallel_for(0, place.height, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        of_row(i);
-      }
-    });
-  }
-
   void look_into(const Place& place) {
     constexpr int64_t kMostCandidates = 32;  // of a row, on average
     const auto products = cosines(place, single_);
     const auto* all = products.data_ptr<float>();
     std::atomic<int64_t> candidates = 0;
-    for_rows(place, [&](int64_t i) {
+    detail::for_each_row(place.height, [&](int64_t i) {
       const float* row = all + i * place.width;
       float most = 0.0F;
       for (int64_t j = 0; j < place.width; ++j) {
@@ -120,7 +109,7 @@ class NearestCosines {
       multiply_again(place);
       return;
     }
-    for_rows(place, [&](int64_t i) {
+    detail::for_each_row(place.height, [&](int64_t i) {
       const int64_t real = place.row + i;
       for (int64_t j = 0; j < place.width; ++j) {
         if (std::abs(all[i * place.width + j]) >= least_[real]) {
@@ -136,7 +125,7 @@ class NearestCosines {
   void multiply_again(const Place& place) {
     const auto products = cosines(place, double_);
     const auto* all = products.data_ptr<double>();
-    for_rows(place, [&](int64_t i) {
+    detail::for_each_row(place.height, [&](int64_t i) {
       for (int64_t j = 0; j < place.width; ++j) {
         raise(place.row + i, std::abs(all[i * place.width + j]));
       }

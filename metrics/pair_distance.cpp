@@ -16,16 +16,6 @@ namespace {
 constexpr int64_t kAdmBatch = 10'000;
 // Four times a squared norm bounds every number on the way to a distance, and 65504 is the largest half.
 constexpr double kLongestHalf = 16'000.0;
-constexpr int64_t kRowGrain = 16;
-
-template <class Work>
-void for_each_row(int64_t rows, const Work& work) {
-  at::parallel_for(0, rows, kRowGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      work(i);
-    }
-  });
-}
 
 double half(double value) { return rounded_to_half(static_cast<float>(value)); }
 

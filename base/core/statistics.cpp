@@ -148,4 +148,13 @@ double student_t_quantile(double probability, double freedom) {
   return probability < 0.5 ? -high : high;
 }
 
+double quantile(std::vector<double>& values, double share) {
+  const double place = share * static_cast<double>(values.size() - 1);
+  const auto below = values.begin() + static_cast<int64_t>(place);
+  std::nth_element(values.begin(), below, values.end());
+  const double low = *below;
+  const double high = below + 1 == values.end() ? low : *std::min_element(below + 1, values.end());
+  return low + (place - std::floor(place)) * (high - low);
+}
+
 }  // namespace ddpm_eval::core

@@ -43,4 +43,8 @@ std::vector<double> holm(std::span<const double> p_values);
 /// 1e-12.
 double student_t_quantile(double probability, double freedom);
 
+/// The value that `share` of [0, 1] of the values lie below, linear between the two around the place:
+/// numpy.quantile. At least one value; they are reordered.
+double quantile(std::vector<double>& values, double share);
+
 }  // namespace ddpm_eval::core

@@ -1,9 +1,9 @@
 #include "base/data/feature_file.h"
 
-#include "base/data/npy.h"
 #include "base/data/npz.h"
 #include "base/data/safetensors.h"
 #include "base/data/statistics_file.h"
+#include "tests/support/feature_files_fixture.h"
 #include "tests/support/files.h"
 #include "tests/support/program.h"
 #include "tests/support/records.h"
@@ -21,7 +21,6 @@ namespace ddpm_eval {
 namespace {
 
 using nlohmann::json;
-using testing::error_line;
 using ::testing::HasSubstr;
 using testing::record_of;
 using testing::run_program;
@@ -29,29 +28,13 @@ using testing::run_program;
 const std::string kRealNoise = "gaussian-noise:28x28x1?num=260&seed=1";
 const std::string kFakeNoise = "gaussian-noise:28x28x1?num=300&seed=2";
 
-class FeatureFiles : public ::testing::Test {
+class FeatureFiles : public testing::FeatureFilesFixture {
  protected:
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
-
-  std::string put(const std::string& name, const at::Tensor& matrix) const {
-    testing::put_file(dir_ / name, data::to_npy(matrix));
-    return path(name);
-  }
-
-  std::string refusal(const std::vector<std::string>& words, int exit_code) const {
-    const auto result = run_program(words);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_EQ(result.out, "");
-    return error_line(result);
-  }
-
   /// The file that `stats --features-out` makes of noise.
   std::string written(const std::string& source, const std::string& name) const {
     record_of({"stats", "--data", source, "--features-out", path(name), "--features", "fashion-mnist-small"});
     return path(name);
   }
-
-  testing::TempDir dir_;
 };
 
 /// Every score of the features is that of the images, to the last bit.
@@ -132,15 +115,10 @@ TEST_F(FeatureFiles, OnlyWhatIsSaidToBeTheFidInceptionsIsCalledFid) {
   };
   const auto unknown = metrics(real, fake);
   EXPECT_FALSE(unknown.contains("frechet_inception_distance"));
-  const auto says = [&](const std::string& name, const at::Tensor& matrix) {
-    data::write_features(dir_ / name, matrix,
-                         R"({"features":{"name":"inception-v3-fid","weights_sha256":")" +
-                             std::string(64, 'a') + R"(","dim":2048},"count":40})");
-    return path(name);
-  };
-  const auto told = metrics(says("real.safetensors", rows), says("fake.safetensors", others));
+  const auto told =
+      metrics(put_inception("real.safetensors", rows), put_inception("fake.safetensors", others));
   EXPECT_EQ(told["frechet_inception_distance"], unknown["frechet_distance"]);
-  EXPECT_FALSE(metrics(says("real.safetensors", rows), fake).contains("frechet_inception_distance"));
+  EXPECT_FALSE(metrics(put_inception("real.safetensors", rows), fake).contains("frechet_inception_distance"));
   const auto noted = run_program({"fid", "--real", real, "--fake", fake});
   EXPECT_THAT(noted.err, HasSubstr("does not say which network it was made with"));
 }

@@ -1,10 +1,7 @@
-#include "base/data/feature_file.h"
-#include "base/data/npy.h"
-#include "tests/support/files.h"
+#include "tests/support/feature_files_fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/records.h"
 #include "tests/support/synthetic_features.h"
-#include "tests/support/temp_dir.h"
 
 #include <cmath>
 #include <fstream>
@@ -17,17 +14,13 @@ namespace ddpm_eval {
 namespace {
 
 using nlohmann::json;
-using testing::error_line;
 using ::testing::HasSubstr;
 using testing::record_of;
 using testing::run_program;
 
-class FeatureScores : public ::testing::Test {
+class FeatureScores : public testing::FeatureFilesFixture {
  protected:
-  std::string put(const std::string& name, const at::Tensor& matrix) const {
-    testing::put_file(dir_ / name, data::to_npy(matrix));
-    return (dir_ / name).string();
-  }
+  using FeatureFilesFixture::put;
 
   std::string put(const std::string& name, const json& spec, int64_t dim) const {
     return put(name, testing::synthetic_features({spec["seed"], spec["count"], spec["offset"].get<double>(),
@@ -35,22 +28,10 @@ class FeatureScores : public ::testing::Test {
                                                  dim));
   }
 
-  /// A file whose own words are that the features are the FID Inception's.
-  std::string put_inception(const std::string& name, const at::Tensor& matrix) const {
-    data::write_features(dir_ / name, matrix,
-                         R"({"features":{"name":"inception-v3-fid","weights_sha256":")" +
-                             std::string(64, 'a') + R"(","dim":2048},"count":40})");
-    return (dir_ / name).string();
+  static std::string refusal(const std::vector<std::string>& words) {
+    return FeatureFilesFixture::refusal(words, 2);
   }
 
-  std::string refusal(const std::vector<std::string>& words, int exit_code = 2) const {
-    const auto result = run_program(words);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_EQ(result.out, "");
-    return error_line(result);
-  }
-
-  testing::TempDir dir_;
   std::string real_ =
       put("real.npy", testing::synthetic_features({.seed = 5, .count = 90, .offset = 0.5}, 8));
   std::string fake_ =

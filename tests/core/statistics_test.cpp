@@ -80,5 +80,16 @@ TEST(StudentT, QuantilesAreThoseOfTheTables) {
   EXPECT_NEAR(student_t_quantile(0.975, 1e6), 1.9599663568141066, 1e-9);
 }
 
+// numpy.quantile([9, 1, 4, 0, 16], share)
+TEST(Quantile, IsLinearBetweenTheValuesAround) {
+  std::vector<double> values = {9, 1, 4, 0, 16};
+  for (const auto& [share, wanted] :
+       {std::pair{0.0, 0.0}, {0.25, 1.0}, {0.3, 1.6}, {0.5, 4.0}, {0.95, 14.6}, {1.0, 16.0}}) {
+    EXPECT_DOUBLE_EQ(quantile(values, share), wanted) << share;
+  }
+  std::vector<double> one = {3};
+  EXPECT_EQ(quantile(one, 0.7), 3.0);
+}
+
 }  // namespace
 }  // namespace ddpm_eval::core
