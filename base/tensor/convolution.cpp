@@ -164,7 +164,9 @@ at::Tensor FrozenConvolution::with_bias(const at::Tensor& bias, const at::Tensor
 void FrozenConvolution::add_to(at::Tensor& sum, const at::Tensor& x) const {
   DDPM_CHECK(rectifier_ == Rectifier::kNone, "a rectified convolution is not added");
   if (!suits_onednn(x, weight_)) {
-    sum.add_(by_operators(x, weight_, bias_, shape_, sum.scalar_type()));
+    // Added in float32, so that bfloat16 is rounded once.
+    const auto dtype = sum.scalar_type() == torch::kBFloat16 ? torch::kFloat32 : sum.scalar_type();
+    sum.add_(by_operators(x, weight_, bias_, shape_, dtype));
     return;
   }
   auto problem = problem_of(x, weight_.sizes(), shape_, sum.scalar_type());
