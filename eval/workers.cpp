@@ -75,18 +75,27 @@ class Workers {
         passed_on = true;  // a second signal ends this process, and the kernel then them
         signal_all(SIGTERM);
       }
-      // The first one may have something to save; without it the others have nothing to do.
-      if (failed_since_ && Clock::now() - *failed_since_ > (processes_.front() == 0 ? kLinger : most)) {
+      // The first one may have something to save, unless it is stopped; without it the others have nothing to
+      // do.
+      const auto& first = workers_.front();
+      const bool first_may_save = first.pid != 0 && !first.stopped;
+      if (failed_since_ && Clock::now() - *failed_since_ > (first_may_save ? most : kLinger)) {
         killed_ = true;
         signal_all(SIGKILL);
       }
       std::this_thread::sleep_for(kLook);
     }
     // What the others end with after the first one has done its work is of no account.
-    return codes_.front();
+    return workers_.front().code;
   }
 
  private:
+  struct Worker {
+    pid_t pid;             ///< 0: it has ended
+    int code = 0;          ///< that of its end
+    bool stopped = false;  ///< by a signal, and not continued since
+  };
+
   void start(int rank, int count, int port, char** argv) {
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();
@@ -108,44 +117,54 @@ class Workers {
       become_own_program(argv, parent);
       ::_exit(static_cast<int>(core::ExitCode::kResources));
     }
-    processes_.push_back(child);
-    codes_.push_back(0);
+    workers_.push_back({child});
   }
 
   size_t running() const {
-    return static_cast<size_t>(std::ranges::count_if(processes_, [](pid_t pid) { return pid != 0; }));
+    return static_cast<size_t>(
+        std::ranges::count_if(workers_, [](const Worker& worker) { return worker.pid != 0; }));
   }
 
   void reap() {
-    for (size_t rank = 0; rank < processes_.size(); ++rank) {
+    for (auto& worker : workers_) {
       int status = 0;
-      if (processes_[rank] == 0 || ::waitpid(processes_[rank], &status, WNOHANG) <= 0) {
+      if (worker.pid == 0 || ::waitpid(worker.pid, &status, WNOHANG | WUNTRACED | WCONTINUED) <= 0) {
         continue;
       }
-      processes_[rank] = 0;
-      codes_[rank] = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(core::ExitCode::kResources);
-      if (rank == 0 && WIFSIGNALED(status)) {  // of the others the first process tells
-        print_error(killed_
-                        ? std::string("rank 0 did not end after another process had failed, and was killed")
-                        : fmt::format("rank 0 was killed by signal {} ({}), perhaps for want of memory",
-                                      WTERMSIG(status), ::strsignal(WTERMSIG(status))));
+      if (WIFSTOPPED(status) || WIFCONTINUED(status)) {
+        worker.stopped = WIFSTOPPED(status);
+        continue;
       }
-      if (codes_[rank] != 0 && !failed_since_) {
+      worker.pid = 0;
+      worker.code = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(core::ExitCode::kResources);
+      if (&worker == &workers_.front() && WIFSIGNALED(status)) {  // of the others the first process tells
+        print_error(end_of_first(WTERMSIG(status)));
+      }
+      if (worker.code != 0 && !failed_since_) {
         failed_since_ = Clock::now();
       }
     }
   }
 
+  std::string end_of_first(int signal) const {
+    if (!killed_) {
+      return fmt::format("rank 0 was killed by signal {} ({}), perhaps for want of memory", signal,
+                         ::strsignal(signal));
+    }
+    return workers_.front().stopped
+               ? "rank 0 was stopped by a signal; the others gave it up, and it was killed"
+               : "rank 0 did not end after another process had failed, and was killed";
+  }
+
   void signal_all(int number) const {
-    for (const pid_t pid : processes_) {
-      if (pid != 0) {
-        ::kill(pid, number);
+    for (const auto& worker : workers_) {
+      if (worker.pid != 0) {
+        ::kill(worker.pid, number);
       }
     }
   }
 
-  std::vector<pid_t> processes_;  ///< by rank; 0: it has ended
-  std::vector<int> codes_;
+  std::vector<Worker> workers_;                    ///< by rank
   std::optional<Clock::time_point> failed_since_;  ///< any of them
   bool killed_ = false;                            ///< those left, from here
 };

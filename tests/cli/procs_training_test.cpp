@@ -168,6 +168,23 @@ TEST_F(SlowTrainingOnProcs, AFirstProcessThatIsStoppedIsNamed) {
   EXPECT_THAT(error_line(results[1]), HasSubstr("rank 0 on 127.0.0.1 has not been heard of for 60 s"));
 }
 
+/// Those whom nobody has to ask end after a minute, and who started them all has an end of it.
+TEST_F(SlowTrainingOnProcs, AFirstProcessOfProcsThatIsStoppedIsNamed) {
+  ProgramOptions options;
+  options.interrupt_when = [&, stopped = false](pid_t parent) mutable {
+    const auto children = testing::children_of(parent);
+    if (!stopped && !children.empty() && is_at_step_five()) {
+      stopped = ::kill(children.front(), SIGSTOP) == 0;
+    }
+    return false;
+  };
+  const auto result = run_program(
+      training("run", {"--procs", "2", "--set", "train.steps=100000", "--set", "train.log_every=1"}),
+      options);
+  EXPECT_EQ(result.exit_code, 7) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("rank 0 was stopped by a signal"));
+}
+
 // As torchrun starts them, on two addresses of the loopback; the weights in the end are those of one process.
 TEST_F(TrainingOnProcs, OfFourOfALauncherOneIsKilledAndThreeGoOn) {
   const Arguments often = {"--set", "train.log_every=1", "--set", "train.grid_every=0"};
