@@ -1,7 +1,7 @@
+#include "base/core/numpy_random.h"
 #include "bench/support.h"
 #include "metrics/kernel_distance.h"
 #include "metrics/neighbours.h"
-#include "metrics/numpy_random.h"
 
 #include <algorithm>
 #include <cmath>
@@ -66,7 +66,7 @@ void kid_subsets(benchmark::State& state) {
   rule.subset_size = size;
   rule.all_pairs = false;
   once({size, dim}, [&] {
-    NumpyRandom random(*rule.seed);
+    core::NumpyRandom random(*rule.seed);
     const auto fake = random.choice(2 * size, size), real = random.choice(2 * size, size);
     KernelDistanceRule one = rule;
     one.subsets = 1;

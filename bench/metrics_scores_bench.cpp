@@ -1,6 +1,6 @@
+#include "base/core/numpy_random.h"
 #include "bench/support.h"
 #include "metrics/inception_score.h"
-#include "metrics/numpy_random.h"
 #include "metrics/point_distances.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ constexpr int64_t kClasses = 1008;
 /// Salimans et al. 2016, number by number, in the shuffled order.
 InceptionScore inception_score_slowly(const at::Tensor& logits, const InceptionScoreRule& options) {
   const int64_t count = logits.size(0), classes = logits.size(1);
-  const auto order = NumpyRandom(*options.shuffle_seed).permutation(count);
+  const auto order = core::NumpyRandom(*options.shuffle_seed).permutation(count);
   const auto row = logits.accessor<float, 2>();
   std::vector<double> scores;
   for (int64_t split = 0; split < options.splits; ++split) {

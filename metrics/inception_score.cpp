@@ -1,8 +1,8 @@
 #include "metrics/inception_score.h"
 
 #include "base/core/error.h"
+#include "base/core/numpy_random.h"
 #include "base/tensor/shape.h"
-#include "metrics/numpy_random.h"
 #include "metrics/score_sums.h"
 
 #include <algorithm>
@@ -50,7 +50,8 @@ std::vector<int64_t> order_of(const InceptionScoreRule& rule, int64_t count) {
         "the Inception Score of {} images cannot be split {} ways: score at least {} images", count,
         fewest_images(rule), fewest_images(rule));
   }
-  return rule.shuffle_seed ? NumpyRandom(*rule.shuffle_seed).permutation(count) : std::vector<int64_t>();
+  return rule.shuffle_seed ? core::NumpyRandom(*rule.shuffle_seed).permutation(count)
+                           : std::vector<int64_t>();
 }
 
 std::span<const int64_t> part_of(const std::vector<int64_t>& order, int64_t begin, int64_t count) {

@@ -1,9 +1,9 @@
 #include "metrics/kernel_distance.h"
 
 #include "base/core/error.h"
+#include "base/core/numpy_random.h"
 #include "metrics/feature_pairs.h"
 #include "metrics/kernel_sums.h"
-#include "metrics/numpy_random.h"
 #include "metrics/row_kernels.h"
 
 #include <algorithm>
@@ -127,7 +127,7 @@ int64_t checked_subset_size(const at::Tensor& real, const at::Tensor& fake, cons
   return std::min(rule.subset_size, least);
 }
 
-at::Tensor drawn(const at::Tensor& rows, int64_t size, NumpyRandom& random) {
+at::Tensor drawn(const at::Tensor& rows, int64_t size, core::NumpyRandom& random) {
   return rows.index_select(0, torch::tensor(random.choice(rows.size(0), size), torch::kLong));
 }
 
@@ -152,7 +152,7 @@ KernelDistance kernel_distance(const at::Tensor& real, const at::Tensor& fake, c
   const int64_t all_pairs = rule.all_pairs ? detail::pairs_of_kernel_sums(reals, fakes) : 0;
   detail::PairProgress pairs(rule.subsets * subset_pairs + all_pairs, progress);
 
-  NumpyRandom random(rule.seed.value_or(kSubsetSeed));
+  core::NumpyRandom random(rule.seed.value_or(kSubsetSeed));
   SubsetEstimate estimate(rule.kernel, rule.arithmetic);
   std::vector<double> values;
   for (int64_t subset = 0; subset < rule.subsets; ++subset) {

@@ -1,7 +1,7 @@
 #include "metrics/score_interval.h"
 
+#include "base/core/numpy_random.h"
 #include "base/tensor/noise.h"
-#include "metrics/numpy_random.h"
 #include "metrics/score_sums.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ SplitSums sums_of(const at::Tensor& logits, int64_t groups) {
 /// The order in which inception_score() cuts its splits, int64 [N].
 at::Tensor order_of_score(int64_t count, const InceptionScoreRule& options) {
   return options.shuffle_seed
-             ? torch::tensor(NumpyRandom(*options.shuffle_seed).permutation(count), at::kLong)
+             ? torch::tensor(core::NumpyRandom(*options.shuffle_seed).permutation(count), at::kLong)
              : torch::arange(count, at::kLong);
 }
 

@@ -169,8 +169,7 @@ FeatureMatrix read_features(const std::filesystem::path& path, const Subset& sub
     }
     features.provenance_json = contents.provenance;
   }
-  const int64_t count = resolve_subset(subset, features.rows.size(0), path.string());
-  features.rows = features.rows.narrow(0, subset.first, count);
+  features.rows = take_subset(features.rows, subset, path.string());
   return features;
 }
 

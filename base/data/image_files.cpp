@@ -97,12 +97,14 @@ class FilesSource final : public ImageSource {
       throw DataError("{}; mend or remove it", report_.unreadable.front());
     }
     count_ = resolve_subset(options.subset, files_->count(), files_->name());
-    position_ = options.subset.first;
+    if (options.subset.seed) {
+      drawn_ = drawn_items(options.subset, files_->count(), files_->name());
+    }
     const int threads = options.threads > 0 ? options.threads : tensor::available_processors();
     decoded_ = std::make_unique<Prefetch<DecodeOutcome>>(
         count_, PrefetchLimits{threads, kAheadPerThread * threads, kMaxDecodedBytes},
         [this](int64_t i, const auto& announce) {
-          return load_file(*files_, options_.subset.first + i, options_.framing, announce);
+          return load_file(*files_, file_of(i), options_.framing, announce);
         });
   }
 
@@ -151,6 +153,11 @@ class FilesSource final : public ImageSource {
   }
 
  private:
+  /// The index among all files of the i-th that is read.
+  int64_t file_of(int64_t i) const {
+    return drawn_.empty() ? options_.subset.first + i : drawn_[static_cast<size_t>(i)];
+  }
+
   /// Worked out when they are asked for: most scores need no labels.
   const FileLabels& of_files() const {
     if (!labels_) {
@@ -162,7 +169,7 @@ class FilesSource final : public ImageSource {
   /// The next image that can be read, or an undefined tensor.
   at::Tensor next_readable() {
     while (!decoded_->drained()) {
-      const int64_t index = position_++;
+      const int64_t index = file_of(position_++);
       DecodeOutcome outcome = decoded_->next();
       if (outcome.problem.empty()) {
         census_.add(outcome.header, outcome.image_u8);
@@ -183,11 +190,12 @@ class FilesSource final : public ImageSource {
   ImageFileOptions options_;
   SourceReport report_;
   int64_t count_ = 0;
+  std::vector<int64_t> drawn_;  ///< indices of files, where they are drawn at random
   Census census_;
   at::Tensor pending_;
   std::vector<int64_t> read_;  ///< indices of the files whose images came, the pending one's last
   mutable std::optional<FileLabels> labels_;
-  int64_t position_ = 0;                              ///< of the next file that is due
+  int64_t position_ = 0;                              ///< of the next file that is due, among those read
   std::unique_ptr<Prefetch<DecodeOutcome>> decoded_;  // last: its threads use files_
 };
 

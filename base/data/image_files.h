@@ -20,7 +20,7 @@ enum class OnBadFile {
 
 struct ImageFileOptions {
   OnBadFile on_bad_file = OnBadFile::kSkip;
-  Subset subset{};  ///< of the sorted files
+  Subset subset{};  ///< of the files in their order
   Framing framing{};
   int threads = 0;  ///< decoding threads; 0: every processor the process may use
 };

@@ -44,10 +44,9 @@ ImageDataset load_whole(const SourceSpec& spec) {
 
 ImageDataset load_named(const SourceSpec& spec) {
   ImageDataset dataset = load_whole(spec);
-  const int64_t count = resolve_subset(spec.subset, dataset.images_u8.size(0), spec.text);
   dataset.name = resolved_name(spec);
-  dataset.images_u8 = dataset.images_u8.narrow(0, spec.subset.first, count);
-  dataset.labels = dataset.labels.narrow(0, spec.subset.first, count);
+  dataset.images_u8 = take_subset(dataset.images_u8, spec.subset, spec.text);
+  dataset.labels = take_subset(dataset.labels, spec.subset, spec.text);
   return dataset;
 }
 

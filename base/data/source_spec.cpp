@@ -119,13 +119,30 @@ bool asks_for_images(const SourceSpec& spec) {
   return as != spec.query.end();
 }
 
+/// Whether any of its items can be read without those before it; the others are made up or streamed.
+bool can_be_drawn_from(SourceKind kind) {
+  return is_data_set(kind) || is_image_files(kind) || kind == SourceKind::kFeatures;
+}
+
+void require_drawable(const SourceSpec& spec) {
+  if (!spec.subset.count) {
+    throw UsageError("source '{}': seed={} draws at random; say how many with num=N", spec.text,
+                     *spec.subset.seed);
+  }
+  if (spec.query.contains("first")) {
+    throw UsageError("source '{}': first says which, and seed draws them at random: leave one out",
+                     spec.text);
+  }
+}
+
 /// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
 /// sampler is told stays in the query.
 void parse_part(SourceSpec& spec) {
   std::vector<std::string> known{"first", "num"};
   const bool run = spec.kind == SourceKind::kRun;
   const bool made_up = run || spec.kind == SourceKind::kPoints || spec.kind == SourceKind::kNoise;
-  if (made_up) {
+  const bool drawable = can_be_drawn_from(spec.kind);
+  if (made_up || drawable) {
     known.emplace_back("seed");
   }
   const bool as_images = spec.kind == SourceKind::kArray && spec.path.extension() == ".npz";
@@ -154,6 +171,9 @@ void parse_part(SourceSpec& spec) {
       }
     } else if (key == "seed" && made_up) {
       spec.seed = parse_whole(key, value, UINT64_MAX, "seed", spec.text);
+    } else if (key == "seed" && drawable) {
+      spec.subset.seed =
+          static_cast<uint32_t>(parse_whole(key, value, UINT32_MAX, "seed from 0 to 4294967295", spec.text));
     } else if (key == "split" && both_parts) {
       parse_split(value, spec);
     } else if (key == "crop" && files) {
@@ -168,6 +188,9 @@ void parse_part(SourceSpec& spec) {
       throw UsageError("source '{}': unknown key '{}'{}; it takes {}", spec.text, key,
                        core::did_you_mean(key, known), core::join_or(known));
     }
+  }
+  if (spec.subset.seed) {
+    require_drawable(spec);
   }
   if (run) {
     for (const auto& key : known) {

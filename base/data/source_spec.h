@@ -42,10 +42,10 @@ struct SourceSpec {
   std::string name;            ///< resolved: "cifar10:train", "swiss-roll", a path
   std::filesystem::path path;  ///< folder, file or archive; empty for a data set that is to be looked for
   Split split = Split::kTrain;
-  Framing framing{};                         ///< from ?crop=C&side=S; of image files
-  Subset subset{};                           ///< from ?first=A&num=B; of all kinds but statistics
-  NoiseShape noise_shape{};                  ///< of noise
-  uint64_t seed = 0;                         ///< from ?seed=S; of points, noise and run
+  Framing framing{};         ///< from ?crop=C&side=S; of image files
+  Subset subset{};           ///< from ?first=A&num=B, or ?num=B&seed=S where there is a choice
+  NoiseShape noise_shape{};  ///< of noise
+  uint64_t seed = 0;         ///< from ?seed=S; of points, noise and run
   std::map<std::string, std::string> query;  ///< what follows the '?'; of run without
   ///< the above: settings of its sampler
 };
@@ -64,8 +64,9 @@ inline constexpr int64_t kMaxMadeUp = 100'000'000;
 ///   a folder or an archive of CIFAR's batches, with ?split=train|test
 ///   an .npy or .npz of images, an .npz of statistics, or with ?as=images of the images beside these
 ///   a .npy, .npz or .safetensors of features (see base/data/feature_file.h)
-/// each but statistics with ?first=A&num=B for a part of it, and points, noise and run with &seed=S. A path
-/// that exists is taken as it is, '?' and all; a data set's name goes before a folder of that name (write
+/// each but statistics with ?first=A&num=B for a part of it; points, noise and run with &seed=S for what they
+/// are made from, data sets, image files and features with ?num=B&seed=S for B of them at random. A path that
+/// exists is taken as it is, '?' and all; a data set's name goes before a folder of that name (write
 /// ./mnist for the folder). Throws UsageError with the nearest name for anything else and DataError for a
 /// path that does not exist.
 SourceSpec parse_source(const std::string& text);

@@ -1,7 +1,11 @@
 #include "base/data/tensor_source.h"
 
 #include "base/core/error.h"
+#include "base/core/numpy_random.h"
 #include "base/tensor/shape.h"
+
+#include <algorithm>
+#include <utility>
 
 #include <torch/types.h>
 
@@ -69,18 +73,28 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
   return count;
 }
 
+std::vector<int64_t> drawn_items(const Subset& subset, int64_t size, const std::string& name) {
+  auto items = core::NumpyRandom(subset.seed.value()).choice(size, resolve_subset(subset, size, name));
+  std::ranges::sort(items);
+  return items;
+}
+
+at::Tensor take_subset(const at::Tensor& rows, const Subset& subset, const std::string& name) {
+  return subset.seed ? rows.index_select(0, torch::tensor(drawn_items(subset, rows.size(0), name), at::kLong))
+                     : rows.narrow(0, subset.first, resolve_subset(subset, rows.size(0), name));
+}
+
 std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,
                                                 const Subset& subset, TensorFacts facts) {
   tensor::expect(images_u8, at::kByte, {-1, -1, -1, -1}, "images_u8");
   DDPM_CHECK(images_u8.size(1) == 1 || images_u8.size(1) == 3, "images_u8 is {}",
              tensor::describe(images_u8));
-  const int64_t count = resolve_subset(subset, images_u8.size(0), name);
+  const auto taken = take_subset(images_u8, subset, name);
   if (facts.labels.defined()) {
     tensor::expect(facts.labels, at::kLong, {images_u8.size(0)}, "labels");
-    facts.labels = facts.labels.narrow(0, subset.first, count);
+    facts.labels = take_subset(facts.labels, subset, name);
   }
-  return std::make_unique<TensorSource>(std::move(name), images_u8.narrow(0, subset.first, count),
-                                        std::move(facts));
+  return std::make_unique<TensorSource>(std::move(name), taken, std::move(facts));
 }
 
 }  // namespace ddpm_eval::data

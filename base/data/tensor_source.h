@@ -12,15 +12,23 @@
 
 namespace ddpm_eval::data {
 
-/// A contiguous part of a set: `count` items from `first` on; without `count`, all that follow.
+/// A part of a set: `count` items from `first` on, without `count` all that follow; or with a seed `count`
+/// items drawn at random, in their order in the set.
 struct Subset {
-  int64_t first = 0;
+  int64_t first = 0;  ///< 0 where items are drawn
   std::optional<int64_t> count{};
+  std::optional<uint32_t> seed{};  ///< of numpy.random.RandomState, as EDM's `fid.py --num --seed` draws
 };
 
 /// How many items `subset` takes of `size`. Throws UsageError naming `name` if it reaches beyond the set or
 /// is empty, and DataError if the set itself is.
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name);
+
+/// Which items of `size` a subset with a seed takes: [count], ascending. Throws as resolve_subset().
+std::vector<int64_t> drawn_items(const Subset& subset, int64_t size, const std::string& name);
+
+/// The rows of `rows` [n, ...] that `subset` takes; drawn ones are a copy. Throws as resolve_subset().
+at::Tensor take_subset(const at::Tensor& rows, const Subset& subset, const std::string& name);
 
 /// What is known beforehand of images in memory.
 struct TensorFacts {

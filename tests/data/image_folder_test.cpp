@@ -280,6 +280,19 @@ TEST_F(ImageFolder, ASubsetIsOfTheSortedFiles) {
   message_of<core::UsageError>([&] { open_image_folder(dir_.path(), {.subset = {6, 1}}); });
 }
 
+// The files 1, 2 and 5, as numpy draws them; of which one cannot be read.
+TEST_F(ImageFolder, DrawnFilesComeInTheirOrderWithTheirLabels) {
+  for (int i = 0; i < 6; ++i) {
+    put(fmt::format("class{}/{}.png", i / 2, i), i);
+  }
+  put_text("class1/2.png", "no image");
+  const auto source = open_image_folder(dir_.path(), {.subset = {.count = 3, .seed = 0}});
+  EXPECT_EQ(source->size(), 3);
+  EXPECT_THAT(drain(*source, 1), ElementsAre(ElementsAre(1), ElementsAre(5)));
+  EXPECT_THAT(source->labels(), TensorEq(torch::tensor({0, 2}, torch::kInt64)));
+  EXPECT_THAT(source->report().unreadable, ElementsAre(HasSubstr("class1/2.png: ")));
+}
+
 TEST_F(ImageFolder, AListGivesItsFilesInItsOrder) {
   put("b.png", 2);
   put("a/1.png", 1);

@@ -91,6 +91,18 @@ TEST(SourceSpec, PointsAndRuns) {
   EXPECT_EQ(parse_source("moons?seed=18446744073709551615").seed, UINT64_MAX);
 }
 
+TEST(SourceSpec, DrawsOfWhatThereIs) {
+  const auto drawn = parse_source("mnist?num=7&seed=4294967295");
+  EXPECT_EQ(drawn.subset.count, 7);
+  EXPECT_EQ(drawn.subset.seed, 4'294'967'295U);
+  EXPECT_FALSE(parse_source("mnist?num=7").subset.seed);
+  EXPECT_FALSE(parse_source("moons?num=7&seed=1").subset.seed) << "what it is made from";
+  EXPECT_THAT(usage_error("mnist?seed=1"), HasSubstr("seed=1 draws at random; say how many with num=N"));
+  EXPECT_THAT(usage_error("mnist?first=0&num=2&seed=1"),
+              HasSubstr("first says which, and seed draws them at random: leave one out"));
+  EXPECT_THAT(usage_error("mnist?num=2&seed=4294967296"), HasSubstr("is no seed from 0 to 4294967295"));
+}
+
 TEST(SourceSpec, WrongWordsNameTheNearest) {
   EXPECT_THAT(usage_error("cifar-10"), HasSubstr("unknown source 'cifar-10'; did you mean 'cifar10'?"));
   EXPECT_THAT(usage_error("fashionmnist:test"), HasSubstr("did you mean 'fashion-mnist'?"));
@@ -129,6 +141,8 @@ TEST_F(SourceSpecFiles, PathsAreToldApart) {
   EXPECT_EQ(parse_source((dir_ / "s.npz").string()).kind, SourceKind::kStatistics);
   write_npz(dir_ / "i.npz", {{"arr_0", torch::zeros({1, 2, 2, 3}, torch::kUInt8)}});
   EXPECT_EQ(parse_source((dir_ / "i.npz").string()).kind, SourceKind::kArray);
+  EXPECT_THAT(usage_error((dir_ / "i.npz?num=1&seed=1").string()), HasSubstr("unknown key 'seed'"))
+      << "it is streamed";
   write_npz(dir_ / "adm.npz", {{"mu", torch::zeros({2})},
                                {"sigma", torch::eye(2)},
                                {"arr_0", torch::zeros({1, 2, 2, 3}, torch::kUInt8)}});

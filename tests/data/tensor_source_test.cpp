@@ -4,6 +4,10 @@
 #include "tests/support/errors.h"
 #include "tests/support/tensor_matchers.h"
 
+#include <numeric>
+#include <utility>
+#include <vector>
+
 namespace ddpm_eval::data {
 namespace {
 
@@ -11,6 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::message_of;
+using ::testing::Pair;
 using testing::TensorEq;
 
 TEST(TensorSource, HandsOutAllImagesInOrder) {
@@ -81,6 +86,31 @@ TEST(TensorSource, SubsetsAreCheckedAgainstTheSize) {
   EXPECT_THAT(error(5, INT64_MAX), HasSubstr("does not fit"));
   EXPECT_EQ(message_of<core::DataError>([&] { make_tensor_source("none", images.narrow(0, 0, 0)); }),
             "none: holds no items");
+}
+
+// What numpy gives for a = arange(n); RandomState(seed).shuffle(a); sort(a[:count]), as in EDM's dataset.py.
+TEST(TensorSource, ItemsAreDrawnAsEdmDrawsThem) {
+  EXPECT_THAT(drawn_items({.count = 4, .seed = 0}, 10, "set"), ElementsAre(2, 4, 8, 9));
+  const auto sum_and_first = [](uint32_t seed) {
+    const auto items = drawn_items({.count = 5000, .seed = seed}, 50'000, "set");
+    return std::pair(std::accumulate(items.begin(), items.end(), int64_t{0}),
+                     std::vector<int64_t>(items.begin(), items.begin() + 4));
+  };
+  EXPECT_THAT(sum_and_first(0), Pair(126'459'119, ElementsAre(14, 22, 24, 28)));
+  EXPECT_THAT(sum_and_first(7), Pair(125'629'419, ElementsAre(2, 30, 58, 78)));
+  const at::Tensor rows = torch::arange(10);
+  EXPECT_THAT(take_subset(rows, {.count = 4, .seed = 0}, "set"), TensorEq(torch::tensor({2, 4, 8, 9})));
+  EXPECT_THAT(take_subset(rows, {.count = 10, .seed = 3}, "set"), TensorEq(rows));
+  EXPECT_THAT(message_of<core::UsageError>([&] { take_subset(rows, {.count = 11, .seed = 0}, "set"); }),
+              HasSubstr("num=11 does not fit"));
+}
+
+TEST(TensorSource, LabelsAreThoseOfTheImagesDrawn) {
+  const at::Tensor images = torch::arange(10).to(torch::kUInt8).reshape({10, 1, 1, 1}).expand({10, 3, 1, 1});
+  const TensorFacts facts{.labels = torch::arange(10), .classes = {10, {}, {}}};
+  const auto source = make_tensor_source("set", images, {.count = 4, .seed = 0}, facts);
+  EXPECT_THAT(source->next(9).select(1, 0).flatten().to(at::kLong), TensorEq(torch::tensor({2, 4, 8, 9})));
+  EXPECT_THAT(source->labels(), TensorEq(torch::tensor({2, 4, 8, 9})));
 }
 
 }  // namespace

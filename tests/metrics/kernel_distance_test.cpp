@@ -1,7 +1,7 @@
 #include "metrics/kernel_distance.h"
 
 #include "base/core/error.h"
-#include "metrics/numpy_random.h"
+#include "base/core/numpy_random.h"
 #include "tests/support/errors.h"
 #include "tests/support/kernels.h"
 #include "tests/support/synthetic_features.h"
@@ -100,7 +100,7 @@ TEST(KernelDistance, AgreesWithCleanFid) {
 TEST(KernelDistance, DrawsTheFakeImagesFirst) {
   const auto count = torch::arange(256, at::kFloat).unsqueeze(1);
   const auto zero = torch::zeros({256, 1});
-  NumpyRandom random(2020);
+  core::NumpyRandom random(2020);
   const auto product = [](const std::vector<int64_t>& drawn) {
     double sum = 0.0, squares = 0.0;
     for (const int64_t one : drawn) {

@@ -1,4 +1,4 @@
-#include "metrics/numpy_random.h"
+#include "base/core/numpy_random.h"
 
 #include "base/core/error.h"
 
@@ -7,7 +7,7 @@
 #include <numeric>
 #include <utility>
 
-namespace ddpm_eval::metrics {
+namespace ddpm_eval::core {
 
 uint32_t NumpyRandom::bounded(uint32_t largest) {
   if (largest == 0) {
@@ -38,4 +38,4 @@ std::vector<int64_t> NumpyRandom::choice(int64_t count, int64_t size) {
   return chosen;
 }
 
-}  // namespace ddpm_eval::metrics
+}  // namespace ddpm_eval::core

@@ -4,10 +4,10 @@
 #include <random>
 #include <vector>
 
-namespace ddpm_eval::metrics {
+namespace ddpm_eval::core {
 
 /// The part of numpy.random.RandomState that scoring tools draw their subsets with: MT19937 and masked
-/// rejection. Only for presets that have to repeat another tool's draw; everything else draws from
+/// rejection. Only for what has to repeat another tool's draw; everything else draws from
 /// base/tensor/noise.h.
 class NumpyRandom {
  public:
@@ -28,4 +28,4 @@ class NumpyRandom {
   std::mt19937 engine_;
 };
 
-}  // namespace ddpm_eval::metrics
+}  // namespace ddpm_eval::core

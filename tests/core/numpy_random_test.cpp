@@ -1,4 +1,4 @@
-#include "metrics/numpy_random.h"
+#include "base/core/numpy_random.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <openssl/evp.h>
 
-namespace ddpm_eval::metrics {
+namespace ddpm_eval::core {
 namespace {
 
 using ::testing::ElementsAre;
@@ -86,4 +86,4 @@ TEST(NumpyRandom, ConsecutiveChoicesFollowTheStream) {
 }
 
 }  // namespace
-}  // namespace ddpm_eval::metrics
+}  // namespace ddpm_eval::core
