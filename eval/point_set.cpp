@@ -31,7 +31,7 @@ ReadPoints read_points(const data::SourceSpec& spec) {
     throw core::DataError("{}: holds {}, where points are a float array [n, 2]; convert and save again", path,
                           tensor::describe(points));
   }
-  points = points.narrow(0, spec.subset.first, data::resolve_subset(spec.subset, points.size(0), spec.text));
+  points = data::take_subset(points, spec.subset, spec.text);
   const auto narrowed = points.to(torch::kFloat32);
   if (!torch::isfinite(narrowed).all().item<bool>()) {
     throw core::DataError("{}: has values that are not finite in float32", path);

@@ -74,8 +74,8 @@ std::vector<std::string> repeated_sources(const std::string& source, int64_t rep
   if (spec.kind != data::SourceKind::kRun && spec.kind != data::SourceKind::kNoise &&
       spec.kind != data::SourceKind::kPoints) {
     throw core::UsageError(
-        "--repeats {}: --fake {} has no seed to draw other samples by; run:FOLDER, gaussian-noise:HxWxC and "
-        "made-up points have one",
+        "--repeats {}: --fake {} cannot be made again from another seed; run:FOLDER, gaussian-noise:HxWxC "
+        "and made-up points can",
         repeats, source);
   }
   if (spec.seed > UINT64_MAX - static_cast<uint64_t>(repeats - 1)) {

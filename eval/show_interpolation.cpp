@@ -19,11 +19,9 @@ at::Tensor image_for(const ddpm::Model& model, const std::string& source, int64_
   if (index < 0 || (spec.subset.count && index >= *spec.subset.count)) {
     throw core::UsageError("--pair: {} is no index of an image of {}", index, source);
   }
-  const bool drawn = spec.subset.seed.has_value();
-  if (!drawn) {
-    spec.subset = {.first = spec.subset.first + index, .count = 1};
-  }
-  auto image = data::load_image_dataset(spec).images_u8[drawn ? index : 0];
+  spec.subset.first += index;
+  spec.subset.count = 1;
+  auto image = data::load_image_dataset(spec).images_u8[0];
   if (model.row_shape[0] == 3) {
     image = image.expand({3, -1, -1});
   } else if (image.size(0) == 3 && image.eq(image.narrow(0, 0, 1)).all().item<bool>()) {

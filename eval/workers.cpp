@@ -79,7 +79,7 @@ class Workers {
       // do.
       const auto& first = workers_.front();
       const bool first_may_save = first.pid != 0 && !first.stopped;
-      if (failed_since_ && Clock::now() - *failed_since_ > (first_may_save ? most : kLinger)) {
+      if (ends_since_ && Clock::now() - *ends_since_ > (first_may_save ? most : kLinger)) {
         killed_ = true;
         signal_all(SIGKILL);
       }
@@ -137,11 +137,12 @@ class Workers {
       }
       worker.pid = 0;
       worker.code = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(core::ExitCode::kResources);
-      if (&worker == &workers_.front() && WIFSIGNALED(status)) {  // of the others the first process tells
+      const bool is_first = &worker == &workers_.front();
+      if (is_first && WIFSIGNALED(status)) {  // of the others the first process tells
         print_error(end_of_first(WTERMSIG(status)));
       }
-      if (worker.code != 0 && !failed_since_) {
-        failed_since_ = Clock::now();
+      if ((worker.code != 0 || is_first) && !ends_since_) {
+        ends_since_ = Clock::now();
       }
     }
   }
@@ -151,9 +152,9 @@ class Workers {
       return fmt::format("rank 0 was killed by signal {} ({}), perhaps for want of memory", signal,
                          ::strsignal(signal));
     }
-    return workers_.front().stopped
-               ? "rank 0 was stopped by a signal; the others gave it up, and it was killed"
-               : "rank 0 did not end after another process had failed, and was killed";
+    return workers_.front().stopped ? "rank 0 was stopped by a signal and did not go on after another "
+                                      "process had ended, and was killed"
+                                    : "rank 0 did not end after another process had failed, and was killed";
   }
 
   void signal_all(int number) const {
@@ -164,9 +165,9 @@ class Workers {
     }
   }
 
-  std::vector<Worker> workers_;                    ///< by rank
-  std::optional<Clock::time_point> failed_since_;  ///< any of them
-  bool killed_ = false;                            ///< those left, from here
+  std::vector<Worker> workers_;                  ///< by rank
+  std::optional<Clock::time_point> ends_since_;  ///< when the first one had ended, or any had failed
+  bool killed_ = false;                          ///< those left, from here
 };
 
 /// Whether the first process and run_workers() hear of an interrupt too, and say so.

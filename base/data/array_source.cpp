@@ -36,6 +36,7 @@ class ArraySource final : public ImageSource {
     width_ = header.shape[2];
     channels_ = header.shape.size() == 4 ? header.shape[3] : 1;
     all_ = header.shape[0];
+    DDPM_CHECK(!subset.draw, "an array is streamed");
     first_ = subset.first;
     count_ = resolve_subset(subset, all_, name_);
     skip(first_);

@@ -97,8 +97,8 @@ class FilesSource final : public ImageSource {
       throw DataError("{}; mend or remove it", report_.unreadable.front());
     }
     count_ = resolve_subset(options.subset, files_->count(), files_->name());
-    if (options.subset.seed) {
-      drawn_ = drawn_items(options.subset, files_->count(), files_->name());
+    if (options.subset.draw) {
+      drawn_ = drawn_items(*options.subset.draw, files_->count());
     }
     const int threads = options.threads > 0 ? options.threads : tensor::available_processors();
     decoded_ = std::make_unique<Prefetch<DecodeOutcome>>(
@@ -155,7 +155,8 @@ class FilesSource final : public ImageSource {
  private:
   /// The index among all files of the i-th that is read.
   int64_t file_of(int64_t i) const {
-    return drawn_.empty() ? options_.subset.first + i : drawn_[static_cast<size_t>(i)];
+    const int64_t at = options_.subset.first + i;
+    return drawn_.empty() ? at : drawn_[static_cast<size_t>(at)];
   }
 
   /// Worked out when they are asked for: most scores need no labels.

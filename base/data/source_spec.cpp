@@ -34,6 +34,7 @@ constexpr NamedSet kSets[] = {{"cifar", "cifar10", SourceKind::kCifar10},
                               {"fashion-mnist", "fashion-mnist", SourceKind::kFashionMnist}};
 /// More than any set holds; sums of two such counts stay far from overflow.
 constexpr uint64_t kMaxCount = uint64_t{1} << 40;
+constexpr uint64_t kMaxDrawSeed = (uint64_t{1} << 31) - 1;  // EDM's are modulo 2^31
 constexpr const char* kAs = "as";
 constexpr std::string_view kImages = "images";
 constexpr std::string_view kRunPrefix = "run:";
@@ -119,24 +120,26 @@ bool asks_for_images(const SourceSpec& spec) {
   return as != spec.query.end();
 }
 
-/// Whether any of its items can be read without those before it; the others are made up or streamed.
+/// Whether a part of it may be drawn at random: images in arrays are streamed, and what is made up is random.
 bool can_be_drawn_from(SourceKind kind) {
   return is_data_set(kind) || is_image_files(kind) || kind == SourceKind::kFeatures;
 }
 
-void require_drawable(const SourceSpec& spec) {
+/// What ?num=B&seed=S says of what can be drawn from.
+void parse_draw(const std::string& seed, SourceSpec& spec) {
+  const auto number =
+      static_cast<uint32_t>(parse_whole("seed", seed, kMaxDrawSeed, "seed from 0 to 2147483647", spec.text));
   if (!spec.subset.count) {
-    throw UsageError("source '{}': seed={} draws at random; say how many with num=N", spec.text,
-                     *spec.subset.seed);
+    throw UsageError("source '{}': seed={} draws at random; say how many with num=N", spec.text, seed);
   }
   if (spec.query.contains("first")) {
     throw UsageError("source '{}': first says which, and seed draws them at random: leave one out",
                      spec.text);
   }
+  spec.subset = {.draw = Draw{*spec.subset.count, number}};
 }
 
-/// Fills in the part of the set that is wanted and, for sets that are made up, their seed. What a run's
-/// sampler is told stays in the query.
+/// Fills in the part of the set that is wanted and the seed. What a run's sampler is told stays in the query.
 void parse_part(SourceSpec& spec) {
   std::vector<std::string> known{"first", "num"};
   const bool run = spec.kind == SourceKind::kRun;
@@ -172,8 +175,7 @@ void parse_part(SourceSpec& spec) {
     } else if (key == "seed" && made_up) {
       spec.seed = parse_whole(key, value, UINT64_MAX, "seed", spec.text);
     } else if (key == "seed" && drawable) {
-      spec.subset.seed =
-          static_cast<uint32_t>(parse_whole(key, value, UINT32_MAX, "seed from 0 to 4294967295", spec.text));
+      parse_draw(value, spec);  // after num, by the order of keys
     } else if (key == "split" && both_parts) {
       parse_split(value, spec);
     } else if (key == "crop" && files) {
@@ -188,9 +190,6 @@ void parse_part(SourceSpec& spec) {
       throw UsageError("source '{}': unknown key '{}'{}; it takes {}", spec.text, key,
                        core::did_you_mean(key, known), core::join_or(known));
     }
-  }
-  if (spec.subset.seed) {
-    require_drawable(spec);
   }
   if (run) {
     for (const auto& key : known) {

@@ -42,10 +42,10 @@ struct SourceSpec {
   std::string name;            ///< resolved: "cifar10:train", "swiss-roll", a path
   std::filesystem::path path;  ///< folder, file or archive; empty for a data set that is to be looked for
   Split split = Split::kTrain;
-  Framing framing{};         ///< from ?crop=C&side=S; of image files
-  Subset subset{};           ///< from ?first=A&num=B, or ?num=B&seed=S where there is a choice
-  NoiseShape noise_shape{};  ///< of noise
-  uint64_t seed = 0;         ///< from ?seed=S; of points, noise and run
+  Framing framing{};                         ///< from ?crop=C&side=S; of image files
+  Subset subset{};                           ///< from ?first=A&num=B, or ?num=B&seed=S as a draw
+  NoiseShape noise_shape{};                  ///< of noise
+  uint64_t seed = 0;                         ///< from ?seed=S; of points, noise and run
   std::map<std::string, std::string> query;  ///< what follows the '?'; of run without
   ///< the above: settings of its sampler
 };

@@ -61,6 +61,12 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
   if (size == 0) {
     throw core::DataError("{}: holds no items", name);
   }
+  if (subset.draw) {
+    if (subset.draw->count < 1 || subset.draw->count > size) {
+      throw core::UsageError("{}: num={} does not fit: it holds {} items", name, subset.draw->count, size);
+    }
+    size = subset.draw->count;
+  }
   // Compared without sums, which could overflow.
   if (subset.first < 0 || subset.first >= size) {
     throw core::UsageError("{}: first={} is outside of its {} items", name, subset.first, size);
@@ -73,15 +79,19 @@ int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& na
   return count;
 }
 
-std::vector<int64_t> drawn_items(const Subset& subset, int64_t size, const std::string& name) {
-  auto items = core::NumpyRandom(subset.seed.value()).choice(size, resolve_subset(subset, size, name));
+std::vector<int64_t> drawn_items(const Draw& draw, int64_t size) {
+  auto items = core::NumpyRandom(draw.seed).choice(size, draw.count);
   std::ranges::sort(items);
   return items;
 }
 
 at::Tensor take_subset(const at::Tensor& rows, const Subset& subset, const std::string& name) {
-  return subset.seed ? rows.index_select(0, torch::tensor(drawn_items(subset, rows.size(0), name), at::kLong))
-                     : rows.narrow(0, subset.first, resolve_subset(subset, rows.size(0), name));
+  const int64_t count = resolve_subset(subset, rows.size(0), name);
+  if (!subset.draw) {
+    return rows.narrow(0, subset.first, count);
+  }
+  const auto drawn = torch::tensor(drawn_items(*subset.draw, rows.size(0)), at::kLong);
+  return rows.index_select(0, drawn.narrow(0, subset.first, count));
 }
 
 std::unique_ptr<ImageSource> make_tensor_source(std::string name, const at::Tensor& images_u8,

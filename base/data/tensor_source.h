@@ -12,20 +12,27 @@
 
 namespace ddpm_eval::data {
 
-/// A part of a set: `count` items from `first` on, without `count` all that follow; or with a seed `count`
-/// items drawn at random, in their order in the set.
+/// Items of a set drawn at random, in their order in it: those that EDM's `fid.py --num COUNT --seed SEED`
+/// takes of as many, by numpy.random.RandomState.
+struct Draw {
+  int64_t count = 0;
+  uint32_t seed = 0;
+};
+
+/// A part of a set, or of those drawn from it: `count` items from `first` on; without `count`, all that
+/// follow.
 struct Subset {
-  int64_t first = 0;  ///< 0 where items are drawn
+  int64_t first = 0;
   std::optional<int64_t> count{};
-  std::optional<uint32_t> seed{};  ///< of numpy.random.RandomState, as EDM's `fid.py --num --seed` draws
+  std::optional<Draw> draw{};
 };
 
 /// How many items `subset` takes of `size`. Throws UsageError naming `name` if it reaches beyond the set or
 /// is empty, and DataError if the set itself is.
 int64_t resolve_subset(const Subset& subset, int64_t size, const std::string& name);
 
-/// Which items of `size` a subset with a seed takes: [count], ascending. Throws as resolve_subset().
-std::vector<int64_t> drawn_items(const Subset& subset, int64_t size, const std::string& name);
+/// Which of `size` items are drawn: [draw.count], ascending. 0 <= draw.count <= size < 2^32.
+std::vector<int64_t> drawn_items(const Draw& draw, int64_t size);
 
 /// The rows of `rows` [n, ...] that `subset` takes; drawn ones are a copy. Throws as resolve_subset().
 at::Tensor take_subset(const at::Tensor& rows, const Subset& subset, const std::string& name);

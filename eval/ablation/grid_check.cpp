@@ -25,7 +25,8 @@ void check_reference(const Grid& grid, const std::string& origin) {
     throw core::UsageError("{}: score.real: {} holds {}, and the cells make {}", origin, grid.score.real,
                            points ? "no points in the plane" : "points", points ? "them" : "images");
   }
-  if (spec.subset.count.value_or(2) < 2) {
+  const auto& part = spec.subset;
+  if ((part.draw ? part.draw->count : part.count.value_or(2)) < 2) {
     throw core::UsageError("{}: score.real: {}: num must be at least 2", origin, grid.score.real);
   }
 }

@@ -168,7 +168,7 @@ TEST_F(SlowTrainingOnProcs, AFirstProcessThatIsStoppedIsNamed) {
   EXPECT_THAT(error_line(results[1]), HasSubstr("rank 0 on 127.0.0.1 has not been heard of for 60 s"));
 }
 
-/// Those whom nobody has to ask end after a minute, and who started them all has an end of it.
+/// Rank 1 gives it up after a minute, and 40 s later --procs kills it.
 TEST_F(SlowTrainingOnProcs, AFirstProcessOfProcsThatIsStoppedIsNamed) {
   ProgramOptions options;
   options.interrupt_when = [&, stopped = false](pid_t parent) mutable {

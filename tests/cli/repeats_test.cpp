@@ -131,7 +131,7 @@ TEST(Repeats, AreRefusedWhereNothingCanBeDrawnAgain) {
   const testing::TempDir dir;
   core::write_file(dir / "list.txt", "a.png\n");
   const auto list = "@" + (dir / "list.txt").string();
-  refuse(list, {"--repeats", "5"}, "--repeats 5: --fake " + list + " has no seed to draw other samples by");
+  refuse(list, {"--repeats", "5"}, "--repeats 5: --fake " + list + " cannot be made again from another seed");
   const std::string noise = "gaussian-noise:28x28x1?num=120";
   refuse(noise + "&seed=18446744073709551615", {"--repeats", "2"}, "beyond 64 bits");
   refuse(noise, {"--repeats", "2", "--interval", "delta"}, "an interval is of one sample's score");

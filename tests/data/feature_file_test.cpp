@@ -41,7 +41,7 @@ TEST_F(FeatureFile, GoesRoundWithItsProvenance) {
   EXPECT_THAT(read.rows, TensorEq(rows_));
   EXPECT_EQ(read.provenance_json, kFeatureProvenance);
   EXPECT_THAT(read_features(dir_ / "f.safetensors", {1, 2}).rows, TensorEq(rows_.narrow(0, 1, 2)));
-  EXPECT_THAT(read_features(dir_ / "f.safetensors", {.count = 2, .seed = 1}).rows,
+  EXPECT_THAT(read_features(dir_ / "f.safetensors", {.draw = Draw{2, 1}}).rows,
               TensorEq(torch::stack({rows_[2], rows_[3]})));
 }
 

@@ -286,7 +286,7 @@ TEST_F(ImageFolder, DrawnFilesComeInTheirOrderWithTheirLabels) {
     put(fmt::format("class{}/{}.png", i / 2, i), i);
   }
   put_text("class1/2.png", "no image");
-  const auto source = open_image_folder(dir_.path(), {.subset = {.count = 3, .seed = 0}});
+  const auto source = open_image_folder(dir_.path(), {.subset = {.draw = Draw{3, 0}}});
   EXPECT_EQ(source->size(), 3);
   EXPECT_THAT(drain(*source, 1), ElementsAre(ElementsAre(1), ElementsAre(5)));
   EXPECT_THAT(source->labels(), TensorEq(torch::tensor({0, 2}, torch::kInt64)));

@@ -88,7 +88,7 @@ TEST_F(ImageZip, NamesAreThoseOfTheFolderWhateverTheirBytes) {
     testing::put_file(dir_ / "folder" / names[i], members.back().content);
   }
   const auto path = write_zip("images.zip", members);
-  for (const Subset subset : {Subset{}, Subset{.first = 2, .count = 3}}) {
+  for (const Subset subset : {Subset{}, Subset{.first = 2, .count = 3}, Subset{.draw = Draw{3, 1}}}) {
     const auto folder = open_image_folder(dir_ / "folder", {.subset = subset});
     EXPECT_EQ(first_pixels(*open_image_zip(path, {.subset = subset})), first_pixels(*folder));
   }

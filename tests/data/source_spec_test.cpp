@@ -92,15 +92,17 @@ TEST(SourceSpec, PointsAndRuns) {
 }
 
 TEST(SourceSpec, DrawsOfWhatThereIs) {
-  const auto drawn = parse_source("mnist?num=7&seed=4294967295");
-  EXPECT_EQ(drawn.subset.count, 7);
-  EXPECT_EQ(drawn.subset.seed, 4'294'967'295U);
-  EXPECT_FALSE(parse_source("mnist?num=7").subset.seed);
-  EXPECT_FALSE(parse_source("moons?num=7&seed=1").subset.seed) << "what it is made from";
+  const auto drawn = parse_source("mnist?num=7&seed=2147483647");
+  EXPECT_EQ(drawn.subset.draw.value().count, 7);
+  EXPECT_EQ(drawn.subset.draw.value().seed, 2'147'483'647U);
+  EXPECT_FALSE(drawn.subset.count);
+  EXPECT_EQ(resolved_name(drawn), "mnist:train?num=7&seed=2147483647");
+  EXPECT_FALSE(parse_source("mnist?num=7").subset.draw);
+  EXPECT_FALSE(parse_source("moons?num=7&seed=1").subset.draw) << "what it is made from";
   EXPECT_THAT(usage_error("mnist?seed=1"), HasSubstr("seed=1 draws at random; say how many with num=N"));
   EXPECT_THAT(usage_error("mnist?first=0&num=2&seed=1"),
               HasSubstr("first says which, and seed draws them at random: leave one out"));
-  EXPECT_THAT(usage_error("mnist?num=2&seed=4294967296"), HasSubstr("is no seed from 0 to 4294967295"));
+  EXPECT_THAT(usage_error("mnist?num=2&seed=2147483648"), HasSubstr("is no seed from 0 to 2147483647"));
 }
 
 TEST(SourceSpec, WrongWordsNameTheNearest) {
@@ -223,6 +225,21 @@ TEST_F(SourceSpecFiles, EverySetOfImagesOpens) {
   EXPECT_EQ(cifar->next(9)[0][0][0][0].item<int>(), 100);
   EXPECT_THAT(cifar->report().notes,
               ::testing::ElementsAre("test_batch.bin holds 10 records, the official file 10,000"));
+}
+
+TEST_F(SourceSpecFiles, DataSetsAndFoldersAreDrawnFrom) {
+  const auto cifar = open_image_source(parse_source("cifar10:test?num=4&seed=0"));
+  EXPECT_THAT(cifar->next(9).select(3, 0).select(2, 0).select(1, 0).to(at::kLong),
+              TensorEq(torch::tensor({40, 80, 160, 180})));
+  EXPECT_THAT(cifar->labels(), TensorEq(torch::tensor({2, 4, 8, 9})));
+  EXPECT_THAT(message_of<UsageError>([&] { open_image_source(parse_source("cifar10:test?num=11&seed=0")); }),
+              HasSubstr("num=11 does not fit: it holds 10 items"));
+  const at::Tensor images = torch::randint(0, 256, {4, 3, 5, 6}, torch::kUInt8);
+  auto folder = parse_source(put_folder("images", images) + "?num=2&seed=1");
+  EXPECT_THAT(load_image_dataset(folder).images_u8, TensorEq(images.narrow(0, 2, 2)));
+  folder.subset.first = 1;  // as one of the drawn is asked for
+  folder.subset.count = 1;
+  EXPECT_THAT(load_image_dataset(folder).images_u8, TensorEq(images.narrow(0, 3, 1)));
 }
 
 TEST_F(SourceSpecFiles, OtherKindsAreNotImages) {

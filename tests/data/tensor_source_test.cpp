@@ -90,25 +90,29 @@ TEST(TensorSource, SubsetsAreCheckedAgainstTheSize) {
 
 // What numpy gives for a = arange(n); RandomState(seed).shuffle(a); sort(a[:count]), as in EDM's dataset.py.
 TEST(TensorSource, ItemsAreDrawnAsEdmDrawsThem) {
-  EXPECT_THAT(drawn_items({.count = 4, .seed = 0}, 10, "set"), ElementsAre(2, 4, 8, 9));
+  EXPECT_THAT(drawn_items({4, 0}, 10), ElementsAre(2, 4, 8, 9));
   const auto sum_and_first = [](uint32_t seed) {
-    const auto items = drawn_items({.count = 5000, .seed = seed}, 50'000, "set");
+    const auto items = drawn_items({5000, seed}, 50'000);
     return std::pair(std::accumulate(items.begin(), items.end(), int64_t{0}),
                      std::vector<int64_t>(items.begin(), items.begin() + 4));
   };
   EXPECT_THAT(sum_and_first(0), Pair(126'459'119, ElementsAre(14, 22, 24, 28)));
   EXPECT_THAT(sum_and_first(7), Pair(125'629'419, ElementsAre(2, 30, 58, 78)));
   const at::Tensor rows = torch::arange(10);
-  EXPECT_THAT(take_subset(rows, {.count = 4, .seed = 0}, "set"), TensorEq(torch::tensor({2, 4, 8, 9})));
-  EXPECT_THAT(take_subset(rows, {.count = 10, .seed = 3}, "set"), TensorEq(rows));
-  EXPECT_THAT(message_of<core::UsageError>([&] { take_subset(rows, {.count = 11, .seed = 0}, "set"); }),
-              HasSubstr("num=11 does not fit"));
+  EXPECT_THAT(take_subset(rows, {.draw = Draw{4, 0}}, "set"), TensorEq(torch::tensor({2, 4, 8, 9})));
+  EXPECT_THAT(take_subset(rows, {.draw = Draw{10, 3}}, "set"), TensorEq(rows));
+  EXPECT_THAT(take_subset(rows, {.first = 1, .count = 2, .draw = Draw{4, 0}}, "set"),
+              TensorEq(torch::tensor({4, 8})));
+  EXPECT_THAT(message_of<core::UsageError>([&] {
+                take_subset(rows, {.draw = Draw{11, 0}}, "set");
+              }),
+              HasSubstr("set: num=11 does not fit: it holds 10 items"));
 }
 
 TEST(TensorSource, LabelsAreThoseOfTheImagesDrawn) {
   const at::Tensor images = torch::arange(10).to(torch::kUInt8).reshape({10, 1, 1, 1}).expand({10, 3, 1, 1});
   const TensorFacts facts{.labels = torch::arange(10), .classes = {10, {}, {}}};
-  const auto source = make_tensor_source("set", images, {.count = 4, .seed = 0}, facts);
+  const auto source = make_tensor_source("set", images, {.draw = Draw{4, 0}}, facts);
   EXPECT_THAT(source->next(9).select(1, 0).flatten().to(at::kLong), TensorEq(torch::tensor({2, 4, 8, 9})));
   EXPECT_THAT(source->labels(), TensorEq(torch::tensor({2, 4, 8, 9})));
 }
