@@ -1,4 +1,5 @@
 #include "base/data/safetensors.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/procs_fixture.h"
 #include "tests/support/resetting_proxy.h"
 #include "tests/support/small_unet_fixture.h"
@@ -6,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -183,6 +185,24 @@ TEST_F(SlowTrainingOnProcs, AFirstProcessOfProcsThatIsStoppedIsNamed) {
       options);
   EXPECT_EQ(result.exit_code, 7) << result.err;
   EXPECT_THAT(error_line(result), HasSubstr("rank 0 was stopped by a signal"));
+}
+
+TEST_F(TrainingOnProcs, WithoutRoomForACheckpointAllEndAndGoOnLater) {
+  const Arguments often = {"--set", "train.log_every=1", "--set", "train.checkpoint_every=2",
+                           "--set", "train.grid_every=0"};
+  std::vector<testing::ProgramResult> results;
+  {
+    const testing::FileSizeLimit limit(20'000);
+    results = run_launched(3, training("run", joined(often, {"--set", "train.steps=100000"})));
+  }
+  for (const auto& result : results) {
+    EXPECT_EQ(result.exit_code, 7) << result.err;
+  }
+  EXPECT_THAT(error_line(results[0]), HasSubstr("run/checkpoint.safetensors: write failed: File too large"));
+  const Arguments steps = {"--set", "train.steps=4"};
+  done(training("run", joined(joined(often, steps), {"--resume", "--procs", "2"})));
+  done(training("one", joined(often, steps)));
+  same_weights("one", "run");
 }
 
 // As torchrun starts them, on two addresses of the loopback; the weights in the end are those of one process.
