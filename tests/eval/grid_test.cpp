@@ -13,6 +13,7 @@ namespace ddpm_eval::eval {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using testing::message_of;
 
@@ -189,6 +190,10 @@ TEST(Grid, ShippedGridsExpandToValidCells) {
   }
   EXPECT_EQ(read("table2-swiss-roll").seeds.size(), 10);
   EXPECT_EQ(read("table2-cifar10").cells[5].config.train.loop.steps, 800'000);
+  const auto brief = read("table2-cifar10-short");
+  EXPECT_THAT(names(brief), ElementsAreArray(names(read("table2-cifar10"))));
+  EXPECT_EQ(brief.cells[6].config.train.loop.steps, 7000);
+  EXPECT_TRUE(brief.cells[5].published.empty()) << "those are of 800,000 steps";
   EXPECT_EQ(read("variance-by-steps").cells.size(), 10);
   EXPECT_EQ(read("variance-by-steps").cells[9].owner, 0);
   EXPECT_EQ(read("schedules").cells.size(), 4);
@@ -201,7 +206,7 @@ TEST(Grid, ShippedGridsExpandToValidCells) {
   for (const auto& file : std::filesystem::directory_iterator(testing::source_dir() / "configs")) {
     shipped += core::read_text(file.path()).find("\nconfig = ") != std::string::npos ? 1 : 0;
   }
-  EXPECT_EQ(shipped, 7) << "every shipped grid is read above";
+  EXPECT_EQ(shipped, 8) << "every shipped grid is read above";
 }
 
 }  // namespace
