@@ -7,11 +7,13 @@ import pathlib
 import platform
 import re
 import subprocess
+import tempfile
 import time
 
 from processes import environment, host, inputs
 
 HERE = pathlib.Path(__file__).resolve().parent
+HOUR = 3600  # seconds; nothing that is asked here takes so long
 PACKAGES = ("libtorch1.13", "libdnnl2", "libopenblas0-openmp", "python3-torch", "python3-torchvision", "python3-numpy",
             "python3-scipy", "python3-pil")
 # What two parts of one record must have in common.
@@ -20,7 +22,12 @@ CONTEXT = ("commit", "build_type", "scripts", "processor", "system", "packages",
 
 def output_of(*words, **options):
     words = [str(word) for word in words]
-    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+    with tempfile.TemporaryFile("w+") as out:
+        done = host.finish(words, HOUR, stdout=out, **options)  # which an interrupt ends, whenever it comes
+        if done.code != 0:
+            raise subprocess.CalledProcessError(done.code, words)
+        out.seek(0)
+        return out.read()
 
 
 def first_line(*words):
