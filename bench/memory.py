@@ -4,7 +4,7 @@
     bench/memory.py --name MACHINE --weights FILE [--program build/release/bin/ddpm-eval] [--only REGEX] [--peers]
 
 Works: FID and Inception Score by the built-in network, 1,000 to 100,000 images a side; FID, sFID and Inception Score by the
-FID Inception in float32 and bfloat16, whose weights are FILE (synthetic ones of the same shapes take as much); precision and recall of
+FID Inception, whose weights are FILE (synthetic ones of the same shapes take as much); precision and recall of
 feature files, up to 50,000 against 50,000 vectors of 2048. Images are noise, made as they are read. With --peers (of
 bench/peers/setup.sh) the same growth of pytorch-fid's moments, behind a network that answers at once, and torch-fidelity's
 precision and recall of the same files. Who runs out of memory is told. Writes results/speed/MACHINE-memory.json and .md;
@@ -69,14 +69,13 @@ def small_network(options, folder):
                       noise(28, count, 1), "--fake", noise(28, count, 2), "--json", "-", "-q"]
 
 
-def inception(options, folder, precision="float32"):
+def inception(options, folder):
     statistics = folder / "real.npz"
-    network = ["--weights", options.weights, "--precision", precision]
-    measured([options.program, "stats", "--spatial", *network, "--data", noise(32, 1_000, 1), "--out", statistics, "--json",
-              "-", "-q"])
+    measured([options.program, "stats", "--spatial", "--weights", options.weights, "--data", noise(32, 1_000, 1), "--out",
+              statistics, "--json", "-", "-q"])
     for count in (1_000, options.inception_images):
-        yield count, [options.program, "score", "--metrics", "fid,sfid,is", *network, "--real", statistics, "--fake",
-                      noise(32, count, 2), "--json", "-", "-q"]
+        yield count, [options.program, "score", "--metrics", "fid,sfid,is", "--weights", options.weights, "--real", statistics,
+                      "--fake", noise(32, count, 2), "--json", "-", "-q"]
 
 
 def write_features(path, count, seed):
@@ -119,8 +118,6 @@ def peer_neighbours(options, folder, *flags):
 WORKS = {
     "fid,is: built-in network": (small_network, "images a side"),
     "fid,sfid,is: FID Inception, against statistics": (inception, "images"),
-    "fid,sfid,is: FID Inception in bf16, against statistics": (
-        lambda options, folder: inception(options, folder, "bf16"), "images"),
     "prdc: feature files, d = 2048": (neighbours, "vectors a side"),
 }
 PEERS = {
