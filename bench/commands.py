@@ -38,7 +38,7 @@ def require_done(done, said):
 
 def new_record(kind, program):
     """With what `ddpm-eval info` says of the program and this machine."""
-    info = json.loads(subprocess.run([program, "info", "--json", "-"], check=True, stdout=subprocess.PIPE).stdout)
+    info = json.loads(host.output_of(program, "info", "--json", "-"))
     return {"schema": 1, "kind": kind, "commit": info["tool"]["commit"],
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "cpu": host.processor().get("model name", "unknown"), "processors": info["runtime"]["threads"],

@@ -5,10 +5,12 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
 
+HOUR = 3600  # seconds
 os.environ["DDPM_EVAL_CACHE"] = "off"  # what is measured is done, and not remembered
 
 
@@ -92,6 +94,18 @@ def finish(words, limit, **options):
             kill_group(process.pid)
     process.returncode = os.waitstatus_to_exitcode(status)
     return Finished(process.returncode, seconds, usage)
+
+
+def output_of(*words, **options):
+    """Standard output of a child that has something to say, as text. `options` as finish(). Raises CalledProcessError
+    where its exit code is not 0; one that takes an hour is killed."""
+    words = [str(word) for word in words]
+    with tempfile.TemporaryFile("w+") as out:
+        done = finish(words, HOUR, stdout=out, **options)
+        if done.code != 0:
+            raise subprocess.CalledProcessError(done.code, words)
+        out.seek(0)
+        return out.read()
 
 
 def write_whole(path, text):

@@ -7,31 +7,19 @@ import pathlib
 import platform
 import re
 import subprocess
-import tempfile
 import time
 
 from processes import environment, host, inputs
 
 HERE = pathlib.Path(__file__).resolve().parent
-HOUR = 3600  # seconds; nothing that is asked here takes so long
 PACKAGES = ("libtorch1.13", "libdnnl2", "libopenblas0-openmp", "python3-torch", "python3-torchvision", "python3-numpy",
             "python3-scipy", "python3-pil")
 # What two parts of one record must have in common.
 CONTEXT = ("commit", "build_type", "scripts", "processor", "system", "packages", "pytorch", "peers", "blas", "settings")
 
 
-def output_of(*words, **options):
-    words = [str(word) for word in words]
-    with tempfile.TemporaryFile("w+") as out:
-        done = host.finish(words, HOUR, stdout=out, **options)  # which an interrupt ends, whenever it comes
-        if done.code != 0:
-            raise subprocess.CalledProcessError(done.code, words)
-        out.seek(0)
-        return out.read()
-
-
 def first_line(*words):
-    return output_of(*words).strip().splitlines()[0]
+    return host.output_of(*words).strip().splitlines()[0]
 
 
 def processor():
@@ -75,8 +63,8 @@ def cached(build, name):
 
 def scripts_commit():
     """The last commit of these scripts, and whether they were changed since; records elsewhere do not count."""
-    commit = output_of("git", "-C", HERE, "log", "-1", "--format=%h", "--abbrev=12", "--", ".").strip()
-    return commit + ("-dirty" if output_of("git", "-C", HERE, "status", "--porcelain", "--", ".") else "")
+    commit = host.output_of("git", "-C", HERE, "log", "-1", "--format=%h", "--abbrev=12", "--", ".").strip()
+    return commit + ("-dirty" if host.output_of("git", "-C", HERE, "status", "--porcelain", "--", ".") else "")
 
 
 def torch_libraries(build):
@@ -90,11 +78,11 @@ def torch_libraries(build):
 
 def probe(python, threads):
     """Versions and BLAS of the peers' environment, told the number of threads as in a race."""
-    return json.loads(output_of(python, HERE / "probe.py", env=environment(threads)))
+    return json.loads(host.output_of(python, HERE / "probe.py", env=environment(threads)))
 
 
 def provenance(build, found):
-    said = output_of(build / "bin" / "ddpm-eval", "info", "--json", "-")
+    said = host.output_of(build / "bin" / "ddpm-eval", "info", "--json", "-")
     with inputs.reading(f"what {build}/bin/ddpm-eval info says"):
         info = json.loads(said)
         commit, blas = info["tool"]["commit"], info["runtime"]["blas"]

@@ -126,8 +126,8 @@ def prepared(options, found, heats):
     data = {}
     if any(name in works.NEEDS_DATA for name in heats):
         cifar = ["--cifar", options.cifar] if options.cifar else []
-        data = json.loads(machine.output_of(options.python, machine.HERE / "make_data.py", "--out", work, "--count",
-                                            options.count, *cifar))
+        data = json.loads(host.output_of(options.python, machine.HERE / "make_data.py", "--out", work, "--count",
+                                         options.count, *cifar))
     empty = work / "empty"
     if "start-up" in heats:
         empty = works.build_empty_program(machine.cached(options.build, "CMAKE_CXX_COMPILER"),
