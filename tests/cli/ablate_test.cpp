@@ -20,7 +20,6 @@ using testing::bytes_of;
 using testing::error_line;
 using testing::grid_text;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::kGridBase;
 using testing::ProgramResult;
 using testing::put_file;
@@ -271,17 +270,12 @@ TEST_F(AblateTest, RecordsOfAnotherSchemaOrKindAreTold) {
 }
 
 TEST_F(AblateTest, BadRequestsAreRefusedBeforeAnyWork) {
-  const auto line = [&](const std::vector<std::string>& arguments, int code) {
-    const auto result = run_program(arguments);
-    EXPECT_EQ(result.exit_code, code) << result.err;
-    EXPECT_THAT(result.out, IsEmpty());
-    return error_line(result);
-  };
-  EXPECT_THAT(line({"ablate", "--out", path("out")}, 2), HasSubstr("--grid is needed"));
-  EXPECT_THAT(line({"ablate", "--grid", path("grid.toml")}, 2), HasSubstr("--out is needed"));
-  EXPECT_THAT(line({"ablate", "--grid", path("grid.toml"), "--out", path("out"), "--jobs", "-1"}, 2),
-              HasSubstr("--jobs -1"));
-  EXPECT_THAT(line({"ablate", "status", path("nothing")}, 3), HasSubstr("holds no grid"));
+  EXPECT_THAT(testing::refusal({"ablate", "--out", path("out")}, 2), HasSubstr("--grid is needed"));
+  EXPECT_THAT(testing::refusal({"ablate", "--grid", path("grid.toml")}, 2), HasSubstr("--out is needed"));
+  EXPECT_THAT(
+      testing::refusal({"ablate", "--grid", path("grid.toml"), "--out", path("out"), "--jobs", "-1"}, 2),
+      HasSubstr("--jobs -1"));
+  EXPECT_THAT(testing::refusal({"ablate", "status", path("nothing")}, 3), HasSubstr("holds no grid"));
   put_file(dir_ / "axes.toml", grid_text(20, "[axes]\nsampel.steps = [4]\n"));
   EXPECT_THAT(refusal("out", "axes.toml"), HasSubstr("unknown key 'sampel'; did you mean 'sample'?"));
   put_file(dir_ / "images.toml", with(grid_text(20), "'swiss-roll?num=60&seed=1'", "'fashion-mnist:test'"));

@@ -23,6 +23,7 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 using testing::record_of;
+using testing::refusal;
 using testing::run_program;
 
 const std::string kRealNoise = "gaussian-noise:28x28x1?num=260&seed=1";

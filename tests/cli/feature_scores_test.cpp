@@ -28,9 +28,7 @@ class FeatureScores : public testing::FeatureFilesFixture {
                                                  dim));
   }
 
-  static std::string refusal(const std::vector<std::string>& words) {
-    return FeatureFilesFixture::refusal(words, 2);
-  }
+  static std::string refusal(const std::vector<std::string>& words) { return testing::refusal(words, 2); }
 
   std::string real_ =
       put("real.npy", testing::synthetic_features({.seed = 5, .count = 90, .offset = 0.5}, 8));

@@ -149,10 +149,7 @@ TEST(Score, SpatialStatisticsOfAnotherNetworkAreRefused) {
   };
   const auto refused = [](const std::string& real, const std::string& fake, const std::string& metrics,
                           int exit_code) {
-    const auto result = run_program({"score", "--real", real, "--fake", fake, "--metrics", metrics});
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_EQ(result.out, "");
-    return error_line(result);
+    return testing::refusal({"score", "--real", real, "--fake", fake, "--metrics", metrics}, exit_code);
   };
   const auto other = stats("other.npz", R"({"features":{"name":"bands","dim":2},"count":9})", 2023);
   EXPECT_THAT(refused(other, other, "sfid", 6),

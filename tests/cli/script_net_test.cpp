@@ -14,10 +14,9 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AllOf;
-using testing::error_line;
 using ::testing::HasSubstr;
 using testing::record_of;
-using testing::run_program;
+using testing::refusal;
 
 const std::string kScriptReal = "gaussian-noise:20x20x3?num=60&seed=1";
 const std::string kScriptFake = "gaussian-noise:20x20x3?num=70&seed=2";
@@ -36,12 +35,6 @@ class ScriptNets : public ::testing::Test {
   std::vector<std::string> pool(std::vector<std::string> more) const {
     more.insert(more.begin(), {"--features", path("pool.pt")});
     return fid(more);
-  }
-  static std::string refusal(const std::vector<std::string>& words, int exit_code) {
-    const auto result = run_program(words);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_EQ(result.out, "");
-    return error_line(result);
   }
 
   testing::TempDir dir_;

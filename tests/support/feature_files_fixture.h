@@ -31,13 +31,6 @@ class FeatureFilesFixture : public ::testing::Test {
     return path(name);
   }
 
-  static std::string refusal(const std::vector<std::string>& words, int exit_code) {
-    const auto result = run_program(words);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_EQ(result.out, "");
-    return error_line(result);
-  }
-
   TempDir dir_;
 };
 

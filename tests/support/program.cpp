@@ -137,4 +137,11 @@ std::string error_line(const ProgramResult& result) {
                : std::string();
 }
 
+std::string refusal(const std::vector<std::string>& arguments, int exit_code) {
+  const auto result = run_program(arguments);
+  EXPECT_EQ(result.exit_code, exit_code) << result.err;
+  EXPECT_EQ(result.out, "");
+  return error_line(result);
+}
+
 }  // namespace ddpm_eval::testing

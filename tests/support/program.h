@@ -31,4 +31,8 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
 /// Asserts that standard error ends in exactly one line "ddpm-eval: error: ..." and returns it; empty if not.
 std::string error_line(const ProgramResult& result);
 
+/// Asserts that the program refuses these arguments with that exit code and nothing on standard output, and
+/// returns its error_line().
+std::string refusal(const std::vector<std::string>& arguments, int exit_code);
+
 }  // namespace ddpm_eval::testing
